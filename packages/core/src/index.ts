@@ -1,0 +1,25 @@
+export { invariant, unreachable } from './assert.ts';
+export type {
+  Column,
+  DeleteChange,
+  InsertChange,
+  RawRow,
+  RawValue,
+  Relation,
+  ReplicaIdentity,
+  RowChange,
+  StreamEvent,
+  TruncateChange,
+  UpdateChange,
+} from './change.ts';
+export type { Checkpoint } from './checkpoint.ts';
+export { type Clock, nextTurn, type Random, systemClock, systemRandom } from './clock.ts';
+export { type ErrorCode, errorCodes } from './error-codes.ts';
+export { asSluiceError, type ErrorAction, type ErrorDetails, SluiceError } from './errors.ts';
+export type { BucketName, OpId, RecordKey, StreamId, TableId } from './ids.ts';
+export { Latest } from './latest.ts';
+export { limits } from './limits.ts';
+export { type Logger, type LogFields, silentLogger } from './logger.ts';
+export { type DecodedOp, decodeOp, type OpDraft, type OpKind, putOp, removeOp } from './op.ts';
+export { BEFORE_ALL, maxPosition, type Position } from './position.ts';
+export { RECORD_KEY_BYTES_MAX, recordKey } from './record-key.ts';

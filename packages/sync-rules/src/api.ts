@@ -1,0 +1,150 @@
+/**
+ * What the rest of the product sees of sync rules: a parsed document with its diagnostics, evaluators for the rows of
+ * one table, and the resolution of one client's request to buckets. Nothing here knows a driver, a socket or a storage.
+ */
+import type { RawRow } from '@sluice/core';
+
+export interface Diagnostic {
+  readonly severity: 'fatal' | 'warning';
+  /** Stable code of the diagnostic, documented in docs/sync-rules.md. */
+  readonly code: string;
+  readonly message: string;
+  /** What to do about it. */
+  readonly hint: string;
+  /** Half-open range of UTF-16 offsets into the YAML text. */
+  readonly start: number;
+  readonly end: number;
+  /** 1-based. */
+  readonly line: number;
+  readonly column: number;
+  /** The covered text. */
+  readonly text: string;
+}
+
+export interface ParseOptions {
+  /** Schema of table names written without one: `public` for Postgres. */
+  readonly defaultSchema: string;
+  /** Put before every bucket name, e.g. `12#`; empty for none. */
+  readonly bucketPrefix?: string;
+  /** The source's tables, where known: unknown tables and columns become warnings. */
+  readonly schema?: SourceSchema;
+}
+
+export interface SourceSchema {
+  readonly tables: readonly {
+    readonly schema: string;
+    readonly name: string;
+    readonly columns: readonly { readonly name: string; readonly type: string }[];
+  }[];
+}
+
+export interface ParsedRules {
+  readonly diagnostics: readonly Diagnostic[];
+  /** Null if there is at least one fatal diagnostic. */
+  readonly rules: SyncRules | null;
+}
+
+/** One deployed YAML, compiled. Immutable. */
+export interface SyncRules {
+  /** Hash of the normalised meaning of the whole document. */
+  readonly hash: string;
+  readonly definitions: readonly DefinitionInfo[];
+  /** Tables whose rows the rules read. */
+  readonly tablePatterns: readonly TablePattern[];
+  /** Null if the rules do not read the table. Compiled once per (rules, table shape); cheap to call per relation. */
+  compileTable(table: TableShape): RowEvaluator | null;
+  /** One client connection. Throws nothing: errors of single subscriptions are in the result. */
+  resolve(request: SyncRequest): RequestResolution;
+}
+
+export interface DefinitionInfo {
+  readonly name: string;
+  readonly kind: 'bucket_definition' | 'stream';
+  /** Hash of the definition's own normalised meaning. */
+  readonly hash: string;
+  readonly isDefault: boolean;
+}
+
+export interface TablePattern {
+  readonly connectionTag: string;
+  readonly schema: string;
+  /** Without the trailing `%` if `wildcard`. */
+  readonly name: string;
+  readonly wildcard: boolean;
+}
+
+/** A source table as the evaluator needs to know it. A `Relation` of core is one. */
+export interface TableShape {
+  readonly connectionTag: string;
+  readonly schema: string;
+  readonly name: string;
+  readonly columns: readonly { readonly name: string; readonly type: string; readonly typeId: number }[];
+}
+
+export interface RowEvaluator {
+  /**
+   * Evaluates one complete row (no `undefined` among the columns used). Calls the sink in a fixed order. Never throws
+   * for what a row may contain: such errors go to `sink.error` and drop one query's output only.
+   */
+  evaluate(row: RawRow, sink: RowSink): void;
+}
+
+export interface RowSink {
+  /** `json`: text of the synced object, sent byte for byte. The same (bucket, type, id) may come more than once. */
+  data(bucket: string, objectType: string, objectId: string, json: string): void;
+  /** `key`: canonical text of the lookup tuple. `parameterSets`: JSON array text of the parameter sets it leads to. */
+  lookup(key: string, parameterSets: string): void;
+  error(definition: string, message: string): void;
+}
+
+export interface SyncRequest {
+  /** Verified token payload. */
+  readonly token: Readonly<Record<string, unknown>>;
+  /** Client ("connection") parameters, untrusted. */
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly subscriptions: readonly Subscription[];
+  readonly includeDefaults: boolean;
+}
+
+export interface Subscription {
+  readonly stream: string;
+  readonly parameters: Readonly<Record<string, unknown>> | null;
+  readonly overridePriority: number | null;
+}
+
+export interface RequestResolution {
+  /** Streams in effect, in the order of the document: defaults (if included) and those subscribed to that exist. */
+  readonly streams: readonly {
+    readonly name: string;
+    readonly isDefault: boolean;
+    readonly errors: readonly { readonly subscription: number | 'default'; readonly message: string }[];
+  }[];
+  /** Buckets that depend on the request alone. */
+  readonly staticBuckets: readonly ResolvedBucket[];
+  /** Null if `staticBuckets` is all. */
+  readonly dynamic: DynamicResolution | null;
+}
+
+export interface DynamicResolution {
+  /**
+   * Finds the other buckets, as of one checkpoint.
+   * @param lookup for each key, the parameter-sets texts of all source rows that have it
+   */
+  resolve(lookup: (keys: readonly string[]) => Promise<readonly (readonly string[])[]>): Promise<DynamicResult>;
+}
+
+export interface DynamicResult {
+  /** Static and dynamic buckets together, one entry a bucket. */
+  readonly buckets: readonly ResolvedBucket[];
+  /** Every lookup key that was asked for: resolve again when one of them changes. */
+  readonly lookups: readonly string[];
+  readonly errors: readonly { readonly stream: string; readonly subscription: number | 'default'; readonly message: string }[];
+}
+
+export interface ResolvedBucket {
+  readonly bucket: string;
+  readonly priority: number;
+  readonly definition: string;
+  /** Why the connection has it: as a default, or by the subscription at that index. */
+  readonly reasons: readonly ('default' | { readonly subscription: number })[];
+}
