@@ -1,1 +1,42 @@
-export {};
+export type {
+  BucketChunk,
+  BucketRequest,
+  BucketStorage,
+  BucketSum,
+  Changes,
+  ReadLimits,
+  StreamInfo,
+  StreamLifecycle,
+  StreamReader,
+} from './bucket-storage.ts';
+export {
+  advance,
+  type CheckpointEvent,
+  type CheckpointState,
+  closedGate,
+  commit,
+  type CommitOutcome,
+  type Gate,
+  initialCheckpointState,
+} from './checkpoint-state.ts';
+export { decodeRecord, encodeRecord, type Membership, type SourceRecord } from './source-record.ts';
+export {
+  type ChunkGuard,
+  guardHolds,
+  type JsonValue,
+  needsTombstones,
+  type TableState,
+  type TaskState,
+} from './table-state.ts';
+export type {
+  Effect,
+  EraseRows,
+  Evaluate,
+  FlushResult,
+  LookupDraft,
+  RowWrite,
+  SnapshotFlush,
+  StreamFlush,
+  StreamWriter,
+  TaskProgress,
+} from './writer.ts';

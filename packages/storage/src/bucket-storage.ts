@@ -1,0 +1,115 @@
+/**
+ * The storage port: replication streams, their writers and their readers. An adapter loads records, applies batches
+ * atomically and answers reads; it never sees an expression or a YAML file. Reads answer *as of* the checkpoint they are
+ * given, however much has been written since.
+ */
+import type { BucketName, Checkpoint, OpId, Position, StreamId } from '@sluice/core';
+import type { CheckpointState } from './checkpoint-state.ts';
+import type { JsonValue, TableState, TaskState } from './table-state.ts';
+import type { StreamWriter } from './writer.ts';
+
+/** `processing` until its first checkpoint; one stream at most is `active` and serves clients. */
+export type StreamLifecycle = 'processing' | 'active' | 'stopped';
+
+export interface StreamInfo {
+  readonly id: StreamId;
+  readonly lifecycle: StreamLifecycle;
+  /** The deployed YAML, as it came. */
+  readonly rules: string;
+  readonly createdAtMs: number;
+  /** Last error that stopped or delayed replication, for operators; null after progress. */
+  readonly error: { readonly code: string; readonly message: string; readonly atMs: number } | null;
+  /** What the source keeps (slot, lineage, start position); null before the source was opened first. */
+  readonly source: JsonValue | null;
+}
+
+export interface BucketStorage {
+  /** A new stream in `processing`. Any other `processing` stream becomes `stopped` in the same transaction. */
+  createStream(rules: string, createdAtMs: number): Promise<StreamInfo>;
+  /** All streams that are not dropped, by id. */
+  listStreams(): Promise<readonly StreamInfo[]>;
+  /** Makes a stream active and every other active one stopped, in one transaction. No-op if it is active already. */
+  activate(id: StreamId): Promise<void>;
+  reportError(id: StreamId, error: StreamInfo['error']): Promise<void>;
+  /** Deletes a stopped stream and all its data. Idempotent. */
+  dropStream(id: StreamId): Promise<void>;
+  /** Woken (without data) whenever the list or a lifecycle changes, in this process or another. Coalesces. */
+  watchStreams(signal: AbortSignal): AsyncIterable<void>;
+
+  reader(id: StreamId): StreamReader;
+  /** Takes the stream's lease. @throws PSYNC_S1003 if another live process holds it. */
+  openWriter(id: StreamId, owner: string): Promise<StreamWriter>;
+
+  /**
+   * A client's proof that its own writes came back. One record per `user`: the newest id and the source head that must
+   * be passed before it may be told. Ids start at 1 and only rise.
+   */
+  createWriteCheckpoint(user: string, head: Position): Promise<bigint>;
+  /** The client's own counter: stores max(stored, requested), with `head` if it rose. @returns the id stored after it. */
+  requestWriteCheckpoint(user: string, requested: bigint, head: Position): Promise<bigint>;
+  writeCheckpoint(user: string): Promise<{ readonly id: bigint; readonly head: Position } | null>;
+
+  close(): Promise<void>;
+}
+
+/** The read side of one stream. Safe in any number of processes, beside any writers. */
+export interface StreamReader {
+  /** The newest checkpoint; null while there is none. */
+  checkpoint(): Promise<Checkpoint | null>;
+  /**
+   * Yields the newest checkpoint whenever it changed (op or position), the current one first if there is one. May skip
+   * checkpoints; never goes back. Ends when the signal aborts.
+   */
+  watch(signal: AbortSignal): AsyncIterable<Checkpoint>;
+
+  /** Sum of op checksums (signed 32-bit, wrapping) and number of ops up to the checkpoint; zeros for unknown buckets. */
+  bucketSums(checkpoint: OpId, buckets: readonly BucketName[]): Promise<readonly BucketSum[]>;
+  /** What changed in (after, upTo]. May over-report; never under-reports. */
+  changes(after: OpId, upTo: OpId): Promise<Changes>;
+  /**
+   * Ops of the buckets in (after, checkpoint], bucket by bucket in the order asked for, ascending, until a limit is
+   * reached. At least one op is returned if there is any.
+   */
+  readOps(checkpoint: OpId, requests: readonly BucketRequest[], limits: ReadLimits): Promise<readonly BucketChunk[]>;
+  /** For each key, the values of all source rows that have it as of the checkpoint. */
+  lookups(checkpoint: OpId, keys: readonly string[]): Promise<readonly (readonly string[])[]>;
+
+  checkpointState(): Promise<CheckpointState>;
+  tables(): Promise<readonly TableState[]>;
+  tasks(): Promise<readonly TaskState[]>;
+}
+
+export interface BucketSum {
+  readonly bucket: BucketName;
+  readonly checksum: number;
+  readonly count: number;
+}
+
+export interface Changes {
+  /** `all`: unknown, treat every bucket as changed. */
+  readonly buckets: ReadonlySet<BucketName> | 'all';
+  /** Lookup keys whose entries changed. */
+  readonly lookups: ReadonlySet<string> | 'all';
+}
+
+export interface BucketRequest {
+  readonly bucket: BucketName;
+  readonly after: OpId;
+}
+
+export interface ReadLimits {
+  /** Ops in all chunks together. */
+  readonly ops: number;
+  /** Bytes of bodies in all chunks together, counted before the last op. */
+  readonly bytes: number;
+}
+
+export interface BucketChunk {
+  readonly bucket: BucketName;
+  /** Ascending ids, same length as `bodies`. */
+  readonly opIds: readonly OpId[];
+  /** Op bodies as core/op.ts writes them. Valid for as long as they are referenced. */
+  readonly bodies: readonly Uint8Array[];
+  /** Whether the bucket has more ops up to the checkpoint than this chunk. */
+  readonly hasMore: boolean;
+}

@@ -1,0 +1,149 @@
+/**
+ * What is remembered of a source row: the buckets and lookups it is in, and its raw values (to fill unchanged TOAST
+ * columns, to see that nothing changed, and to build new definitions without the source). Opaque bytes to adapters:
+ *
+ *     u8 version/flags | varint n, n * (str bucket, str type, str id) | varint m, m * str lookup | varint v, v * value
+ *     str = varint length + UTF-8        value = varint 0 (null) | 1 (not known) | length + 2, UTF-8
+ */
+import { invariant, type RawRow, type RawValue } from '@sluice/core';
+
+export interface Membership {
+  readonly bucket: string;
+  readonly objectType: string;
+  readonly objectId: string;
+}
+
+export interface SourceRecord {
+  /** Some values are not known yet: the row must be completed before it may be published. */
+  readonly partial: boolean;
+  readonly memberships: readonly Membership[];
+  readonly lookups: readonly string[];
+  readonly values: RawRow;
+}
+
+const VERSION = 0x10;
+const PARTIAL = 0x01;
+const SLAB_BYTES = 1 << 20;
+
+let slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+let at = 0;
+
+export function encodeRecord(record: SourceRecord): Uint8Array {
+  const bytesMax = bound(record);
+  if (at + bytesMax > slab.length) {
+    slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytesMax));
+    at = 0;
+  }
+  const start = at;
+  slab[at++] = VERSION | (record.partial ? PARTIAL : 0);
+  putVarint(record.memberships.length);
+  for (const membership of record.memberships) {
+    putString(membership.bucket);
+    putString(membership.objectType);
+    putString(membership.objectId);
+  }
+  putVarint(record.lookups.length);
+  for (const lookup of record.lookups) putString(lookup);
+  putVarint(record.values.length);
+  for (const value of record.values) putValue(value);
+  return slab.subarray(start, at);
+}
+
+function bound(record: SourceRecord): number {
+  let characters = 0;
+  for (const m of record.memberships) characters += m.bucket.length + m.objectType.length + m.objectId.length + 15;
+  for (const lookup of record.lookups) characters += lookup.length + 5;
+  for (const value of record.values) characters += (value?.length ?? 0) + 5;
+  return 32 + 3 * characters;
+}
+
+function putVarint(value: number): void {
+  while (value > 0x7f) {
+    slab[at++] = (value & 0x7f) | 0x80;
+    value >>>= 7;
+  }
+  slab[at++] = value;
+}
+
+function putString(value: string): void {
+  putSized(value, 0);
+}
+
+function putValue(value: RawValue): void {
+  if (value === null) slab[at++] = 0;
+  else if (value === undefined) slab[at++] = 1;
+  else putSized(value, 2);
+}
+
+/** Length (plus `bias`) and bytes. Short text, the common case, is written once behind a one-byte length. */
+function putSized(value: string, bias: number): void {
+  if (value.length <= 40) {
+    const length = slab.write(value, at + 1, 'utf8');
+    slab[at] = length + bias;
+    at += 1 + length;
+    return;
+  }
+  putVarint(Buffer.byteLength(value) + bias);
+  at += slab.write(value, at, 'utf8');
+}
+
+export function decodeRecord(bytes: Uint8Array): SourceRecord {
+  const reader = new RecordReader(bytes);
+  const flags = reader.byte();
+  invariant((flags & 0xf0) === VERSION, 'source record: unknown version');
+  const memberships = reader.many(() => ({
+    bucket: reader.string(),
+    objectType: reader.string(),
+    objectId: reader.string(),
+  }));
+  const lookups = reader.many(() => reader.string());
+  const values = reader.many(() => reader.value());
+  return { partial: (flags & PARTIAL) !== 0, memberships, lookups, values };
+}
+
+class RecordReader {
+  readonly #bytes: Buffer;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  byte(): number {
+    const value = this.#bytes[this.#at++];
+    invariant(value !== undefined, 'source record: truncated');
+    return value;
+  }
+
+  #varint(): number {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = this.byte();
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) return value;
+    }
+  }
+
+  many<T>(read: () => T): T[] {
+    const items: T[] = new Array(this.#varint());
+    for (let index = 0; index < items.length; index++) items[index] = read();
+    return items;
+  }
+
+  #text(length: number): string {
+    const text = this.#bytes.toString('utf8', this.#at, this.#at + length);
+    this.#at += length;
+    return text;
+  }
+
+  string(): string {
+    return this.#text(this.#varint());
+  }
+
+  value(): RawValue {
+    const size = this.#varint();
+    if (size === 0) return null;
+    if (size === 1) return undefined;
+    return this.#text(size - 2);
+  }
+}

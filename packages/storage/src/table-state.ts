@@ -1,0 +1,66 @@
+/**
+ * What storage knows of the source tables of a stream and of the tasks that copy them. Like the checkpoint state, it is
+ * changed only inside storage transactions; writers keep no copy that another writer must know about.
+ */
+import type { Position, Relation, TableId } from '@sluice/core';
+import type { CheckpointState } from './checkpoint-state.ts';
+
+export interface TableState {
+  readonly id: TableId;
+  /** The table as it was when this incarnation was made. */
+  readonly relation: Relation;
+  /** Positions of the record key's columns in `relation.columns`. */
+  readonly keyColumns: readonly number[];
+  /** Rises with each (re-)copy. A chunk read under another generation is discarded at its flush. */
+  readonly generation: number;
+  /** Rises with each truncate that the stream applied. A chunk read under a lower one is discarded at its flush. */
+  readonly truncateEpoch: number;
+  readonly snapshot: 'pending' | 'done';
+  /** Sampled in the source after the last read of the copy; null until `snapshot` is done. */
+  readonly endPosition: Position | null;
+  /** Whether the tasks of this generation have been planned. */
+  readonly planned: boolean;
+}
+
+/** One stored unit of copying: a range of one table. Ranges and cursors are JSON that only the source understands. */
+export interface TaskState {
+  readonly tableId: TableId;
+  /** 0, 1, 2, … within the table. */
+  readonly index: number;
+  readonly range: JsonValue;
+  /** Where to go on reading; null before the first durable chunk. */
+  readonly cursor: JsonValue | null;
+  readonly state: 'pending' | 'done';
+  /** Rows and source bytes durable so far. */
+  readonly rows: number;
+  readonly bytes: number;
+  readonly rowsEstimate: number;
+  readonly bytesEstimate: number;
+}
+
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+
+/**
+ * Whether a delete in the table must leave a tombstone: while a copied row that was read before the delete could still
+ * be flushed, or no checkpoint has passed the end of the copy.
+ */
+export function needsTombstones(table: TableState, checkpoint: CheckpointState['checkpoint']): boolean {
+  if (table.snapshot !== 'done' || table.endPosition === null) return true;
+  return checkpoint === null || checkpoint.position < table.endPosition;
+}
+
+/** What a chunk was read under; compared inside the flush transaction. */
+export interface ChunkGuard {
+  readonly tableId: TableId;
+  readonly generation: number;
+  readonly truncateEpoch: number;
+}
+
+export function guardHolds(guard: ChunkGuard, table: TableState | undefined): boolean {
+  return (
+    table !== undefined &&
+    table.snapshot === 'pending' &&
+    table.generation === guard.generation &&
+    table.truncateEpoch === guard.truncateEpoch
+  );
+}

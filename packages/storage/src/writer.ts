@@ -1,0 +1,131 @@
+/**
+ * The write side of the port. One writer per stream holds the lease; the stream and all snapshot tasks of a process
+ * share it. Writers hold no authoritative state: every method reads what it needs inside its own storage transaction.
+ */
+import type { OpDraft, OpId, Position, RecordKey, Relation, TableId } from '@sluice/core';
+import type { CommitOutcome } from './checkpoint-state.ts';
+import type { ChunkGuard, JsonValue, TableState, TaskState } from './table-state.ts';
+
+/**
+ * One row to be written. Adapters look at these three fields only; what a change says is known to the `evaluate`
+ * function that comes with it.
+ */
+export interface RowWrite {
+  readonly tableId: TableId;
+  readonly key: RecordKey;
+  /** The key the row had before, where this change moved it. Its record is loaded too, and ends. */
+  readonly movedFrom?: RecordKey;
+}
+
+/** Parameter-index entry of a source row. An empty `value` ends the entry. */
+export interface LookupDraft {
+  /** Canonical text of the lookup tuple. */
+  readonly key: string;
+  /** JSON array text of parameter sets. */
+  readonly value: string;
+}
+
+/** What writing one row amounts to. */
+export interface Effect {
+  /** The row's next record (see source-record.ts); null ends it, leaving a tombstone where the table still needs one. */
+  readonly record: Uint8Array | null;
+  readonly ops: readonly OpDraft[];
+  readonly lookups: readonly LookupDraft[];
+}
+
+/**
+ * Pure: same inputs, same effect. Adapters may call it again for a row whose record changed in between.
+ * @param prior the live record under `write.key`, null if none (tombstones are none)
+ * @param moved the live record under `write.movedFrom`, null if none
+ * @returns null if there is nothing to write
+ */
+export type Evaluate<W extends RowWrite> = (
+  write: W,
+  prior: Uint8Array | null,
+  moved: Uint8Array | null,
+) => Effect | null;
+
+export interface StreamFlush<W extends RowWrite> {
+  readonly writes: readonly W[];
+  readonly evaluate: Evaluate<W>;
+  /** Boundary of the newest source transaction that has rows in `writes`. */
+  readonly boundary: Position;
+}
+
+export interface SnapshotFlush<W extends RowWrite> {
+  readonly writes: readonly W[];
+  /** Called with a null prior only: a row that has a record or a tombstone is left alone. */
+  readonly evaluate: Evaluate<W>;
+  readonly guard: ChunkGuard;
+  /** Stored in the same transaction as the rows. */
+  readonly progress: TaskProgress;
+}
+
+export interface TaskProgress {
+  readonly index: number;
+  readonly cursor: JsonValue | null;
+  /** Rows and source bytes of this chunk, skipped ones included. */
+  readonly rows: number;
+  readonly bytes: number;
+  readonly done: boolean;
+}
+
+export type FlushResult =
+  | { readonly kind: 'flushed'; readonly headOp: OpId; readonly ops: number }
+  /** The guard did not hold: nothing was written, and the chunk must be read again (or not at all). */
+  | { readonly kind: 'discarded' };
+
+export interface EraseRows {
+  readonly tableId: TableId;
+  readonly boundary: Position;
+  /** At most this many live records in one transaction. */
+  readonly limit: number;
+  /** The effect of a record's end: removes and ended lookups. */
+  readonly erase: (table: TableState, key: RecordKey, record: Uint8Array) => Effect;
+}
+
+export interface StreamWriter {
+  /**
+   * Makes streamed rows durable: records, ops (ids in commit order), lookups, op frontier and boundary, in one
+   * transaction. Not visible to clients until a commit. Rows are applied in order; later ones see earlier ones.
+   * Resolves when durable. @throws SLU_R1101 if the lease is lost.
+   */
+  flush<W extends RowWrite>(flush: StreamFlush<W>): Promise<FlushResult>;
+
+  /** Makes copied rows durable: insert if absent, tombstones count as present. Same atomicity; the guard is re-checked. */
+  flushSnapshot<W extends RowWrite>(flush: SnapshotFlush<W>): Promise<FlushResult>;
+
+  /** Publishes what is durable, if all gates are open at `position`; one conditional write. Wakes readers. */
+  commit(position: Position, options?: { readonly createEmpty?: boolean }): Promise<CommitOutcome>;
+
+  /** A new incarnation of a table: pending, unplanned. Closes the snapshot gate in the same transaction. */
+  addTable(relation: Relation, keyColumns: readonly number[]): Promise<TableState>;
+  /** Forgets a table that has no live records left (erase them first). */
+  removeTable(tableId: TableId): Promise<void>;
+  /** Stores the tasks of a table's generation. Replaces none: planned tables are refused. */
+  planTable(
+    tableId: TableId,
+    tasks: readonly Omit<TaskState, 'tableId' | 'cursor' | 'state' | 'rows' | 'bytes'>[],
+  ): Promise<void>;
+  /** Erases up to `limit` live records of a table and raises its truncate epoch. Call until `remaining` is false. */
+  eraseRows(request: EraseRows): Promise<{ readonly remaining: boolean; readonly erased: number }>;
+
+  /** All tasks of the table's generation are done. `position` was sampled after its last read. @throws SLU_T1204 if not. */
+  markTableSnapshotDone(tableId: TableId, generation: number, position: Position): Promise<void>;
+  /** The table must be copied again: new generation, no tasks, snapshot gate closed. */
+  markTableSnapshotRequired(tableId: TableId): Promise<TableState>;
+  /**
+   * Opens the snapshot gate, if no table is pending: re-checked in the same transaction.
+   * @returns the tables that are still pending; empty if the gate was opened
+   */
+  markAllSnapshotDone(position: Position): Promise<readonly TableState[]>;
+
+  /** Drops up to `limit` tombstones that no copy can need any more. */
+  purgeTombstones(limit: number): Promise<{ readonly remaining: boolean }>;
+
+  /** Keeps what the source must remember (slot, lineage, start), as one JSON document. */
+  saveSourceState(state: JsonValue): Promise<void>;
+
+  /** Gives the lease back. */
+  close(): Promise<void>;
+}
