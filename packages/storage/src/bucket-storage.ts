@@ -3,7 +3,7 @@
  * atomically and answers reads; it never sees an expression or a YAML file. Reads answer *as of* the checkpoint they are
  * given, however much has been written since.
  */
-import type { BucketName, Checkpoint, OpId, Position, StreamId } from '@sluice/core';
+import type { BucketName, Checkpoint, OpId, Position, RecordKey, StreamId, TableId } from '@sluice/core';
 import type { CheckpointState } from './checkpoint-state.ts';
 import type { JsonValue, TableState, TaskState } from './table-state.ts';
 import type { StreamWriter } from './writer.ts';
@@ -77,6 +77,11 @@ export interface StreamReader {
   checkpointState(): Promise<CheckpointState>;
   tables(): Promise<readonly TableState[]>;
   tasks(): Promise<readonly TaskState[]>;
+  /** Up to `limit` records of a table that still miss values. */
+  partialRecords(
+    tableId: TableId,
+    limit: number,
+  ): Promise<readonly { readonly key: RecordKey; readonly record: Uint8Array }[]>;
 }
 
 export interface BucketSum {

@@ -31,6 +31,8 @@ export interface Effect {
   readonly record: Uint8Array | null;
   readonly ops: readonly OpDraft[];
   readonly lookups: readonly LookupDraft[];
+  /** Whether `record` misses values: such rows are listed by `StreamReader.partialRecords` until they are completed. */
+  readonly partial: boolean;
 }
 
 /**

@@ -1,0 +1,126 @@
+/**
+ * The source port. A source knows one database: it finds tables, reads ranges of them, streams changes and is told what
+ * is durable. It knows nothing of rules, buckets or storage. Positions are opaque and ordered (core/position.ts).
+ *
+ * Order of calls: `preflight` → `open` → (`stream` at once, and beside it) `settle` → `discover` → `planTable` →
+ * `readTask` … Reads may run in parallel with each other and with the stream.
+ */
+import type { Position, RawRow, Relation, StreamEvent } from '@sluice/core';
+import type { JsonValue } from '@sluice/storage';
+
+export interface ChangeSource {
+  /** Checks everything a person can have got wrong. @throws SluiceError with a code per problem, the gravest first. */
+  preflight(): Promise<void>;
+
+  /**
+   * Makes or finds what the stream resumes from (Postgres: a replication slot).
+   * @param saved what an earlier `open` returned; null at the first start of a stream
+   * @throws PSYNC_S1146 if what was saved is lost; SLU_S1150 if another database answers; SLU_S1147 if it is in use
+   */
+  open(saved: JsonValue | null): Promise<OpenedSource>;
+
+  /**
+   * Changes since the acknowledged position, in batches as they came off the wire; within a batch and over batches the
+   * order of `StreamEvent`. One consumer. Ends when the signal aborts; throws a retryable SluiceError when it breaks off.
+   * Pulling slowly slows the source down.
+   */
+  stream(signal: AbortSignal): AsyncIterable<readonly StreamEvent[]>;
+
+  /** Everything up to `position` is durable in storage. Cheap, never goes back, also called while the source is idle. */
+  acknowledge(position: Position): void;
+
+  /** Resolves when every transaction that was in progress at the call has ended: then what they wrote is visible to reads. */
+  settle(signal: AbortSignal): Promise<void>;
+
+  /** Tables that match, with their row identity. Tables that cannot be replicated come with the reason. */
+  discover(patterns: readonly TableSelector[]): Promise<readonly DiscoveredTable[]>;
+
+  /** Cuts a table into ranges that tile it, from statistics; never counts rows. */
+  planTable(relation: Relation): Promise<readonly PlannedTask[]>;
+
+  /** Reads one range from its cursor on, in short transactions; chunks of about `chunkBytes` source bytes. */
+  readTask(request: ReadTask): AsyncIterable<TaskChunk>;
+
+  /** Reads single rows by key, complete, as they are now; rows that are gone are left out. Same order of columns. */
+  readRows(relation: Relation, keyColumns: readonly number[], rows: readonly RawRow[]): Promise<readonly RawRow[]>;
+
+  /** Where the source's history ends now (Postgres: WAL insert location): at or behind everything that reads can see. */
+  head(): Promise<Position>;
+
+  /** Puts a marker into the source's history, so that an idle source soon streams a position ≥ the head of before. */
+  marker(): Promise<void>;
+
+  /** For operators; cheap enough for every few seconds. */
+  health(): Promise<SourceHealth>;
+
+  /** Distance between two positions, where the source can tell; for lag. */
+  bytesBetween(from: Position, to: Position): number | null;
+
+  /** Gives up what `open` made, for good. Idempotent; works without a running stream. */
+  teardown(saved: JsonValue | null): Promise<void>;
+
+  close(): Promise<void>;
+}
+
+export interface OpenedSource {
+  /** To be stored and passed to the next `open`. */
+  readonly saved: JsonValue;
+  /** T0: the stream delivers every transaction that commits after it. */
+  readonly startPosition: Position;
+  readonly created: boolean;
+}
+
+/** `name` without the trailing `%` if `wildcard`. */
+export interface TableSelector {
+  readonly connectionTag: string;
+  readonly schema: string;
+  readonly name: string;
+  readonly wildcard: boolean;
+}
+
+export interface DiscoveredTable {
+  readonly relation: Relation;
+  /** Positions of the record key's columns, in key order. */
+  readonly keyColumns: readonly number[];
+  readonly rowsEstimate: number;
+  readonly bytesEstimate: number;
+  /** Why it cannot be replicated (not published, no identity, no privilege); null if it can. */
+  readonly problem: { readonly code: string; readonly message: string } | null;
+}
+
+export interface PlannedTask {
+  readonly range: JsonValue;
+  readonly rowsEstimate: number;
+  readonly bytesEstimate: number;
+}
+
+export interface ReadTask {
+  readonly relation: Relation;
+  readonly range: JsonValue;
+  readonly cursor: JsonValue | null;
+  readonly chunkBytes: number;
+  readonly signal: AbortSignal;
+}
+
+export interface TaskChunk {
+  readonly rows: readonly RawRow[];
+  /** Source bytes of the rows. */
+  readonly bytes: number;
+  /** Where a later read goes on after this chunk. */
+  readonly cursor: JsonValue;
+  /** Whether the range ends with this chunk. An empty range yields one empty chunk with `last`. */
+  readonly last: boolean;
+}
+
+export interface SourceHealth {
+  readonly head: Position;
+  /** Highest position the source knows to be durable here; null if unknown. */
+  readonly acknowledged: Position | null;
+  /** History the source keeps for us, in bytes; null if unknown. */
+  readonly retainedBytes: number | null;
+  /** Bytes until the source gives our history up; null if unlimited or unknown. */
+  readonly budgetBytes: number | null;
+  /** Postgres: `pg_replication_slots.wal_status` and whether a connection holds the slot. */
+  readonly status: string;
+  readonly active: boolean;
+}
