@@ -13,7 +13,7 @@ import type { ChunkGuard, JsonValue, TableState, TaskState } from './table-state
 export interface RowWrite {
   readonly tableId: TableId;
   readonly key: RecordKey;
-  /** The key the row had before, where this change moved it. Its record is loaded too, and ends. */
+  /** The key the row had before, where this change moved it: its record is loaded too. A write of its own ends it. */
   readonly movedFrom?: RecordKey;
 }
 
