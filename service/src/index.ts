@@ -1,1 +1,6 @@
-export {};
+export {
+  type EmbeddedPostgres,
+  type EmbeddedPostgresOptions,
+  startEmbeddedPostgres,
+  type StopKind,
+} from './dev/embedded-postgres.ts';

