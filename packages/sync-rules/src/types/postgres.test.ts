@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { valueJson } from '../json.ts';
-import { postgresType } from './postgres.ts';
+import { PostgresTypes } from './postgres.ts';
 import type { CustomTypes, TypeOptions } from './source-type.ts';
 
 const legacy: TypeOptions = { timestampsIso8601: false, customPostgresTypes: false, timestampDigitsMax: null };
@@ -26,7 +26,7 @@ const custom: CustomTypes = new Map([
 ]);
 
 function both(type: string, raw: string, options: TypeOptions, typeId = 0) {
-  const known = postgresType({ type, typeId }, options, custom);
+  const known = new PostgresTypes(options, custom).type({ type, typeId });
   const value = known.read(raw);
   expect(known.json(raw)).toBe(valueJson(value));
   return value;
@@ -64,7 +64,7 @@ describe('scalars', () => {
 
   test('bytea is a blob, never synced', () => {
     expect(both('bytea', '\\x00ff', modern)).toEqual(new Uint8Array([0, 255]));
-    expect(() => postgresType({ type: 'bytea', typeId: 17 }, modern).read('abc')).toThrow('hex');
+    expect(() => new PostgresTypes(modern).type({ type: 'bytea', typeId: 17 }).read('abc')).toThrow('hex');
   });
 });
 
@@ -128,7 +128,7 @@ describe('arrays', () => {
   });
 
   test('broken text is an error, or itself for custom types', () => {
-    expect(() => postgresType({ type: '_int4', typeId: 1007 }, legacy).read('{1,')).toThrow('literal');
+    expect(() => new PostgresTypes(legacy).type({ type: '_int4', typeId: 1007 }).read('{1,')).toThrow('literal');
     expect(both('_mood', '{a', modern)).toBe('{a');
   });
 });

@@ -12,61 +12,60 @@ import type { CustomType, CustomTypes, SourceType, TypeOptions, TypeReference } 
 const NO_CUSTOM_TYPES: CustomTypes = new Map();
 
 /**
- * What to do with a column of this type.
+ * What to do with columns of every type, under one set of options.
  * @param custom user-defined types, where known; unknown ones are text
  */
-export function postgresType(
-  column: TypeReference,
-  options: TypeOptions,
-  custom: CustomTypes = NO_CUSTOM_TYPES,
-): SourceType {
-  const builtIn = scalarTypes(options).get(column.type);
-  if (builtIn !== undefined) return builtIn;
-  const context = { options, custom };
-  const known = custom.get(column.typeId);
-  if (known !== undefined) return customType(known, context);
-  return namedType(column.type, context);
-}
+export class PostgresTypes {
+  readonly #decodeCustom: boolean;
+  readonly #custom: CustomTypes;
+  readonly #scalars: ReadonlyMap<string, SourceType>;
 
-interface TypeContext {
-  readonly options: TypeOptions;
-  readonly custom: CustomTypes;
-}
-
-function customType(type: CustomType, context: TypeContext): SourceType {
-  if (type.kind === 'enum' || !context.options.customPostgresTypes) return textType;
-  const resolve = (reference: TypeReference) => postgresType(reference, context.options, context.custom);
-  switch (type.kind) {
-    case 'domain':
-      return resolve(type.base);
-    case 'range':
-      return rangeType(resolve(type.subtype));
-    case 'multirange':
-      return multirangeType(resolve(type.subtype));
-    case 'array':
-      return arrayType(resolve(type.element), { delimiter: type.delimiter, fallback: true });
-    case 'composite':
-      return compositeType(type.attributes.map((attribute) => ({ name: attribute.name, type: resolve(attribute) })));
+  constructor(options: TypeOptions, custom: CustomTypes = NO_CUSTOM_TYPES) {
+    this.#decodeCustom = options.customPostgresTypes;
+    this.#custom = custom;
+    this.#scalars = scalarTypes(options);
   }
-}
 
-/** Types that are known by their name alone: ranges, and arrays of what is known. */
-function namedType(name: string, context: TypeContext): SourceType {
-  const { options } = context;
-  const range = ranges.get(name);
-  if (range !== undefined && options.customPostgresTypes) {
-    const subtype = postgresType({ type: range.subtype, typeId: 0 }, options);
+  type(reference: TypeReference): SourceType {
+    const scalar = this.#scalars.get(reference.type);
+    if (scalar !== undefined) return scalar;
+    const custom = this.#custom.get(reference.typeId);
+    return custom === undefined ? this.#named(reference.type) : this.#customType(custom);
+  }
+
+  #customType(type: CustomType): SourceType {
+    if (type.kind === 'enum' || !this.#decodeCustom) return textType;
+    switch (type.kind) {
+      case 'domain':
+        return this.type(type.base);
+      case 'range':
+        return rangeType(this.type(type.subtype));
+      case 'multirange':
+        return multirangeType(this.type(type.subtype));
+      case 'array':
+        return arrayType(this.type(type.element), { delimiter: type.delimiter, fallback: true });
+      case 'composite':
+        return compositeType(
+          type.attributes.map((attribute) => ({ name: attribute.name, type: this.type(attribute) })),
+        );
+    }
+  }
+
+  /** Types that are known by their name alone: ranges, and arrays of what is known. */
+  #named(name: string): SourceType {
+    if (name.startsWith('_')) return this.#namedArray(name.slice(1));
+    const range = ranges.get(name);
+    if (range === undefined || !this.#decodeCustom) return textType;
+    const subtype = this.type({ type: range.subtype, typeId: 0 });
     return range.multi ? multirangeType(subtype) : rangeType(subtype);
   }
-  if (!name.startsWith('_')) return textType;
-  return namedArrayType(name.slice(1), context);
-}
 
-function namedArrayType(element: string, { options, custom }: TypeContext): SourceType {
-  const isScalar = element !== 'box' && (scalarTypes(options).has(element) || textTypes.has(element));
-  if (!isScalar && !options.customPostgresTypes) return textType;
-  const delimiter = element === 'box' ? ';' : ',';
-  return arrayType(postgresType({ type: element, typeId: 0 }, options, custom), { delimiter, fallback: !isScalar });
+  #namedArray(element: string): SourceType {
+    const builtIn = element !== 'box' && (this.#scalars.has(element) || textTypes.has(element));
+    if (!builtIn && !this.#decodeCustom) return textType;
+    const delimiter = element === 'box' ? ';' : ',';
+    return arrayType(this.type({ type: element, typeId: 0 }), { delimiter, fallback: !builtIn });
+  }
 }
 
 const ranges: ReadonlyMap<string, { readonly subtype: string; readonly multi: boolean }> = new Map(
@@ -149,12 +148,8 @@ function lsnText(raw: string): string {
     .join('/');
 }
 
-const tables = new WeakMap<TypeOptions, ReadonlyMap<string, SourceType>>();
-
 function scalarTypes(options: TypeOptions): ReadonlyMap<string, SourceType> {
-  const known = tables.get(options);
-  if (known !== undefined) return known;
-  const table = new Map<string, SourceType>([
+  return new Map<string, SourceType>([
     ['bool', booleanType],
     ...['int2', 'int4', 'int8', 'oid'].map((name): [string, SourceType] => [name, integerType]),
     ...['float4', 'float8'].map((name): [string, SourceType] => [name, realType]),
@@ -166,6 +161,4 @@ function scalarTypes(options: TypeOptions): ReadonlyMap<string, SourceType> {
     ['timestamptz', mappedText((raw) => timestamptzText(raw, options))],
     ['pg_lsn', mappedText(lsnText)],
   ]);
-  tables.set(options, table);
-  return table;
 }

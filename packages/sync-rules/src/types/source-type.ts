@@ -1,4 +1,5 @@
 /** How one source type becomes values. Chosen once a column; used once a row. */
+import type { Compatibility, TimestampPrecision } from '../compatibility.ts';
 import type { JsonValue } from '../json.ts';
 import type { Value } from '../value.ts';
 
@@ -10,6 +11,20 @@ export interface TypeOptions {
   readonly customPostgresTypes: boolean;
   /** Digits behind the second at most, with `timestampsIso8601`; null for as many as the source has. */
   readonly timestampDigitsMax: number | null;
+}
+
+/** Digits behind the second. */
+export const timestampDigits: Readonly<Record<TimestampPrecision, number>> = {
+  seconds: 0,
+  milliseconds: 3,
+  microseconds: 6,
+  nanoseconds: 9,
+};
+
+export function typeOptions(compatibility: Compatibility): TypeOptions {
+  const { timestampsIso8601, customPostgresTypes, timestampMaxPrecision } = compatibility;
+  const timestampDigitsMax = timestampMaxPrecision === null ? null : timestampDigits[timestampMaxPrecision];
+  return { timestampsIso8601, customPostgresTypes, timestampDigitsMax };
 }
 
 export interface SourceType {
