@@ -8,3 +8,10 @@ export type {
   TableSelector,
   TaskChunk,
 } from './change-source.ts';
+export { type EnginePorts, type EngineStreamFacts, ReplicationEngine } from './engine.ts';
+export { erase, evaluate } from './evaluate.ts';
+export type { SnapshotProgress, StreamProgress } from './progress.ts';
+export { Replicator, type ReplicatorFacts, type ReplicatorPhase, type ReplicatorPorts } from './replicator.ts';
+export type { ChangeWrite } from './row-write.ts';
+export type { TableBinding } from './table-binding.ts';
+export type { TableProblem } from './table-catalog.ts';

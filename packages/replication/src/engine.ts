@@ -1,0 +1,148 @@
+/**
+ * All streams of a storage: one supervised replicator for each that is processing or active, clean-up for those that
+ * are stopped. Follows the stored list, so that a deploy in any process is seen by the one that replicates.
+ */
+import { type Clock, type Logger, type Random, SluiceError, type StreamId } from '@sluice/core';
+import type { BucketStorage, StreamInfo } from '@sluice/storage';
+import type { SyncRules } from '@sluice/sync-rules';
+import type { ChangeSource } from './change-source.ts';
+import { Replicator, type ReplicatorFacts } from './replicator.ts';
+import { supervise } from './supervisor.ts';
+
+export interface EnginePorts {
+  readonly storage: BucketStorage;
+  /** A source for one stream; its slot is named after the stream. */
+  readonly createSource: (stream: StreamInfo) => ChangeSource;
+  /** @throws PSYNC_R0001 if the stored rules no longer compile */
+  readonly compileRules: (stream: StreamInfo) => SyncRules;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly owner: string;
+  /** Snapshot tasks read at once, per stream. */
+  readonly concurrency: number;
+}
+
+export interface EngineStreamFacts {
+  readonly streamId: StreamId;
+  /** Null between attempts and when standing by. */
+  readonly replicator: ReplicatorFacts | null;
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly hint: string;
+    readonly atMs: number;
+  } | null;
+  readonly halted: boolean;
+}
+
+interface Running {
+  readonly stop: AbortController;
+  ended: Promise<void>;
+  facts: EngineStreamFacts;
+  replicator: Replicator | null;
+}
+
+export class ReplicationEngine {
+  readonly #ports: EnginePorts;
+  readonly #running = new Map<StreamId, Running>();
+
+  constructor(ports: EnginePorts) {
+    this.#ports = ports;
+  }
+
+  facts(): readonly EngineStreamFacts[] {
+    return [...this.#running.values()].map(({ facts, replicator }) => {
+      const current = replicator?.facts() ?? null;
+      const recovered = current !== null && current.stream.commits > 0;
+      return recovered
+        ? { ...facts, replicator: current, error: null, halted: false }
+        : { ...facts, replicator: current };
+    });
+  }
+
+  /** Runs until aborted; then waits for all replicators to give their leases back. */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#reconcile(signal);
+      for await (const _ of this.#ports.storage.watchStreams(signal)) await this.#reconcile(signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      for (const running of this.#running.values()) running.stop.abort(signal.reason);
+      await Promise.all([...this.#running.values()].map((running) => running.ended));
+    }
+  }
+
+  async #reconcile(signal: AbortSignal): Promise<void> {
+    const streams = await this.#ports.storage.listStreams();
+    const wanted = new Set(streams.filter((stream) => stream.lifecycle !== 'stopped').map((stream) => stream.id));
+    for (const [id, running] of this.#running) {
+      if (wanted.has(id)) continue;
+      running.stop.abort(new Error('the stream was stopped'));
+      await running.ended;
+      this.#running.delete(id);
+    }
+    for (const stream of streams) {
+      if (signal.aborted) return;
+      if (stream.lifecycle === 'stopped') await this.#cleanUp(stream);
+      else if (!this.#running.has(stream.id)) this.#start(stream, signal);
+    }
+  }
+
+  #start(stream: StreamInfo, signal: AbortSignal): void {
+    const { clock, random, storage } = this.#ports;
+    const logger = this.#ports.logger.child({ stream: stream.id });
+    const stop = new AbortController();
+    const facts: EngineStreamFacts = { streamId: stream.id, replicator: null, error: null, halted: false };
+    const running: Running = { stop, facts, replicator: null, ended: Promise.resolve() };
+    const supervision = {
+      attempt: (own: AbortSignal) => this.#attempt(stream.id, running, own),
+      onFailure: async (error: SluiceError) => {
+        const report = { code: error.code, message: error.message, atMs: clock.now() };
+        running.facts = { ...running.facts, error: { ...report, hint: error.hint }, halted: error.action === 'stop' };
+        if (error.code !== 'PSYNC_S1003') await storage.reportError(stream.id, report);
+      },
+      clock,
+      random,
+      logger,
+    };
+    running.ended = supervise(supervision, AbortSignal.any([signal, stop.signal]));
+    this.#running.set(stream.id, running);
+  }
+
+  async #attempt(id: StreamId, running: Running, signal: AbortSignal): Promise<never> {
+    const { storage, clock, owner, concurrency } = this.#ports;
+    const stream = (await storage.listStreams()).find((candidate) => candidate.id === id);
+    if (stream === undefined) throw new SluiceError('SLU_X0001', `stream ${id} is not stored any more`);
+    const rules = this.#ports.compileRules(stream);
+    const source = this.#ports.createSource(stream);
+    const logger = this.#ports.logger.child({ stream: id });
+    const replicator = new Replicator({ stream, rules, storage, source, clock, logger, owner, concurrency });
+    running.replicator = replicator;
+    try {
+      return await replicator.run(signal);
+    } finally {
+      running.replicator = null;
+      await source.close();
+    }
+  }
+
+  /** First what the source keeps for the stream, then its data. Both can be done again if interrupted. */
+  async #cleanUp(stream: StreamInfo): Promise<void> {
+    const { storage, logger, createSource } = this.#ports;
+    const source = createSource(stream);
+    try {
+      await source.teardown(stream.source);
+      await storage.dropStream(stream.id);
+      logger.info({ stream: stream.id }, 'stopped stream removed');
+    } catch (error) {
+      logger.warn(
+        { stream: stream.id, error },
+        'a stopped stream could not be removed; tried again at the next change',
+      );
+    } finally {
+      await source.close();
+    }
+  }
+}

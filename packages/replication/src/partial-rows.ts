@@ -1,0 +1,47 @@
+/**
+ * Completes records that miss values: rows that changed before they were copied, in an update that left large columns
+ * out. Their gaps, and only those, are filled from a read that provably sees the change (rule R7): the change came
+ * through the stream, so its transaction has been written; once every transaction in progress has ended, it is visible.
+ */
+import { BEFORE_ALL, recordKey } from '@sluice/core';
+import { decodeRecord, type StreamReader, type StreamWriter, type TableState } from '@sluice/storage';
+import type { ChangeSource } from './change-source.ts';
+import { evaluate } from './evaluate.ts';
+import type { CompleteWrite } from './row-write.ts';
+import type { TableCatalog } from './table-catalog.ts';
+
+const PARTIAL_BATCH = 500;
+
+interface PartialPorts {
+  readonly source: ChangeSource;
+  readonly reader: StreamReader;
+  readonly writer: StreamWriter;
+  readonly catalog: TableCatalog;
+}
+
+/**
+ * Returns when no record of the table misses values, but for rows that are gone from the source: the stream brings
+ * their delete.
+ */
+export async function completePartialRows(ports: PartialPorts, table: TableState, signal: AbortSignal): Promise<void> {
+  const gone = new Set<string>();
+  for (;;) {
+    const listed = await ports.reader.partialRecords(table.id, PARTIAL_BATCH + gone.size);
+    const records = listed.filter((entry) => !gone.has(entry.key));
+    if (records.length === 0) return;
+    await ports.source.settle(signal);
+    const values = records.map((entry) => decodeRecord(entry.record).values);
+    const rows = await ports.source.readRows(table.relation, table.keyColumns, values);
+    const byKey = new Map(rows.map((row) => [recordKey(row, table.keyColumns), row]));
+    const writes: CompleteWrite[] = [];
+    for (const entry of records) {
+      const row = byKey.get(entry.key);
+      if (row === undefined) gone.add(entry.key);
+      else {
+        const binding = ports.catalog.bindingFor(table);
+        writes.push({ kind: 'complete', binding, tableId: table.id, key: entry.key, row, expected: entry.record });
+      }
+    }
+    if (writes.length > 0) await ports.writer.flush({ writes, evaluate, boundary: BEFORE_ALL });
+  }
+}

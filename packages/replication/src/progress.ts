@@ -1,0 +1,67 @@
+/** Counters that the engine keeps where the work is done; the status document and the probes are made of them. */
+import type { Position } from '@sluice/core';
+import type { Gate } from '@sluice/storage';
+
+export interface StreamProgress {
+  transactions: number;
+  changes: number;
+  ops: number;
+  flushes: number;
+  flushMs: number;
+  commits: number;
+  /** Newest position that is durable in storage and acknowledged; null before the first. */
+  durable: Position | null;
+  /** When `durable` was last moved or confirmed; null before the first. */
+  durableAtMs: number | null;
+  /** The gate that held the last commit back; null if none did. */
+  gate: Gate | null;
+  /** Source commit time of the oldest transaction that no checkpoint covers; null if all are covered. */
+  oldestUncommittedAtMs: number | null;
+}
+
+export function newStreamProgress(): StreamProgress {
+  return {
+    transactions: 0,
+    changes: 0,
+    ops: 0,
+    flushes: 0,
+    flushMs: 0,
+    commits: 0,
+    durable: null,
+    durableAtMs: null,
+    gate: null,
+    oldestUncommittedAtMs: null,
+  };
+}
+
+export interface SnapshotProgress {
+  /** Rows flushed by this process, skipped ones included. */
+  rows: number;
+  bytes: number;
+  ops: number;
+  chunks: number;
+  discardedChunks: number;
+  readMs: number;
+  flushMs: number;
+  waitMs: number;
+  activeTasks: number;
+  startedAtMs: number | null;
+  /** Rows by table since this process started, for rates. */
+  readonly rowsByTable: Map<number, number>;
+}
+
+export function newSnapshotProgress(): SnapshotProgress {
+  return {
+    rows: 0,
+    bytes: 0,
+    ops: 0,
+    chunks: 0,
+    discardedChunks: 0,
+    readMs: 0,
+    flushMs: 0,
+    waitMs: 0,
+    activeTasks: 0,
+    startedAtMs: null,
+    rowsByTable: new Map(),
+  };
+}

@@ -1,0 +1,182 @@
+/**
+ * Replicates one stream: takes the lease, opens the source, and runs streamer and snapshotter side by side from the
+ * first second, until aborted or until something fails. A failure ends the whole attempt; `supervise` decides what
+ * comes next. Nothing survives an attempt but what is stored.
+ */
+import { BEFORE_ALL, type Clock, limits, type Logger } from '@sluice/core';
+import type { BucketStorage, StreamInfo, StreamReader, StreamWriter } from '@sluice/storage';
+import type { SyncRules } from '@sluice/sync-rules';
+import { ByteBudget } from './byte-budget.ts';
+import type { ChangeSource, SourceHealth } from './change-source.ts';
+import { completePartialRows } from './partial-rows.ts';
+import { newSnapshotProgress, newStreamProgress, type SnapshotProgress, type StreamProgress } from './progress.ts';
+import { runTogether } from './run-together.ts';
+import { Snapshotter } from './snapshotter.ts';
+import { Streamer } from './streamer.ts';
+import { TableCatalog, type TableProblem } from './table-catalog.ts';
+
+/** How often the source is asked for its head and the state of its history. */
+const HEALTH_INTERVAL_MS = 2000;
+/** An idle source gets a marker this often, so that its history can be let go and progress be proven. */
+const MARKER_INTERVAL_MS = 20_000;
+const PURGE_LIMIT = 2000;
+
+export interface ReplicatorPorts {
+  readonly stream: StreamInfo;
+  readonly rules: SyncRules;
+  readonly storage: BucketStorage;
+  readonly source: ChangeSource;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Names this process in the lease. */
+  readonly owner: string;
+  /** Snapshot tasks read at once. */
+  readonly concurrency: number;
+}
+
+export type ReplicatorPhase = 'starting' | 'snapshotting' | 'streaming';
+
+/** What the status document and the probes are told about a running attempt. */
+export interface ReplicatorFacts {
+  readonly phase: ReplicatorPhase;
+  readonly stream: StreamProgress;
+  readonly snapshot: SnapshotProgress;
+  readonly health: SourceHealth | null;
+  readonly healthAtMs: number | null;
+  readonly problems: readonly TableProblem[];
+  readonly rowErrors: number;
+  readonly budgetUsedBytes: number;
+  readonly budgetMaxBytes: number;
+}
+
+export class Replicator {
+  readonly #ports: ReplicatorPorts;
+  readonly #stream = newStreamProgress();
+  readonly #snapshot = newSnapshotProgress();
+  readonly #budget = new ByteBudget(limits.pendingBytesMax, limits.streamReservedBytes);
+  readonly #reader: StreamReader;
+  #catalog: TableCatalog | null = null;
+  #phase: ReplicatorPhase = 'starting';
+  #health: SourceHealth | null = null;
+  #healthAtMs: number | null = null;
+  #activated: boolean;
+  #purging: Promise<void> | null = null;
+
+  constructor(ports: ReplicatorPorts) {
+    this.#ports = ports;
+    this.#reader = ports.storage.reader(ports.stream.id);
+    this.#activated = ports.stream.lifecycle === 'active';
+  }
+
+  facts(): ReplicatorFacts {
+    return {
+      phase: this.#phase,
+      stream: this.#stream,
+      snapshot: this.#snapshot,
+      health: this.#health,
+      healthAtMs: this.#healthAtMs,
+      problems: this.#catalog?.problems ?? [],
+      rowErrors: this.#catalog?.rowErrors ?? 0,
+      budgetUsedBytes: this.#budget.used,
+      budgetMaxBytes: this.#budget.max,
+    };
+  }
+
+  /** One attempt. Resolves only by throwing: the abort reason, or what went wrong. */
+  async run(signal: AbortSignal): Promise<never> {
+    const { source, storage, stream, owner } = this.#ports;
+    await source.preflight();
+    const writer = await storage.openWriter(stream.id, owner);
+    try {
+      return await this.#replicate(writer, signal);
+    } finally {
+      await this.#purging;
+      await writer.close();
+    }
+  }
+
+  async #replicate(writer: StreamWriter, signal: AbortSignal): Promise<never> {
+    const { source, rules, logger, clock, stream, concurrency } = this.#ports;
+    const opened = await source.open(stream.source);
+    if (opened.created) await writer.saveSourceState(opened.saved);
+    logger.info({ start: opened.startPosition, created: opened.created }, 'source opened');
+    const ports = { rules, source, reader: this.#reader, writer, logger, clock };
+    const catalog = new TableCatalog(ports);
+    this.#catalog = catalog;
+    const snapshotter = new Snapshotter({
+      ...ports,
+      catalog,
+      budget: this.#budget,
+      progress: this.#snapshot,
+      concurrency,
+    });
+    const streamer = new Streamer({
+      ...ports,
+      catalog,
+      progress: this.#stream,
+      onTableAdded: () => snapshotter.wake(),
+      completePartials: () => this.#completePartials(writer, catalog, signal),
+      onCheckpoint: () => this.#onCheckpoint(writer),
+    });
+    return await runTogether(signal, [
+      (own) => streamer.run(own),
+      async (own) => {
+        await catalog.discover(BEFORE_ALL);
+        await source.settle(own);
+        this.#snapshot.startedAtMs = clock.now();
+        this.#phase = 'snapshotting';
+        await snapshotter.run(own);
+      },
+      (own) => this.#watchHealth(own),
+      (own) => this.#sendMarkers(own),
+    ]);
+  }
+
+  /** Only for tables whose copy is over: the others complete their partial rows before they are marked done. */
+  async #completePartials(writer: StreamWriter, catalog: TableCatalog, signal: AbortSignal): Promise<void> {
+    const ports = { source: this.#ports.source, reader: this.#reader, writer, catalog };
+    for (const table of await this.#reader.tables()) {
+      if (table.snapshot === 'done') await completePartialRows(ports, table, signal);
+    }
+  }
+
+  async #onCheckpoint(writer: StreamWriter): Promise<void> {
+    const { storage, stream, logger } = this.#ports;
+    if (this.#phase !== 'streaming') {
+      this.#phase = 'streaming';
+      await storage.reportError(stream.id, null);
+    }
+    if (!this.#activated) {
+      await storage.activate(stream.id);
+      this.#activated = true;
+      logger.info({}, 'first checkpoint: the stream is active');
+    }
+    this.#purging ??= this.#purge(writer).finally(() => {
+      this.#purging = null;
+    });
+  }
+
+  async #purge(writer: StreamWriter): Promise<void> {
+    try {
+      while ((await writer.purgeTombstones(PURGE_LIMIT)).remaining);
+    } catch (error) {
+      this.#ports.logger.warn({ error }, 'tombstones could not be purged; the next checkpoint tries again');
+    }
+  }
+
+  async #watchHealth(signal: AbortSignal): Promise<never> {
+    const { source, clock } = this.#ports;
+    for (;;) {
+      this.#health = await source.health();
+      this.#healthAtMs = clock.now();
+      await clock.sleep(HEALTH_INTERVAL_MS, signal);
+    }
+  }
+
+  async #sendMarkers(signal: AbortSignal): Promise<never> {
+    for (;;) {
+      await this.#ports.source.marker();
+      await this.#ports.clock.sleep(MARKER_INTERVAL_MS, signal);
+    }
+  }
+}

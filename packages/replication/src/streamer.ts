@@ -1,0 +1,200 @@
+/**
+ * The stream writer: whole source transactions gathered, flushed, published and acknowledged. The only one to publish,
+ * and only at source transaction boundaries (rule R2). Never waits for a copy: what is durable is acknowledged, visible
+ * or not (rule R11).
+ *
+ * Per batch off the wire: transactions that ended are flushed in one storage transaction, then one commit, then one
+ * acknowledgement. A transaction too large to wait for its end is flushed in parts; each part raises the position
+ * boundary to its transaction, so that no checkpoint can show a part.
+ */
+import {
+  BEFORE_ALL,
+  type Clock,
+  invariant,
+  limits,
+  type Position,
+  recordKey,
+  type Relation,
+  type RowChange,
+  type StreamEvent,
+  type TruncateChange,
+} from '@sluice/core';
+import type { CommitOutcome, StreamWriter } from '@sluice/storage';
+import type { ChangeSource } from './change-source.ts';
+import { evaluate } from './evaluate.ts';
+import { approximateBytes, type ChangeWrite, deleteWrite } from './row-write.ts';
+import type { StreamProgress } from './progress.ts';
+import type { TableBinding } from './table-binding.ts';
+import { eraseTable, type TableCatalog } from './table-catalog.ts';
+
+export interface StreamerPorts {
+  readonly source: ChangeSource;
+  readonly writer: StreamWriter;
+  readonly catalog: TableCatalog;
+  readonly clock: Clock;
+  readonly progress: StreamProgress;
+  /** Called when a table has to be copied because of something the stream met. */
+  readonly onTableAdded: () => void;
+  /** Completes rows that the flush left partial, where their table's copy will not do it. */
+  readonly completePartials: () => Promise<void>;
+  /** Called after each commit that made a checkpoint. */
+  readonly onCheckpoint: (outcome: CommitOutcome & { kind: 'created' }) => Promise<void>;
+}
+
+export class Streamer {
+  readonly #ports: StreamerPorts;
+  #writes: ChangeWrite[] = [];
+  #bytes = 0;
+  /** Writes before this index belong to transactions that ended. */
+  #endedWrites = 0;
+  #boundary: Position = BEFORE_ALL;
+  /** Boundary of the newest transaction that ended. */
+  #endedBoundary: Position = BEFORE_ALL;
+  #ended: Position | null = null;
+  #isHeartbeat = false;
+  #committedAtMs: number | null = null;
+  #inTransaction = false;
+  #madePartial = false;
+
+  constructor(ports: StreamerPorts) {
+    this.#ports = ports;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    for await (const batch of this.#ports.source.stream(signal)) {
+      for (const event of batch) {
+        const waiting = this.#take(event);
+        if (waiting !== null) await waiting;
+      }
+      await this.#publish();
+    }
+  }
+
+  /** Null in the common case: no promise per row. */
+  #take(event: StreamEvent): Promise<void> | null {
+    switch (event.kind) {
+      case 'insert':
+      case 'update':
+      case 'delete':
+        return this.#takeChange(event);
+      case 'begin':
+        invariant(!this.#inTransaction, 'stream: a transaction began inside another');
+        this.#inTransaction = true;
+        this.#boundary = event.boundary;
+        return null;
+      case 'commit':
+        this.#inTransaction = false;
+        this.#ended = event.position;
+        this.#isHeartbeat = false;
+        this.#committedAtMs = event.committedAtMs;
+        this.#endedWrites = this.#writes.length;
+        this.#endedBoundary = this.#boundary;
+        this.#ports.progress.transactions++;
+        return null;
+      case 'heartbeat':
+        invariant(!this.#inTransaction, 'stream: a heartbeat inside a transaction');
+        this.#ended = event.position;
+        this.#isHeartbeat = true;
+        return null;
+      case 'truncate':
+        return this.#truncate(event);
+    }
+  }
+
+  #takeChange(change: RowChange): Promise<void> | null {
+    const binding = this.#ports.catalog.known(change.relation);
+    if (binding === undefined) return this.#resolveThenTake(change);
+    if (binding !== null) this.#queue(change, binding);
+    return this.#bytes > limits.streamFlushBytesMax ? this.#flushAll() : null;
+  }
+
+  async #resolveThenTake(change: RowChange): Promise<void> {
+    await this.#resolve(change.relation);
+    await this.#takeChange(change);
+  }
+
+  async #resolve(relation: Relation): Promise<TableBinding | null> {
+    const { binding, added } = await this.#ports.catalog.resolve(relation, this.#boundary);
+    if (added) this.#ports.onTableAdded();
+    return binding;
+  }
+
+  #queue(change: RowChange, binding: TableBinding): void {
+    const { table, keyColumns } = binding;
+    this.#ports.progress.changes++;
+    if (change.kind === 'delete') {
+      this.#writes.push(deleteWrite(binding, table.id, recordKey(change.before, keyColumns)));
+      this.#bytes += 128;
+      return;
+    }
+    const key = recordKey(change.row, keyColumns);
+    const before = change.kind === 'update' ? change.before : null;
+    const oldKey = before === null ? key : recordKey(before, keyColumns);
+    this.#bytes += approximateBytes(change.row);
+    if (oldKey === key) {
+      this.#writes.push({ kind: 'upsert', binding, tableId: table.id, key, row: change.row });
+      return;
+    }
+    this.#writes.push({ kind: 'upsert', binding, tableId: table.id, key, movedFrom: oldKey, row: change.row });
+    this.#writes.push(deleteWrite(binding, table.id, oldKey));
+  }
+
+  async #truncate(change: TruncateChange): Promise<void> {
+    await this.#flushAll();
+    for (const relation of change.relations) {
+      const known = this.#ports.catalog.known(relation);
+      const binding = known === undefined ? await this.#resolve(relation) : known;
+      if (binding !== null) await eraseTable(this.#ports.writer, binding.table, this.#boundary);
+    }
+  }
+
+  /** Everything, the open transaction's rows included. */
+  async #flushAll(): Promise<void> {
+    await this.#flush(this.#writes.length, this.#boundary);
+  }
+
+  async #flush(count: number, boundary: Position): Promise<void> {
+    if (count === 0) return;
+    const writes = count === this.#writes.length ? this.#writes : this.#writes.slice(0, count);
+    this.#writes = count === this.#writes.length ? [] : this.#writes.slice(count);
+    this.#endedWrites = Math.max(0, this.#endedWrites - count);
+    const { clock, progress, writer } = this.#ports;
+    const startedAt = clock.monotonic();
+    const result = await writer.flush({ writes, evaluate: (w, p, m) => this.#evaluate(w, p, m), boundary });
+    progress.flushMs += clock.monotonic() - startedAt;
+    progress.flushes++;
+    if (result.kind === 'flushed') progress.ops += result.ops;
+    this.#bytes = this.#writes.length === 0 ? 0 : this.#bytes;
+    if (this.#madePartial) {
+      this.#madePartial = false;
+      await this.#ports.completePartials();
+    }
+  }
+
+  #evaluate(write: ChangeWrite, prior: Uint8Array | null, moved: Uint8Array | null): ReturnType<typeof evaluate> {
+    const effect = evaluate(write, prior, moved);
+    if (effect?.partial) this.#madePartial = true;
+    return effect;
+  }
+
+  /** Flush what ended, commit at the newest boundary, acknowledge: in this order. */
+  async #publish(): Promise<void> {
+    const position = this.#ended;
+    if (position === null) return;
+    await this.#flush(this.#endedWrites, this.#endedBoundary);
+    this.#ended = null;
+    const { source, writer, progress, clock } = this.#ports;
+    const outcome = await writer.commit(position, { createEmpty: this.#isHeartbeat });
+    source.acknowledge(position);
+    progress.durable = position;
+    progress.durableAtMs = clock.now();
+    progress.commits++;
+    progress.gate = outcome.kind === 'blocked' ? outcome.gate : null;
+    if (outcome.kind === 'blocked') {
+      progress.oldestUncommittedAtMs ??= this.#committedAtMs;
+      return;
+    }
+    progress.oldestUncommittedAtMs = null;
+    if (outcome.kind === 'created') await this.#ports.onCheckpoint(outcome);
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * What joins a relation of the source with its stored table and its compiled rules. Found once per relation object, so
+ * that the stream pays one map look-up per change.
+ */
+import type { Relation } from '@sluice/core';
+import type { TableState } from '@sluice/storage';
+import type { RowEvaluator } from '@sluice/sync-rules';
+
+export interface TableBinding {
+  readonly table: TableState;
+  /** Record key columns as positions in the relation that the binding was made for. */
+  readonly keyColumns: readonly number[];
+  readonly evaluator: RowEvaluator;
+  reportRowError(definition: string, message: string): void;
+}
+
+export type Compatibility = 'same' | 'different';
+
+/**
+ * Whether rows of `relation` can go on being written under the record of `stored`: the same physical table under the
+ * same name with the same key, and no old column changed. Columns added at the end are fine.
+ */
+export function compatibility(stored: TableState, relation: Relation): Compatibility {
+  const old = stored.relation;
+  if (old.sourceId !== relation.sourceId || old.schema !== relation.schema || old.name !== relation.name)
+    return 'different';
+  for (const [position, column] of old.columns.entries()) {
+    const now = relation.columns[position];
+    if (now === undefined || now.name !== column.name || now.typeId !== column.typeId) return 'different';
+  }
+  return 'same';
+}
