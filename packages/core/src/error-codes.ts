@@ -63,10 +63,19 @@ export const errorCodes = {
   PSYNC_S4106: entry('A deploy is already in progress.', 'Wait until it is active.', 'reject', 409),
 
   // --- source: Postgres ---------------------------------------------------------------------------------------------
+  PSYNC_S1104: entry(
+    'The TLS settings of the source connection cannot be used.',
+    'Give cacert (and client_certificate with client_private_key) as PEM text or as a path, or change sslmode.',
+  ),
+  PSYNC_S1105: entry('The source connection has no database.', 'Set database, or put it into the URI.'),
+  PSYNC_S1106: entry('The source connection has no hostname.', 'Set hostname, or put it into the URI.'),
+  PSYNC_S1107: entry('The source connection has no username.', 'Set username, or put it into the URI.'),
+  PSYNC_S1108: entry('The source connection has no password.', 'Set password, or put it into the URI.'),
   PSYNC_S1109: entry(
     'The connection URI of the source is not valid.',
     'Use postgresql://user:password@host:port/database.',
   ),
+  PSYNC_S1110: entry('The port of the source connection is not valid.', 'Use a port between 1024 and 65535.'),
   PSYNC_S1120: entry('A query on the source failed.', 'See the message of the source.', 'retry'),
   PSYNC_S1121: entry(
     'The source cannot be reached.',
@@ -127,6 +136,19 @@ export const errorCodes = {
   SLU_S1151: entry(
     'The replication stream broke off.',
     'Sluice reconnects; see the message of the source if it repeats.',
+    'retry',
+  ),
+
+  SLU_S1152: entry(
+    'What is named is not a table that can be replicated.',
+    'Name the partitions of a partitioned table (for example with a wildcard); views and foreign tables cannot be used.',
+    'retry',
+  ),
+  SLU_S1153: entry('A table is not in the publication.', 'ALTER PUBLICATION powersync ADD TABLE …;', 'retry'),
+  SLU_S1154: entry('The source is too old.', 'Use Postgres 14 or newer.', 'retry'),
+  SLU_S1155: entry(
+    'The source sent what this version cannot read.',
+    'Sluice reconnects; if it repeats, please report it with the log around it.',
     'retry',
   ),
 
