@@ -1,0 +1,100 @@
+/**
+ * Reads what a client is owed for one checkpoint: by priority, in chunks, nothing above the checkpoint. Between two
+ * priorities a partial completion is due, but only if the later one has data at all.
+ */
+import { invariant, type OpId } from '@sluice/core';
+import type { BucketChunk, StreamReader } from '@sluice/storage';
+import type { ClientState, OwedBucket } from './client-state.ts';
+import type { Line } from './protocol.ts';
+
+export interface ReadBounds {
+  /** Of one read, and so of one line. */
+  readonly ops: number;
+  readonly bytes: number;
+}
+
+export class BucketReader {
+  readonly #reader: Pick<StreamReader, 'readOps'>;
+  readonly #state: ClientState;
+  readonly #bounds: ReadBounds;
+  readonly #opId: OpId;
+  /** What is left, highest priority first. The first one is being read. */
+  readonly #left: OwedBucket[];
+  readonly #lines: Line[] = [];
+  #priority: number | null = null;
+  /** Highest priority number of which everything was sent, not yet said. */
+  #partial: number | null = null;
+  #sent = 0;
+
+  constructor(options: {
+    readonly reader: Pick<StreamReader, 'readOps'>;
+    readonly state: ClientState;
+    readonly bounds: ReadBounds;
+  }) {
+    this.#reader = options.reader;
+    this.#state = options.state;
+    this.#bounds = options.bounds;
+    invariant(options.state.opId !== null, 'bucket reader: no checkpoint was told');
+    this.#opId = options.state.opId;
+    this.#left = [...options.state.owed()];
+  }
+
+  /** Ops sent so far. */
+  get sent(): number {
+    return this.#sent;
+  }
+
+  /** Priority that is read next, if this is a moment at which the download may be left: between two reads. */
+  get interruptible(): number | null {
+    return this.#lines.length > 0 ? null : (this.#left[0]?.priority ?? null);
+  }
+
+  /** The next line; null when everything up to the checkpoint has been sent, and the checkpoint may be completed. */
+  async next(): Promise<Line | null> {
+    while (this.#lines.length === 0) {
+      if (this.#left.length === 0) return null;
+      await this.#read();
+    }
+    return this.#lines.shift() as Line;
+  }
+
+  async #read(): Promise<void> {
+    const priority = (this.#left[0] as OwedBucket).priority;
+    if (this.#priority !== null && priority !== this.#priority) this.#partial = this.#priority;
+    this.#priority = priority;
+    const group = this.#left.filter((owed) => owed.priority === priority);
+    const chunks = await this.#reader.readOps(this.#opId, group, this.#bounds);
+    const withData = chunks.filter((chunk) => chunk.opIds.length > 0);
+    if (withData.length > 0 && this.#partial !== null) this.#sayPartial(this.#partial);
+    for (const chunk of withData) this.#take(chunk);
+    const last = withData.at(-1);
+    // Storage answers in the order asked for: what comes before its last chunk is read, what comes behind may not be.
+    if (last === undefined) this.#settle(group.length);
+    else this.#settle(group.findIndex((owed) => owed.bucket === last.bucket) + (last.hasMore ? 0 : 1));
+  }
+
+  #sayPartial(priority: number): void {
+    this.#lines.push({ partial_checkpoint_complete: { last_op_id: String(this.#opId), priority } });
+    this.#partial = null;
+  }
+
+  #take(chunk: BucketChunk): void {
+    const { bucket, opIds, bodies, hasMore } = chunk;
+    const index = this.#left.findIndex((owed) => owed.bucket === bucket);
+    const owed = this.#left[index];
+    invariant(owed !== undefined, 'bucket reader: storage returned a bucket that was not asked for');
+    const nextAfter = opIds.at(-1) as OpId;
+    invariant(
+      nextAfter <= this.#opId && (opIds[0] as OpId) > owed.after,
+      'bucket reader: storage returned ops outside the range asked for',
+    );
+    this.#lines.push({ data: { bucket, after: owed.after, nextAfter, hasMore, opIds, bodies } });
+    this.#left[index] = { ...owed, after: nextAfter };
+    this.#state.sent(bucket, nextAfter);
+    this.#sent += opIds.length;
+  }
+
+  #settle(count: number): void {
+    for (const owed of this.#left.splice(0, count)) this.#state.settled(owed.bucket);
+  }
+}
