@@ -47,6 +47,11 @@ export const diagnosticCodes = {
     'Set config.edition to 3 to get streams with joins and common table expressions.',
   ),
   'storage-version-unstable': warning('This storage version is not stable', 'Leave storage_version out.'),
+  'engine-ignored': warning(
+    'There is one expression engine: this option has no effect',
+    'Leave unstable_sqlite_expression_engine out. NOT of null is 1 here, not null.',
+  ),
+  'query-or-queries': fatal('A stream has either query or queries', 'Keep one of the two.'),
   'option-conflict': fatal('This option needs another one', 'See the options of config in docs/sync-rules.md.'),
 
   // --- SQL: form ----------------------------------------------------------------------------------------------------
