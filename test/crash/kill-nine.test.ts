@@ -1,0 +1,144 @@
+/**
+ * kill -9 at seeded random moments of a copy under load, restart on the same storage, again and again: nothing is lost,
+ * nothing is doubled, what was copied is not read again, and clients that were connected all the time are never told
+ * anything but a state that the source really had.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { silentLogger, systemClock } from '@sluice/core';
+import type { TableState, TaskState } from '@sluice/storage';
+import { openLmdbStorage } from '@sluice/storage-lmdb';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SyncClient } from '../kit/client.ts';
+import { heldRows } from '../kit/held-rows.ts';
+import { asOf, recordHistory } from '../kit/history.ts';
+import { startLoad } from '../kit/load.ts';
+import { differences, expectedRows } from '../kit/oracle.ts';
+import { startPostgres, type TestPostgres } from '../kit/postgres.ts';
+import { RULES, TEST_USERS } from '../kit/rules.ts';
+import { createSchema, seedRows } from '../kit/schema.ts';
+import { seededRandom } from '../kit/seeded-random.ts';
+import { ServiceProcess, tokenFor } from '../kit/service-process.ts';
+import { sized, testSeed } from '../kit/size.ts';
+import {
+  type BlockRead,
+  blockReadsSince,
+  createLoggedRole,
+  logLength,
+  STATEMENT_LOG_SETTINGS,
+} from '../kit/statement-log.ts';
+import { copyStatus } from '../kit/status-watch.ts';
+import { WatchingClient } from '../kit/watching-client.ts';
+
+const ROWS = sized(60_000, 200_000);
+const KILLS = sized(4, 10);
+const WRITES_PER_SECOND = 500;
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startPostgres({ settings: { ...STATEMENT_LOG_SETTINGS, shared_buffers: '256MB' } });
+});
+afterAll(() => postgres.stop());
+
+interface Copied {
+  readonly tables: readonly TableState[];
+  readonly tasks: readonly TaskState[];
+}
+
+/** What storage says of the copy, read while the service is dead. */
+async function readStorage(path: string): Promise<Copied> {
+  const storage = await openLmdbStorage({ path, clock: systemClock, logger: silentLogger });
+  try {
+    const stream = (await storage.listStreams())[0];
+    if (stream === undefined) return { tables: [], tasks: [] };
+    const reader = storage.reader(stream.id);
+    return { tables: await reader.tables(), tasks: await reader.tasks() };
+  } finally {
+    await storage.close();
+  }
+}
+
+/** Reads that touch a table whose every task was durable before they were made. */
+function readAgain(before: Copied, reads: readonly BlockRead[]): readonly BlockRead[] {
+  const finished = before.tables
+    .filter((table) => table.planned)
+    .filter((table) => before.tasks.every((task) => task.tableId !== table.id || task.state === 'done'))
+    .map((table) => table.relation.name);
+  return reads.filter((read) => finished.includes(read.table));
+}
+
+test(`kill -9 at ${KILLS} moments of a copy of ${ROWS} rows (seed ${testSeed})`, {
+  timeout: sized(180_000, 900_000),
+}, async () => {
+  const random = seededRandom(testSeed);
+  const db = await postgres.createDatabase();
+  const connection = await db.connect();
+  await createSchema(connection);
+  const population = await seedRows(connection, { rows: ROWS });
+  await recordHistory(connection);
+  const sourceUri = await createLoggedRole(connection, db.uri);
+  const load = await startLoad({ uri: db.uri, population, writesPerSecond: WRITES_PER_SECOND, seed: testSeed });
+  const service = await ServiceProcess.prepare({ sourceUri, rules: RULES });
+  const clients = TEST_USERS.map((user) => WatchingClient.start(service, user));
+  const moments: string[] = [];
+  try {
+    // Rows after which to kill, spread at random over the whole copy.
+    const thresholds = Array.from({ length: KILLS }, () => random.int(ROWS)).toSorted((a, b) => a - b);
+    let mark = await logLength(connection);
+    let before: Copied = { tables: [], tasks: [] };
+    for (const threshold of thresholds) {
+      await service.start();
+      await service.until(
+        `${threshold} rows are copied`,
+        async () => {
+          const status = await copyStatus(service);
+          return status !== null && (status.snapshotDone || status.rows >= threshold);
+        },
+        120_000,
+      );
+      await sleep(random.int(150));
+      await service.kill();
+      expect(readAgain(before, await blockReadsSince(connection, mark))).toEqual([]);
+      mark = await logLength(connection);
+      before = await readStorage(service.storagePath);
+      moments.push(
+        `${before.tasks.reduce((sum, task) => sum + task.rows, 0)} rows, ${before.tasks.filter((task) => task.state === 'done').length}/${before.tasks.length} tasks`,
+      );
+    }
+    await service.start();
+    await service.until(
+      'the copy is complete',
+      async () => (await copyStatus(service))?.snapshotDone === true,
+      120_000,
+    );
+    for (const client of clients) await client.reach(load.committed, 60_000);
+    expect(readAgain(before, await blockReadsSince(connection, mark))).toEqual([]);
+    // Streaming is killed as well, in the middle of the load.
+    await sleep(random.int(1000));
+    await service.kill();
+    await sleep(500);
+    await service.start();
+    await sleep(1000);
+    await load.stop();
+    for (const client of clients) await client.reach(load.committed, 30_000);
+
+    for (const client of clients) {
+      client.hold();
+      for (const holding of client.holdings) {
+        const expected = await asOf(connection, holding.n, () => expectedRows(connection, client.user));
+        expect(differences(expected, holding.rows), `${client.user.sub} as of ${holding.n}`).toEqual([]);
+      }
+      // A client that has nothing yet gets the same, by the same history.
+      const fresh = new SyncClient({ endpoint: service.url, token: () => tokenFor(client.user) });
+      await fresh.sync();
+      const now = await asOf(connection, null, () => expectedRows(connection, client.user));
+      expect(differences(now, heldRows(fresh)), `${client.user.sub}, a fresh client`).toEqual([]);
+      expect(fresh.stats.checksumFailures + client.client.stats.checksumFailures).toBe(0);
+      await client.stop();
+    }
+    console.log(JSON.stringify({ rows: ROWS, kills: KILLS, seed: testSeed, killedAt: moments, load: load.report() }));
+  } finally {
+    await load.stop().catch(() => {});
+    await service.dispose();
+    await connection.end();
+  }
+});
