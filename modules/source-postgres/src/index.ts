@@ -1,1 +1,2 @@
-export {};
+export type { PostgresSourceConfig } from './config.ts';
+export { createPostgresSource, type SourceTools } from './source.ts';

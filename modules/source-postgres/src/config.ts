@@ -1,0 +1,173 @@
+/** What a person can say about the source, and what the drivers need of it. */
+import { readFileSync } from 'node:fs';
+import { SluiceError } from '@sluice/core';
+import type { ClientConfig } from 'pg';
+
+export interface PostgresSourceConfig {
+  /** `postgresql://user:password@host:port/database`; the single fields below win over its parts. */
+  readonly uri?: string;
+  /** Host name, address, or the directory of a unix socket. */
+  readonly hostname?: string;
+  readonly port?: number;
+  readonly username?: string;
+  readonly password?: string;
+  readonly database?: string;
+  /** Default `verify-full`. Cannot be set by the URI. */
+  readonly sslmode?: 'verify-full' | 'verify-ca' | 'disable';
+  /** PEM text, or the path of a PEM file, of the authority that signed the server's certificate. */
+  readonly cacert?: string;
+  readonly clientCertificate?: string;
+  readonly clientPrivateKey?: string;
+  /** Goes into `Relation.connectionTag`. Default `default`. */
+  readonly tag?: string;
+  /** Name of the replication slot that `open` makes. Default `sluice`. */
+  readonly slotName?: string;
+  /** Default `powersync`. */
+  readonly publicationName?: string;
+  /** Connections for catalogue queries and table reads, besides the one of the stream. Default 6. */
+  readonly poolSizeMax?: number;
+  readonly connectTimeoutMs?: number;
+  /** Longest wait for a new slot, which waits for transactions in progress. Default 120 s. */
+  readonly slotTimeoutMs?: number;
+  /** Longest wait for another connection to let go of our slot. Default 15 s. */
+  readonly slotBusyTimeoutMs?: number;
+  /** The server is asked for a sign of life this often; it answers with a position. Default 10 s. */
+  readonly heartbeatIntervalMs?: number;
+  /** The stream breaks off if the server sends nothing for this long. Default 60 s. */
+  readonly readDeadlineMs?: number;
+  /** Wire bytes of the stream that may wait for their consumer before the socket is paused. Default 16 MiB. */
+  readonly streamPendingBytesMax?: number;
+}
+
+/** The configuration with every default filled in and checked. */
+export interface SourceSettings {
+  readonly client: ClientConfig;
+  readonly tag: string;
+  readonly slot: string;
+  readonly publication: string;
+  readonly poolSizeMax: number;
+  readonly slotTimeoutMs: number;
+  readonly slotBusyTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  readonly readDeadlineMs: number;
+  readonly streamPendingBytesMax: number;
+}
+
+/**
+ * Equal on every connection: what `COPY` writes and what the stream sends for one value must be one text, or record keys
+ * and values would differ between the two.
+ */
+const SESSION_SETTINGS: Readonly<Record<string, string>> = {
+  TimeZone: 'UTC',
+  DateStyle: 'ISO',
+  IntervalStyle: 'postgres',
+  extra_float_digits: '3',
+  bytea_output: 'hex',
+  search_path: 'pg_catalog',
+  statement_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+};
+
+/** @throws PSYNC_S1104 – PSYNC_S1110 naming the part that is missing or wrong */
+export function resolveSettings(config: PostgresSourceConfig): SourceSettings {
+  return {
+    client: clientConfig(config),
+    tag: config.tag ?? 'default',
+    slot: slotName(config.slotName ?? 'sluice'),
+    publication: config.publicationName ?? 'powersync',
+    poolSizeMax: config.poolSizeMax ?? 6,
+    slotTimeoutMs: config.slotTimeoutMs ?? 120_000,
+    slotBusyTimeoutMs: config.slotBusyTimeoutMs ?? 15_000,
+    heartbeatIntervalMs: config.heartbeatIntervalMs ?? 10_000,
+    readDeadlineMs: config.readDeadlineMs ?? 60_000,
+    streamPendingBytesMax: config.streamPendingBytesMax ?? 16 * 1024 * 1024,
+  };
+}
+
+function clientConfig(config: PostgresSourceConfig): ClientConfig {
+  const fromUri = config.uri === undefined ? {} : parseUri(config.uri);
+  const host = config.hostname ?? fromUri.hostname;
+  const user = config.username ?? fromUri.username;
+  const password = config.password ?? fromUri.password;
+  const database = config.database ?? fromUri.database;
+  const port = config.port ?? fromUri.port ?? 5432;
+  if (!database) throw new SluiceError('PSYNC_S1105', 'the source connection has no database');
+  if (!host) throw new SluiceError('PSYNC_S1106', 'the source connection has no hostname');
+  if (!user) throw new SluiceError('PSYNC_S1107', 'the source connection has no username');
+  if (password === undefined) throw new SluiceError('PSYNC_S1108', 'the source connection has no password');
+  if (!Number.isInteger(port) || port < 1024 || port > 65_535) {
+    throw new SluiceError('PSYNC_S1110', `${port} is not a port between 1024 and 65535`);
+  }
+  const options = Object.entries(SESSION_SETTINGS).map(([name, value]) => `-c ${name}=${value}`);
+  return {
+    host,
+    port,
+    user,
+    password,
+    database,
+    ssl: tls(config),
+    application_name: 'sluice',
+    options: options.join(' '),
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 40_000,
+    connectionTimeoutMillis: config.connectTimeoutMs ?? 15_000,
+  };
+}
+
+interface UriParts {
+  readonly hostname?: string;
+  readonly port?: number;
+  readonly username?: string;
+  readonly password?: string;
+  readonly database?: string;
+}
+
+function parseUri(uri: string): UriParts {
+  let url: URL;
+  try {
+    url = new URL(uri);
+  } catch (cause) {
+    throw new SluiceError('PSYNC_S1109', 'the connection URI cannot be parsed', { cause });
+  }
+  if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') {
+    throw new SluiceError('PSYNC_S1109', `the connection URI begins with ${url.protocol}`);
+  }
+  const text = (part: string) => decodeURIComponent(part);
+  return {
+    ...(url.hostname === '' ? {} : { hostname: text(url.hostname).replace(/^\[|\]$/g, '') }),
+    ...(url.port === '' ? {} : { port: Number(url.port) }),
+    ...(url.username === '' ? {} : { username: text(url.username) }),
+    ...(url.password === '' ? {} : { password: text(url.password) }),
+    ...(url.pathname.length < 2 ? {} : { database: text(url.pathname.slice(1)) }),
+  };
+}
+
+function tls(config: PostgresSourceConfig): ClientConfig['ssl'] {
+  const mode = config.sslmode ?? 'verify-full';
+  if (mode === 'disable') return false;
+  const ca = config.cacert === undefined ? undefined : pem(config.cacert);
+  if (mode === 'verify-ca' && ca === undefined) {
+    throw new SluiceError('PSYNC_S1104', 'sslmode verify-ca needs a cacert');
+  }
+  return {
+    rejectUnauthorized: true,
+    ...(ca === undefined ? {} : { ca }),
+    ...(config.clientCertificate === undefined ? {} : { cert: pem(config.clientCertificate) }),
+    ...(config.clientPrivateKey === undefined ? {} : { key: pem(config.clientPrivateKey) }),
+    ...(mode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
+  };
+}
+
+function pem(textOrPath: string): string {
+  if (textOrPath.includes('-----BEGIN')) return textOrPath;
+  try {
+    return readFileSync(textOrPath, 'utf8');
+  } catch (cause) {
+    throw new SluiceError('PSYNC_S1104', `the certificate file ${textOrPath} cannot be read`, { cause });
+  }
+}
+
+function slotName(name: string): string {
+  if (/^[a-z0-9_]{1,63}$/.test(name)) return name;
+  throw new SluiceError('SLU_C0003', `${name} is not a slot name: use lower-case letters, digits and underscores`);
+}

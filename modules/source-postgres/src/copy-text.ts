@@ -1,0 +1,77 @@
+/**
+ * The text format of COPY, cut into rows. Whole lines are turned into one string and cut up by index; only lines with a
+ * backslash are looked at value by value.
+ */
+import type { RawRow, RawValue } from '@sluice/core';
+import { SluiceError } from '@sluice/core';
+
+const NEWLINE = 0x0a;
+
+export class CopyTextParser {
+  readonly #columns: number;
+  #rest: Buffer | null = null;
+
+  constructor(columns: number) {
+    this.#columns = columns;
+  }
+
+  /** Appends the rows that end in `chunk` to `rows`. @throws SLU_S1155 if a line has another number of columns */
+  push(chunk: Buffer, rows: RawRow[]): void {
+    const last = chunk.lastIndexOf(NEWLINE);
+    if (last < 0) {
+      this.#rest = this.#rest === null ? chunk : Buffer.concat([this.#rest, chunk]);
+      return;
+    }
+    // A newline byte is never a part of another character, so cutting there keeps UTF-8 whole.
+    const head =
+      this.#rest === null ? chunk.subarray(0, last + 1) : Buffer.concat([this.#rest, chunk.subarray(0, last + 1)]);
+    this.#rest = last + 1 < chunk.length ? chunk.subarray(last + 1) : null;
+    this.#lines(head.toString('utf8'), rows);
+  }
+
+  /** @throws SLU_S1155 if the text ends inside a row */
+  end(): void {
+    if (this.#rest !== null) throw new SluiceError('SLU_S1155', 'the copied text ends inside a row');
+  }
+
+  #lines(text: string, rows: RawRow[]): void {
+    let escaped = text.indexOf('\\');
+    let start = 0;
+    while (start < text.length) {
+      const end = text.indexOf('\n', start);
+      const row: RawValue[] = [];
+      const plain = escaped < 0 || escaped > end;
+      for (;;) {
+        const tab = text.indexOf('\t', start);
+        const stop = tab < 0 || tab > end ? end : tab;
+        const value = text.slice(start, stop);
+        row.push(plain ? value : unescape(value));
+        start = stop + 1;
+        if (stop === end) break;
+      }
+      if (row.length !== this.#columns) {
+        throw new SluiceError('SLU_S1155', `a copied row has ${row.length} columns instead of ${this.#columns}`);
+      }
+      rows.push(row);
+      if (!plain) escaped = text.indexOf('\\', start);
+    }
+  }
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
+
+/** What the server writes: `\N` for NULL, a letter for a control character, the character itself for anything else. */
+function unescape(value: string): RawValue {
+  if (value === '\\N') return null;
+  let at = value.indexOf('\\');
+  if (at < 0) return value;
+  let text = '';
+  let from = 0;
+  while (at >= 0) {
+    const letter = value.charAt(at + 1);
+    text += value.slice(from, at) + (ESCAPES[letter] ?? letter);
+    from = at + 2;
+    at = value.indexOf('\\', from);
+  }
+  return text + value.slice(from);
+}

@@ -1,0 +1,8 @@
+/** Names as SQL. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+export function qualifiedName(table: { readonly schema: string; readonly name: string }): string {
+  return `${quoteName(table.schema)}.${quoteName(table.name)}`;
+}

@@ -1,0 +1,49 @@
+/** Reads single rows by key, as they are now. */
+import { type Column, invariant, type RawRow, type Relation } from '@sluice/core';
+import type { Database } from './database.ts';
+import { qualifiedName, quoteName } from './quote.ts';
+
+/** Keeps the planner on the index, and far below the 65,535 parameters of one statement. */
+const ROWS_PER_STATEMENT = 200;
+const PARAMETERS_MAX = 30_000;
+
+export async function readRows(
+  database: Database,
+  relation: Relation,
+  wanted: { readonly keyColumns: readonly number[]; readonly rows: readonly RawRow[] },
+): Promise<readonly RawRow[]> {
+  const { keyColumns, rows } = wanted;
+  invariant(keyColumns.length > 0, 'rows are read by key, and there is no key column');
+  const step = Math.max(1, Math.min(ROWS_PER_STATEMENT, Math.floor(PARAMETERS_MAX / keyColumns.length)));
+  const found: RawRow[] = [];
+  for (let from = 0; from < rows.length; from += step) {
+    const { sql, values } = keyQuery(relation, keyColumns, rows.slice(from, from + step));
+    found.push(...(await database.rows(sql, values)));
+  }
+  return found;
+}
+
+function keyQuery(
+  relation: Relation,
+  keyColumns: readonly number[],
+  rows: readonly RawRow[],
+): { sql: string; values: string[] } {
+  const values: string[] = [];
+  const keys = keyColumns.map((index) => relation.columns[index]);
+  // A key of a unique index can be compared by its type. Any row at all may be the key under FULL: then there may be
+  // nulls and types that have no equality, and the text decides.
+  const byText = relation.replicaIdentity === 'full' && keyColumns.length === relation.columns.length;
+  const conditions = rows.map((row) => {
+    const parts = keyColumns.map((index, i) => {
+      const column = quoteName((keys[i] as Column).name);
+      const value = row[index];
+      invariant(value !== undefined, 'a row to be read has a gap in its key');
+      if (value === null) return `${column} is null`;
+      values.push(value);
+      return byText ? `${column}::text = $${values.length}` : `${column} = $${values.length}`;
+    });
+    return `(${parts.join(' and ')})`;
+  });
+  const columns = relation.columns.map((column) => quoteName(column.name)).join(', ');
+  return { sql: `select ${columns} from only ${qualifiedName(relation)} where ${conditions.join(' or ')}`, values };
+}

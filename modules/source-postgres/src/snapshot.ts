@@ -1,0 +1,164 @@
+/**
+ * Reads a range of blocks with COPY, in statements of their own: no snapshot and no lock outlives a few hundred blocks.
+ */
+import { type RawRow, type Relation, SluiceError } from '@sluice/core';
+import type { ReadTask, TaskChunk } from '@sluice/replication';
+import type { PoolClient } from 'pg';
+import { to as copyTo } from 'pg-copy-streams';
+import { CopyTextParser } from './copy-text.ts';
+import type { Database } from './database.ts';
+import { sourceError, sqlState } from './errors.ts';
+import { type BlockRange, parseRange, tableChanged } from './plan.ts';
+import { qualifiedName, quoteName } from './quote.ts';
+
+const BLOCKS_FIRST = 128;
+const BLOCKS_MAX = 32_768;
+const BLOCK_NUMBER_MAX = 0xffff_fffe;
+
+/** The table's condition in the publication, if it has one: the copy must leave out what the stream leaves out. */
+const FILTER_SQL = `
+  select pg_get_expr(r.prqual, r.prrelid) from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
+  where p.pubname = $1 and r.prrelid = $2 and r.prqual is not null`;
+
+const STATE_SQL = `
+  select pg_relation_filenode($1::oid), ceil(pg_relation_size($1::oid)::float8 / current_setting('block_size')::int)`;
+
+export interface ReadContext {
+  readonly database: Database;
+  readonly publication: string;
+}
+
+export async function* readTask(context: ReadContext, request: ReadTask): AsyncGenerator<TaskChunk, void> {
+  const { database } = context;
+  const { relation, signal } = request;
+  const range = parseRange(request.range);
+  const select = selectSql(relation, range, await rowFilter(context, relation));
+  let from = typeof request.cursor === 'number' ? request.cursor : range.from;
+  let blocks = BLOCKS_FIRST;
+  let end = await endOfRange(database, relation, range);
+  for (;;) {
+    signal.throwIfAborted();
+    const to = Math.min(from + blocks, range.to ?? from + blocks);
+    const statement = {
+      select: `${select} and ctid >= '(${from},0)' and ctid < '(${Math.min(to, BLOCK_NUMBER_MAX)},0)'`,
+    };
+    let bytes = 0;
+    let rows: readonly RawRow[] = [];
+    for await (const part of copyRows(database, { ...request, ...statement })) {
+      bytes += part.bytes;
+      // Rows of one statement may be far more than a chunk: a block can lead to megabytes of values stored elsewhere.
+      if (!part.last) yield { rows: part.rows, bytes: part.bytes, cursor: from, last: false };
+      else rows = part.rows;
+      if (part.last) bytes = part.bytes;
+    }
+    // The last range goes on to where the table ends by now; an empty result may also mean that the file is gone.
+    if (bytes === 0 || to >= end) end = await endOfRange(database, relation, range);
+    const last = to >= end;
+    if (rows.length > 0 || last) yield { rows, bytes, cursor: to, last };
+    if (last) return;
+    from = to;
+    blocks = nextBlocks(blocks, bytes, request.chunkBytes);
+  }
+}
+
+/** Aims at one chunk a statement, and never grows fast: the next blocks may be denser. */
+function nextBlocks(blocks: number, bytes: number, chunkBytes: number): number {
+  const factor = bytes === 0 ? 4 : Math.max(0.1, Math.min(4, chunkBytes / bytes));
+  return Math.max(1, Math.min(BLOCKS_MAX, Math.round(blocks * factor)));
+}
+
+/**
+ * The conditions on `tableoid` and the file are evaluated under the statement's own lock: no row of another table that
+ * took the name, and none of a rewritten file, gets through.
+ */
+function selectSql(relation: Relation, range: BlockRange, filter: string | null): string {
+  const columns = relation.columns.map((column) => quoteName(column.name)).join(', ');
+  const guard = `tableoid = ${Number(relation.sourceId)} and pg_relation_filenode(${Number(relation.sourceId)}) = ${Number(range.file)}`;
+  const condition = filter === null ? guard : `${guard} and (${filter})`;
+  return `select ${columns} from only ${qualifiedName(relation)} where ${condition}`;
+}
+
+async function rowFilter({ database, publication }: ReadContext, relation: Relation): Promise<string | null> {
+  const [version] = await database.row("select current_setting('server_version_num')");
+  if (Number(version) < 150_000) return null;
+  const [row] = await database.rows(FILTER_SQL, [publication, relation.sourceId]);
+  return row?.[0] ?? null;
+}
+
+/** The block behind the range, as the table is now. @throws SLU_T1205 if the table has another file by now */
+async function endOfRange(database: Database, relation: Relation, range: BlockRange): Promise<number> {
+  const [file, blocks] = await database.row(STATE_SQL, [relation.sourceId]);
+  if (file === null || file === undefined) throw tableChanged(relation, 'it does not exist any more');
+  if (file !== range.file) throw tableChanged(relation, 'it was rewritten (TRUNCATE, VACUUM FULL, CLUSTER or ALTER)');
+  return range.to === null ? Number(blocks) : range.to;
+}
+
+interface CopyRequest {
+  readonly relation: Relation;
+  readonly select: string;
+  readonly chunkBytes: number;
+  readonly signal: AbortSignal;
+}
+
+interface CopyPart {
+  readonly rows: readonly RawRow[];
+  readonly bytes: number;
+  readonly last: boolean;
+}
+
+async function* copyRows(database: Database, request: CopyRequest): AsyncGenerator<CopyPart, void> {
+  const { relation, signal, chunkBytes } = request;
+  const client = await database.connect();
+  const abort = () => stream.destroy(signal.reason as Error);
+  const stream = client.query(copyTo(`copy (${request.select}) to stdout`));
+  signal.addEventListener('abort', abort, { once: true });
+  let complete = false;
+  try {
+    const parser = new CopyTextParser(relation.columns.length);
+    let rows: RawRow[] = [];
+    let bytes = 0;
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      parser.push(chunk, rows);
+      bytes += chunk.length;
+      if (bytes < 2 * chunkBytes) continue;
+      yield { rows, bytes, last: false };
+      rows = [];
+      bytes = 0;
+    }
+    parser.end();
+    complete = true;
+    yield { rows, bytes, last: true };
+  } catch (error) {
+    signal.throwIfAborted();
+    throw explainCopyError(error, relation, database.where);
+  } finally {
+    signal.removeEventListener('abort', abort);
+    release(client, complete);
+  }
+}
+
+/** A connection in the middle of a COPY is of no use to anyone. */
+function release(client: PoolClient, complete: boolean): void {
+  client.release(!complete);
+}
+
+function explainCopyError(error: unknown, relation: Relation, where: string): SluiceError {
+  switch (sqlState(error) ?? '') {
+    case '42P01':
+    case '3F000':
+      return tableChanged(relation, 'it does not exist any more');
+    case '42703':
+      return new SluiceError('SLU_R1103', `${relation.schema}.${relation.name} has other columns by now`, {
+        cause: error,
+      });
+    case '42501': {
+      const hint = `GRANT SELECT ON ${qualifiedName(relation)} to the role of the connection.`;
+      return new SluiceError('SLU_S1125', `${relation.schema}.${relation.name} may not be read`, {
+        cause: error,
+        hint,
+      });
+    }
+    default:
+      return sourceError(error, where);
+  }
+}

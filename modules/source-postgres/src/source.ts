@@ -1,0 +1,165 @@
+/** The Postgres member of the source family: ties the parts of this module together behind the port. */
+import {
+  BEFORE_ALL,
+  type Clock,
+  invariant,
+  type Logger,
+  maxPosition,
+  type Position,
+  type Random,
+  type RawRow,
+  type Relation,
+  type StreamEvent,
+} from '@sluice/core';
+import type {
+  ChangeSource,
+  DiscoveredTable,
+  OpenedSource,
+  PlannedTask,
+  ReadTask,
+  SourceHealth,
+  TableSelector,
+  TaskChunk,
+} from '@sluice/replication';
+import type { JsonValue } from '@sluice/storage';
+import { type PostgresSourceConfig, resolveSettings, type SourceSettings } from './config.ts';
+import { Database } from './database.ts';
+import { discoverTables } from './discover.ts';
+import { planTable } from './plan.ts';
+import { positionOfLsn, walBytesBetween } from './position.ts';
+import { preflight } from './preflight.ts';
+import { readRows } from './read-rows.ts';
+import { settle } from './settle.ts';
+import { createSlot, dropSlot, findSlot, parseSaved, readSlot, type SavedSlot, type SlotContext } from './slot.ts';
+import { readTask } from './snapshot.ts';
+import { streamChanges } from './stream.ts';
+import { TypeNames } from './type-names.ts';
+
+export interface SourceTools {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/**
+ * Connects lazily: nothing is asked of the server before the first call.
+ * @throws PSYNC_S1104 – PSYNC_S1110 if the configuration cannot be used
+ */
+export function createPostgresSource(config: PostgresSourceConfig, tools: SourceTools): ChangeSource {
+  return new PostgresSource(resolveSettings(config), tools);
+}
+
+class PostgresSource implements ChangeSource {
+  readonly #settings: SourceSettings;
+  readonly #tools: SourceTools;
+  readonly #database: Database;
+  readonly #typeNames: TypeNames;
+  #slot: SavedSlot | null = null;
+  #acknowledged: Position = BEFORE_ALL;
+
+  constructor(settings: SourceSettings, tools: SourceTools) {
+    this.#settings = settings;
+    this.#tools = tools;
+    this.#database = new Database(settings, tools.logger);
+    this.#typeNames = new TypeNames(this.#database);
+  }
+
+  preflight(): Promise<void> {
+    return preflight({ database: this.#database, settings: this.#settings, logger: this.#tools.logger });
+  }
+
+  async open(saved: JsonValue | null): Promise<OpenedSource> {
+    const created = saved === null;
+    const slot = created
+      ? await createSlot(this.#slotContext())
+      : await findSlot(this.#slotContext(), parseSaved(saved));
+    this.#slot = slot;
+    return { saved: { ...slot }, startPosition: slot.startPosition, created };
+  }
+
+  async *stream(signal: AbortSignal): AsyncIterable<readonly StreamEvent[]> {
+    invariant(this.#slot !== null, 'the source is opened before it is streamed');
+    yield* streamChanges(
+      {
+        ...this.#tools,
+        database: this.#database,
+        settings: this.#settings,
+        slot: this.#slot.slot,
+        typeNames: this.#typeNames,
+        durable: () => this.#acknowledged,
+      },
+      signal,
+    );
+  }
+
+  acknowledge(position: Position): void {
+    this.#acknowledged = maxPosition(this.#acknowledged, position) ?? position;
+  }
+
+  settle(signal: AbortSignal): Promise<void> {
+    return settle({ ...this.#tools, database: this.#database }, signal);
+  }
+
+  discover(patterns: readonly TableSelector[]): Promise<readonly DiscoveredTable[]> {
+    const context = { database: this.#database, settings: this.#settings, typeNames: this.#typeNames };
+    return discoverTables(context, patterns);
+  }
+
+  planTable(relation: Relation): Promise<readonly PlannedTask[]> {
+    return planTable(this.#database, relation);
+  }
+
+  readTask(request: ReadTask): AsyncIterable<TaskChunk> {
+    return readTask({ database: this.#database, publication: this.#settings.publication }, request);
+  }
+
+  readRows(relation: Relation, keyColumns: readonly number[], rows: readonly RawRow[]): Promise<readonly RawRow[]> {
+    return readRows(this.#database, relation, { keyColumns, rows });
+  }
+
+  async head(): Promise<Position> {
+    const [lsn] = await this.#database.row('select pg_current_wal_insert_lsn()');
+    return positionOfLsn(lsn ?? '');
+  }
+
+  /**
+   * The message is transactional although that costs a transaction id: only a commit makes an idle server flush its WAL,
+   * and the stream reads flushed WAL alone. It does not wait for standbys.
+   */
+  async marker(): Promise<void> {
+    await this.#database.rows(
+      "select set_config('synchronous_commit', 'local', true), pg_logical_emit_message(true, 'sluice', '')",
+    );
+  }
+
+  async health(): Promise<SourceHealth> {
+    const name = this.#slot?.slot ?? this.#settings.slot;
+    const [head, slot] = await Promise.all([this.head(), readSlot(this.#database, name)]);
+    return {
+      head,
+      acknowledged: slot?.confirmed ?? null,
+      retainedBytes: slot?.retainedBytes ?? null,
+      budgetBytes: slot?.safeWalSize ?? null,
+      status: slot?.walStatus ?? 'missing',
+      active: slot !== null && slot.activePid !== null,
+    };
+  }
+
+  bytesBetween(from: Position, to: Position): number | null {
+    return walBytesBetween(from, to);
+  }
+
+  async teardown(saved: JsonValue | null): Promise<void> {
+    const slot = saved === null ? this.#settings.slot : parseSaved(saved).slot;
+    await dropSlot(this.#slotContext(), slot);
+    this.#slot = null;
+  }
+
+  close(): Promise<void> {
+    return this.#database.close();
+  }
+
+  #slotContext(): SlotContext {
+    return { ...this.#tools, database: this.#database, settings: this.#settings };
+  }
+}

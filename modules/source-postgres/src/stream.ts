@@ -1,0 +1,74 @@
+/** The change stream: one replication connection, decoded, in the batches in which it came off the wire. */
+import { type Clock, type Logger, maxPosition, type Position, type StreamEvent } from '@sluice/core';
+import type { SourceSettings } from './config.ts';
+import type { Database } from './database.ts';
+import { Decoder } from './decode.ts';
+import type { TypeNames } from './type-names.ts';
+import { WalConnection } from './wal-connection.ts';
+
+export interface StreamContext {
+  readonly settings: SourceSettings;
+  readonly database: Database;
+  readonly slot: string;
+  readonly typeNames: TypeNames;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly durable: () => Position;
+}
+
+export async function* streamChanges(
+  context: StreamContext,
+  signal: AbortSignal,
+): AsyncGenerator<readonly StreamEvent[], void> {
+  const { settings, typeNames } = context;
+  await typeNames.preload();
+  if (signal.aborted) return;
+  const decoder = new Decoder(settings.tag, typeNames.known);
+  let batch: StreamEvent[] = [];
+  /** Highest position streamed so far: a keepalive may repeat it, never fall behind it. */
+  let reached: Position = '';
+  const heartbeat = (position: Position): void => {
+    if (decoder.inTransaction || position < reached) return;
+    reached = position;
+    batch.push({ kind: 'heartbeat', position });
+  };
+  const onMessage = (message: Buffer): void => {
+    const event = decoder.decode(message);
+    if (event === null) return;
+    if (event.kind === 'heartbeat') return heartbeat(event.position);
+    if (event.kind === 'commit') reached = maxPosition(reached, event.position) ?? reached;
+    batch.push(event);
+  };
+  const connection = await WalConnection.open({
+    ...context,
+    where: context.database.where,
+    client: settings.client,
+    publication: settings.publication,
+    from: context.durable(),
+    heartbeatIntervalMs: Math.min(settings.heartbeatIntervalMs, await statusIntervalMs(context.database)),
+    readDeadlineMs: settings.readDeadlineMs,
+    pendingBytesMax: settings.streamPendingBytesMax,
+    onMessage,
+    onKeepalive: heartbeat,
+  });
+  try {
+    for (;;) {
+      await connection.arrival(signal);
+      if (signal.aborted) return;
+      const ready = batch;
+      batch = [];
+      connection.taken();
+      const unnamed = decoder.unnamed.splice(0);
+      if (unnamed.length > 0) await typeNames.name(unnamed);
+      if (ready.length > 0) yield ready;
+    }
+  } finally {
+    await connection.close();
+  }
+}
+
+/** The server drops a standby that is silent for `wal_sender_timeout`. */
+async function statusIntervalMs(database: Database): Promise<number> {
+  const [timeout] = await database.row("select setting from pg_settings where name = 'wal_sender_timeout'");
+  return timeout === null || timeout === undefined || timeout === '0' ? Number.POSITIVE_INFINITY : Number(timeout) / 3;
+}
