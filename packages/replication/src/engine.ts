@@ -64,7 +64,6 @@ export class ReplicationEngine {
   /** Runs until aborted; then waits for all replicators to give their leases back. */
   async run(signal: AbortSignal): Promise<void> {
     try {
-      await this.#reconcile(signal);
       for await (const _ of this.#ports.storage.watchStreams(signal)) await this.#reconcile(signal);
     } catch (error) {
       if (!signal.aborted) throw error;

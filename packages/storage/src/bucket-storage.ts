@@ -33,7 +33,7 @@ export interface BucketStorage {
   reportError(id: StreamId, error: StreamInfo['error']): Promise<void>;
   /** Deletes a stopped stream and all its data. Idempotent. */
   dropStream(id: StreamId): Promise<void>;
-  /** Woken (without data) whenever the list or a lifecycle changes, in this process or another. Coalesces. */
+  /** Yields (without data) at once, then whenever the list or a lifecycle changed, here or in another process. Coalesces. */
   watchStreams(signal: AbortSignal): AsyncIterable<void>;
 
   reader(id: StreamId): StreamReader;

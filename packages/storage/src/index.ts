@@ -19,6 +19,7 @@ export {
   type Gate,
   initialCheckpointState,
 } from './checkpoint-state.ts';
+export { createMemoryStorage, type MemoryStorage } from './memory/memory-storage.ts';
 export { decodeRecord, encodeRecord, type Membership, type SourceRecord } from './source-record.ts';
 export {
   type ChunkGuard,

@@ -125,8 +125,8 @@ class RecordReader {
   }
 
   many<T>(read: () => T): T[] {
-    const items: T[] = new Array(this.#varint());
-    for (let index = 0; index < items.length; index++) items[index] = read();
+    const items: T[] = [];
+    for (let left = this.#varint(); left > 0; left--) items.push(read());
     return items;
   }
 

@@ -1,0 +1,219 @@
+/** The write side in memory. Every method does its work in one synchronous piece: that is its transaction. */
+import { type OpId, type Position, type RecordKey, type Relation, SluiceError, type TableId } from '@sluice/core';
+import { advance, commit, type CommitOutcome } from '../checkpoint-state.ts';
+import { guardHolds, type JsonValue, needsTombstones, type TableState } from '../table-state.ts';
+import type { Effect, EraseRows, FlushResult, RowWrite, SnapshotFlush, StreamFlush, StreamWriter } from '../writer.ts';
+import type { MemoryStream, StoredRecord } from './memory-stream.ts';
+
+export class MemoryWriter implements StreamWriter {
+  readonly #stream: MemoryStream;
+  readonly #wake: () => void;
+  readonly #token: number;
+
+  constructor(stream: MemoryStream, wake: () => void) {
+    this.#stream = stream;
+    this.#wake = wake;
+    this.#token = ++stream.token;
+    stream.writerOpen = true;
+  }
+
+  async flush<W extends RowWrite>({ writes, evaluate, boundary }: StreamFlush<W>): Promise<FlushResult> {
+    this.#assertLease();
+    const before = this.#stream.state.headOp;
+    let head = before;
+    for (const write of writes) {
+      const moved = write.movedFrom === undefined ? null : this.#live(write.tableId, write.movedFrom);
+      const effect = evaluate(write, this.#live(write.tableId, write.key), moved);
+      if (effect !== null) head = this.#apply(write.tableId, write.key, effect, head);
+    }
+    this.#stream.state = advance(this.#stream.state, { kind: 'flushed', headOp: head, boundary });
+    return { kind: 'flushed', headOp: head, ops: head - before };
+  }
+
+  async flushSnapshot<W extends RowWrite>({
+    writes,
+    evaluate,
+    guard,
+    progress,
+  }: SnapshotFlush<W>): Promise<FlushResult> {
+    this.#assertLease();
+    if (!guardHolds(guard, this.#stream.tables.get(guard.tableId))) return { kind: 'discarded' };
+    const before = this.#stream.state.headOp;
+    let head = before;
+    for (const write of writes) {
+      if (this.#rows(write.tableId).has(write.key)) continue;
+      const effect = evaluate(write, null, null);
+      if (effect !== null) head = this.#apply(write.tableId, write.key, effect, head);
+    }
+    this.#stream.tasks = this.#stream.tasks.map((task) =>
+      task.tableId !== guard.tableId || task.index !== progress.index
+        ? task
+        : {
+            ...task,
+            cursor: progress.cursor,
+            rows: task.rows + progress.rows,
+            bytes: task.bytes + progress.bytes,
+            state: progress.done ? 'done' : 'pending',
+          },
+    );
+    this.#stream.state = advance(this.#stream.state, { kind: 'flushed', headOp: head, boundary: null });
+    return { kind: 'flushed', headOp: head, ops: head - before };
+  }
+
+  async commit(position: Position, options: { readonly createEmpty?: boolean } = {}): Promise<CommitOutcome> {
+    this.#assertLease();
+    const { state, outcome } = commit(this.#stream.state, { position, createEmpty: options.createEmpty ?? false });
+    this.#stream.state = state;
+    if (outcome.kind === 'created') this.#wake();
+    return outcome;
+  }
+
+  async addTable(relation: Relation, keyColumns: readonly number[]): Promise<TableState> {
+    this.#assertLease();
+    const table: TableState = {
+      id: this.#stream.nextTableId++,
+      relation,
+      keyColumns,
+      generation: 1,
+      truncateEpoch: 0,
+      snapshot: 'pending',
+      endPosition: null,
+      planned: false,
+    };
+    this.#stream.tables.set(table.id, table);
+    this.#stream.state = advance(this.#stream.state, { kind: 'tableSnapshotRequired' });
+    return table;
+  }
+
+  async removeTable(tableId: TableId): Promise<void> {
+    this.#assertLease();
+    for (const record of this.#rows(tableId).values()) {
+      if (record.kind === 'live') throw new SluiceError('SLU_X0001', `table ${tableId} still has live records`);
+    }
+    this.#stream.tables.delete(tableId);
+    this.#stream.records.delete(tableId);
+    this.#stream.tasks = this.#stream.tasks.filter((task) => task.tableId !== tableId);
+  }
+
+  async planTable(tableId: TableId, tasks: Parameters<StreamWriter['planTable']>[1]): Promise<void> {
+    this.#assertLease();
+    const table = this.#table(tableId);
+    if (table.planned) throw new SluiceError('SLU_X0001', `table ${tableId} is planned already`);
+    this.#stream.tables.set(tableId, { ...table, planned: true });
+    for (const task of tasks) {
+      this.#stream.tasks.push({ ...task, tableId, cursor: null, state: 'pending', rows: 0, bytes: 0 });
+    }
+  }
+
+  async eraseRows(request: EraseRows): Promise<{ readonly remaining: boolean; readonly erased: number }> {
+    this.#assertLease();
+    const table = this.#table(request.tableId);
+    const epoch: TableState = { ...table, truncateEpoch: table.truncateEpoch + 1 };
+    this.#stream.tables.set(table.id, epoch);
+    const live = [...this.#rows(table.id)].filter(([, record]) => record.kind === 'live').sort(byKey);
+    let head = this.#stream.state.headOp;
+    for (const [key, record] of live.slice(0, request.limit)) {
+      if (record.kind === 'live') head = this.#apply(table.id, key, request.erase(epoch, key, record.bytes), head);
+    }
+    this.#stream.state = advance(this.#stream.state, { kind: 'flushed', headOp: head, boundary: request.boundary });
+    return { remaining: live.length > request.limit, erased: Math.min(live.length, request.limit) };
+  }
+
+  async markTableSnapshotDone(tableId: TableId, generation: number, position: Position): Promise<void> {
+    this.#assertLease();
+    const table = this.#table(tableId);
+    const open = this.#stream.tasks.some((task) => task.tableId === tableId && task.state !== 'done');
+    if (table.generation !== generation || !table.planned || open) {
+      throw new SluiceError(
+        'SLU_T1204',
+        `table ${table.relation.schema}.${table.relation.name} is not copied completely`,
+      );
+    }
+    this.#stream.tables.set(tableId, { ...table, snapshot: 'done', endPosition: position });
+    this.#stream.state = advance(this.#stream.state, { kind: 'tableSnapshotDone', position });
+  }
+
+  async markTableSnapshotRequired(tableId: TableId): Promise<TableState> {
+    this.#assertLease();
+    const table = this.#table(tableId);
+    const required: TableState = {
+      ...table,
+      generation: table.generation + 1,
+      snapshot: 'pending',
+      endPosition: null,
+      planned: false,
+    };
+    this.#stream.tables.set(tableId, required);
+    this.#stream.tasks = this.#stream.tasks.filter((task) => task.tableId !== tableId);
+    this.#stream.state = advance(this.#stream.state, { kind: 'tableSnapshotRequired' });
+    return required;
+  }
+
+  async markAllSnapshotDone(position: Position): Promise<readonly TableState[]> {
+    this.#assertLease();
+    const pending = [...this.#stream.tables.values()].filter((table) => table.snapshot === 'pending');
+    if (pending.length === 0) this.#stream.state = advance(this.#stream.state, { kind: 'allSnapshotsDone', position });
+    return pending;
+  }
+
+  async purgeTombstones(limit: number): Promise<{ readonly remaining: boolean }> {
+    this.#assertLease();
+    let left = limit;
+    for (const table of this.#stream.tables.values()) {
+      if (needsTombstones(table, this.#stream.state.checkpoint)) continue;
+      for (const [key, record] of this.#rows(table.id)) {
+        if (record.kind !== 'tombstone') continue;
+        if (left-- === 0) return { remaining: true };
+        this.#rows(table.id).delete(key);
+      }
+    }
+    return { remaining: false };
+  }
+
+  async saveSourceState(state: JsonValue): Promise<void> {
+    this.#assertLease();
+    this.#stream.info = { ...this.#stream.info, source: state };
+  }
+
+  async close(): Promise<void> {
+    if (this.#stream.token === this.#token) this.#stream.writerOpen = false;
+  }
+
+  #assertLease(): void {
+    if (this.#stream.token !== this.#token) {
+      throw new SluiceError('SLU_R1101', `another writer took over stream ${this.#stream.info.id}`);
+    }
+  }
+
+  #table(tableId: TableId): TableState {
+    const table = this.#stream.tables.get(tableId);
+    if (table === undefined) throw new SluiceError('SLU_X0001', `there is no table ${tableId}`);
+    return table;
+  }
+
+  #rows(tableId: TableId): Map<RecordKey, StoredRecord> {
+    const rows = this.#stream.records.get(tableId) ?? new Map<RecordKey, StoredRecord>();
+    this.#stream.records.set(tableId, rows);
+    return rows;
+  }
+
+  #live(tableId: TableId, key: RecordKey): Uint8Array | null {
+    const record = this.#rows(tableId).get(key);
+    return record?.kind === 'live' ? record.bytes : null;
+  }
+
+  /** @returns the new head */
+  #apply(tableId: TableId, key: RecordKey, effect: Effect, head: OpId): OpId {
+    const rows = this.#rows(tableId);
+    if (effect.record !== null) rows.set(key, { kind: 'live', bytes: effect.record.slice(), partial: effect.partial });
+    else if (needsTombstones(this.#table(tableId), this.#stream.state.checkpoint)) rows.set(key, { kind: 'tombstone' });
+    else rows.delete(key);
+    for (const op of effect.ops) this.#stream.ops.push({ ...op, body: op.body.slice(), id: ++head });
+    for (const lookup of effect.lookups) this.#stream.lookups.push({ ...lookup, row: `${tableId}.${key}`, id: ++head });
+    return head;
+  }
+}
+
+function byKey(a: readonly [string, unknown], b: readonly [string, unknown]): number {
+  return a[0] < b[0] ? -1 : 1;
+}
