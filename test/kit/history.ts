@@ -26,10 +26,18 @@ export async function recordHistory(source: Client): Promise<void> {
         INSERT INTO history (n, tbl, id) VALUES (n, TG_TABLE_NAME, NEW.id::text);
       END IF;
       RETURN NULL;
+    END $$;
+    CREATE FUNCTION record_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      EXECUTE format('INSERT INTO history (n, tbl, id, before) SELECT $1, %L, t.id::text, t::text FROM %I AS t',
+        TG_TABLE_NAME, TG_TABLE_NAME) USING current_setting('${TRANSACTION_SETTING}')::int8;
+      RETURN NULL;
     END $$;`);
   for (const table of SYNCED_TABLES) {
     await source.query(`CREATE TRIGGER history AFTER INSERT OR UPDATE OR DELETE ON ${table}
       FOR EACH ROW EXECUTE FUNCTION record_history()`);
+    await source.query(`CREATE TRIGGER history_truncate BEFORE TRUNCATE ON ${table}
+      FOR EACH STATEMENT EXECUTE FUNCTION record_truncate()`);
   }
 }
 

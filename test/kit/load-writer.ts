@@ -1,10 +1,20 @@
 /** What the load writes: one seeded transaction after another, as SQL. Knows all live rows, reads none. */
+import { TRANSACTION_SETTING } from './history.ts';
 import { DATA_TABLES, type DataTable, type Population, rowId, rowValues, rowWhere } from './schema.ts';
 import { type SeededRandom, seededRandom } from './seeded-random.ts';
 
 export interface LoadTransaction {
   readonly writes: readonly string[];
   readonly rollback: boolean;
+}
+
+/** As one text for one round trip. `number` is what the ticker is set to; a rolled back transaction sets nothing. */
+export function transactionSql({ writes, rollback }: LoadTransaction, number: number): string {
+  return [
+    `BEGIN; SET LOCAL ${TRANSACTION_SETTING} = ${number}`,
+    ...writes,
+    ...(rollback ? ['ROLLBACK'] : [`UPDATE ticker SET n = ${number}`, 'COMMIT']),
+  ].join('; ');
 }
 
 type Kind =
@@ -60,6 +70,14 @@ export class LoadWriter {
     return { writes, rollback: false };
   }
 
+  /** Empties a table that nothing else depends on, and puts a few rows back in the same transaction. */
+  truncation(table: DataTable): LoadTransaction {
+    const rows = this.#rows(table);
+    rows.clear();
+    const inserts = Array.from({ length: 20 }, () => this.#insert(table, rows.add()));
+    return { writes: [`TRUNCATE ${table}`, ...inserts], rollback: false };
+  }
+
   #write(): readonly string[] {
     const kind = this.#random.pick(KINDS);
     const table = this.#random.pick(DATA_TABLES);
@@ -69,6 +87,7 @@ export class LoadWriter {
       case 'update':
         return [this.#update()];
       case 'delete':
+        if (this.#rows(table).count < 5) return [this.#insert(table, this.#rows(table).add())];
         return [`DELETE FROM ${table} WHERE ${rowWhere(table, this.#rows(table).remove(this.#random))}`];
       case 'rekey':
         return [this.#rekey(table)];
@@ -186,9 +205,17 @@ class LiveRows {
     this.#next = next;
   }
 
+  get count(): number {
+    return this.#numbers.length;
+  }
+
   add(): number {
     this.#numbers.push(this.#next);
     return this.#next++;
+  }
+
+  clear(): void {
+    this.#numbers.length = 0;
   }
 
   any(random: SeededRandom): number {

@@ -4,8 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { TRANSACTION_SETTING } from './history.ts';
-import { LoadWriter } from './load-writer.ts';
+import { LoadWriter, transactionSql } from './load-writer.ts';
 import type { Population } from './schema.ts';
 
 export interface LoadOptions {
@@ -99,11 +98,7 @@ class RunningLoad {
       const transaction = this.#writer.transaction();
       // A rolled back transaction has no number: it never happened.
       if (!transaction.rollback) number++;
-      statements.push(
-        `BEGIN; SET LOCAL ${TRANSACTION_SETTING} = ${transaction.rollback ? 0 : number}`,
-        ...transaction.writes,
-        ...(transaction.rollback ? ['ROLLBACK'] : [`UPDATE ticker SET n = ${number}`, 'COMMIT']),
-      );
+      statements.push(transactionSql(transaction, number));
       sent += transaction.writes.length + 1;
     }
     await this.#client.query(statements.join('; '));
