@@ -85,6 +85,8 @@ export const diagnosticCodes = {
   ),
   'in-list': fatal('IN does not take a list in parentheses', "Write IN ARRAY['a', 'b'] in edition 3."),
   'unknown-table-name': fatal('No table of the query has this name', 'Use the name or alias given in FROM.'),
+  'unknown-name': fatal('There is no such column here', 'Use a column of the table in FROM, or a request function.'),
+  'wrong-schema-name': fatal('A schema name has at most one dot', 'Write "schema".table or "connection.schema".table.'),
   'alias-needed': fatal('An output needs a name', 'Write AS name behind the expression.'),
 
   // --- bucket definitions -------------------------------------------------------------------------------------------

@@ -1,1 +1,4 @@
 export type * from './api.ts';
+export { type DiagnosticCode, diagnosticCodes } from './diagnostic-codes.ts';
+export { parseSyncRules } from './parse.ts';
+export { editorSchema } from './yaml/editor-schema.ts';

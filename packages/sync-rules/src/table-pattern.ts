@@ -1,40 +1,45 @@
-/** Which source tables a name in FROM means. */
+/** Which physical tables a name in FROM stands for. */
 import type { SourceSchema, TablePattern, TableShape } from './api.ts';
 import type { TableSource } from './sql/ast.ts';
 
-/** Tag of the connection that names without one belong to. */
-export const DEFAULT_CONNECTION_TAG = 'default';
+const DEFAULT_TAG = 'default';
 
-/**
- * A name that ends in `%` means all tables that start with the rest. A quoted schema `"tag.schema"` names the connection
- * too.
- * @returns null if the schema has more than one dot
- */
+/** @returns null for a schema name with more than one dot */
 export function tablePatternOf(source: TableSource, defaultSchema: string): TablePattern | null {
-  const path = source.schema === null ? [defaultSchema] : source.schema.name.split('.');
-  const [first = '', second] = path;
-  if (path.length > 2) return null;
-  const [connectionTag, schema] = second === undefined ? [DEFAULT_CONNECTION_TAG, first] : [first, second];
-  const wildcard = source.name.name.endsWith('%');
-  const name = wildcard ? source.name.name.slice(0, -1) : source.name.name;
-  return { connectionTag, schema, name, wildcard };
+  const [first = '', second, ...more] = source.schema === null ? [defaultSchema] : source.schema.name.split('.');
+  if (more.length > 0) return null;
+  const [connectionTag, schema] =
+    source.schema === null || second === undefined ? [DEFAULT_TAG, first] : [first, second];
+  const full = source.name.name;
+  const wildcard = full.endsWith('%');
+  return { connectionTag, schema, name: wildcard ? full.slice(0, -1) : full, wildcard };
 }
 
-export function matchesTable(pattern: TablePattern, table: Omit<TableShape, 'columns'>): boolean {
+export function matchesTable(
+  pattern: TablePattern,
+  table: Pick<TableShape, 'connectionTag' | 'schema' | 'name'>,
+): boolean {
   return (
-    pattern.connectionTag === table.connectionTag &&
-    pattern.schema === table.schema &&
-    (pattern.wildcard ? table.name.startsWith(pattern.name) : table.name === pattern.name)
+    pattern.connectionTag === table.connectionTag && pattern.schema === table.schema && matchesName(pattern, table.name)
   );
 }
 
+/** What a wildcard stands for in the name of a table that it matches. */
+export function tableSuffix(pattern: TablePattern, tableName: string): string {
+  return tableName.slice(pattern.name.length);
+}
+
+/** Tables of the source's schema that a pattern matches. The schema knows one connection. */
+export function knownTables(pattern: TablePattern, schema: SourceSchema): SourceSchema['tables'] {
+  if (pattern.connectionTag !== DEFAULT_TAG) return [];
+  return schema.tables.filter((table) => pattern.schema === table.schema && matchesName(pattern, table.name));
+}
+
 /** Canonical text. */
-export function patternText({ connectionTag, schema, name, wildcard }: TablePattern): string {
+export function tablePatternText({ connectionTag, schema, name, wildcard }: TablePattern): string {
   return JSON.stringify([connectionTag, schema, name, wildcard]);
 }
 
-/** The known tables a pattern matches. Source schemas say nothing about connections. */
-export function knownTables(pattern: TablePattern, schema: SourceSchema): SourceSchema['tables'] {
-  const { connectionTag } = pattern;
-  return schema.tables.filter((table) => matchesTable(pattern, { ...table, connectionTag }));
+function matchesName(pattern: TablePattern, name: string): boolean {
+  return pattern.wildcard ? name.startsWith(pattern.name) : name === pattern.name;
 }

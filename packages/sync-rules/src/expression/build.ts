@@ -176,7 +176,7 @@ function buildBinary<Input>(
   if (!isArithmetic && !isKey(comparisons, operator)) return unsupported(node, operator, context);
   const [left, right] = [operand(node.left), operand(node.right)];
   if (left === null || right === null) return null;
-  if (isArithmetic) return { op: 'arithmetic', operator: operator as ArithmeticName, left, right };
+  if (isArithmetic) return { op: 'arithmetic', operator, left, right };
   return comparisonPlan(operator as ComparisonName, { left, right }, edition);
 }
 

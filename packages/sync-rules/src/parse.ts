@@ -1,0 +1,39 @@
+/** The way into the package: YAML text to compiled rules, or to what is wrong with it. */
+import type { ParsedRules, ParseOptions } from './api.ts';
+import { readBucketDefinition } from './bucket-definitions/bucket-definition.ts';
+import type { CompileContext, Definition } from './definition.ts';
+import { Diagnostics } from './diagnostics.ts';
+import type { RulesDocument } from './document.ts';
+import { CompiledRules } from './rules.ts';
+import { readDocument } from './yaml/read-document.ts';
+
+/** What `parseSyncRules` gives, with the compiled rules as they are inside the package. */
+export interface ParsedDocument extends ParsedRules {
+  readonly rules: CompiledRules | null;
+}
+
+/** Throws nothing for what the text says: every problem is a diagnostic with its place. */
+export function parseSyncRules(text: string, options: ParseOptions): ParsedDocument {
+  const diagnostics = new Diagnostics(text);
+  const document = readDocument(text, diagnostics);
+  const definitions = document === null ? [] : readDefinitions(document, contextOf(document, options, diagnostics));
+  const usable = document !== null && !diagnostics.hasFatal;
+  const rules = usable ? new CompiledRules(definitions, document.compatibility) : null;
+  return { diagnostics: diagnostics.found, rules };
+}
+
+function contextOf(document: RulesDocument, options: ParseOptions, diagnostics: Diagnostics): CompileContext {
+  const { compatibility } = document;
+  const bucketPrefix = options.bucketPrefix ?? '';
+  return {
+    compatibility,
+    defaultSchema: options.defaultSchema,
+    bucketPrefix,
+    schema: options.schema ?? null,
+    diagnostics,
+  };
+}
+
+function readDefinitions(document: RulesDocument, context: CompileContext): Definition[] {
+  return document.bucketDefinitions.flatMap((source) => readBucketDefinition(source, context) ?? []);
+}
