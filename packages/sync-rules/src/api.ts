@@ -3,6 +3,7 @@
  * one table, and the resolution of one client's request to buckets. Nothing here knows a driver, a socket or a storage.
  */
 import type { RawRow } from '@sluice/core';
+import type { TypedValue } from './types/typed-values.ts';
 
 export interface Diagnostic {
   readonly severity: 'fatal' | 'warning';
@@ -53,6 +54,8 @@ export interface SyncRules {
   readonly tablePatterns: readonly TablePattern[];
   /** Null if the rules do not read the table. Compiled once per (rules, table shape); cheap to call per relation. */
   compileTable(table: TableShape): RowEvaluator | null;
+  /** As `compileTable`, for a source that decodes its values itself. */
+  compileTypedTable(table: TableShape): TypedRowEvaluator | null;
   /** One client connection. Throws nothing: errors of single subscriptions are in the result. */
   resolve(request: SyncRequest): RequestResolution;
 }
@@ -87,6 +90,11 @@ export interface RowEvaluator {
    * for what a row may contain: such errors go to `sink.error` and drop one query's output only.
    */
   evaluate(row: RawRow, sink: RowSink): void;
+}
+
+/** As `RowEvaluator`, for rows of values in the order of the table's columns. */
+export interface TypedRowEvaluator {
+  evaluate(row: readonly TypedValue[], sink: RowSink): void;
 }
 
 export interface RowSink {
@@ -138,7 +146,11 @@ export interface DynamicResult {
   readonly buckets: readonly ResolvedBucket[];
   /** Every lookup key that was asked for: resolve again when one of them changes. */
   readonly lookups: readonly string[];
-  readonly errors: readonly { readonly stream: string; readonly subscription: number | 'default'; readonly message: string }[];
+  readonly errors: readonly {
+    readonly stream: string;
+    readonly subscription: number | 'default';
+    readonly message: string;
+  }[];
 }
 
 export interface ResolvedBucket {

@@ -1,4 +1,5 @@
 export type * from './api.ts';
 export { type DiagnosticCode, diagnosticCodes } from './diagnostic-codes.ts';
 export { parseSyncRules } from './parse.ts';
+export { TimeValue, type TypedValue } from './types/typed-values.ts';
 export { editorSchema } from './yaml/editor-schema.ts';

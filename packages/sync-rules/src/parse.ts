@@ -7,13 +7,8 @@ import type { RulesDocument } from './document.ts';
 import { CompiledRules } from './rules.ts';
 import { readDocument } from './yaml/read-document.ts';
 
-/** What `parseSyncRules` gives, with the compiled rules as they are inside the package. */
-export interface ParsedDocument extends ParsedRules {
-  readonly rules: CompiledRules | null;
-}
-
 /** Throws nothing for what the text says: every problem is a diagnostic with its place. */
-export function parseSyncRules(text: string, options: ParseOptions): ParsedDocument {
+export function parseSyncRules(text: string, options: ParseOptions): ParsedRules {
   const diagnostics = new Diagnostics(text);
   const document = readDocument(text, diagnostics);
   const definitions = document === null ? [] : readDefinitions(document, contextOf(document, options, diagnostics));

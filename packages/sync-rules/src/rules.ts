@@ -12,6 +12,7 @@ import type {
   SyncRules,
   TablePattern,
   TableShape,
+  TypedRowEvaluator,
 } from './api.ts';
 import type { Compatibility } from './compatibility.ts';
 import type { Activation, BucketQuerier, Definition } from './definition.ts';
@@ -21,9 +22,10 @@ import type { RowFormat } from './row-format.ts';
 import { TableCompiler } from './table-compiler.ts';
 import { matchesTable, tablePatternText } from './table-pattern.ts';
 import { postgresFormat } from './types/postgres-format.ts';
+import { typedFormat } from './types/typed-values.ts';
 
-/** Evaluates rows of any format; `RowEvaluator` is the one for rows as a source sends them. */
-export interface EvaluatorOf<Cell> {
+/** Evaluates rows of one format. */
+interface EvaluatorOf<Cell> {
   evaluate(row: readonly Cell[], sink: RowSink): void;
 }
 
@@ -31,12 +33,12 @@ export class CompiledRules implements SyncRules {
   readonly hash: string;
   readonly definitions: readonly DefinitionInfo[];
   readonly tablePatterns: readonly TablePattern[];
-  readonly compatibility: Compatibility;
+  readonly #compatibility: Compatibility;
   readonly #definitions: readonly Definition[];
 
   constructor(definitions: readonly Definition[], compatibility: Compatibility) {
     this.#definitions = definitions;
-    this.compatibility = compatibility;
+    this.#compatibility = compatibility;
     const options = JSON.stringify(compatibility);
     this.definitions = definitions.map(({ name, kind, isDefault, meaning }) => {
       return { name, kind, isDefault, hash: hashOf(`${options} ${meaning}`) };
@@ -47,11 +49,14 @@ export class CompiledRules implements SyncRules {
   }
 
   compileTable(table: TableShape): RowEvaluator | null {
-    return this.compileTableAs(table, postgresFormat(this.compatibility));
+    return this.#compile(table, postgresFormat(this.#compatibility));
   }
 
-  /** As `compileTable`, for rows of another format. */
-  compileTableAs<Cell>(table: TableShape, format: RowFormat<Cell>): EvaluatorOf<Cell> | null {
+  compileTypedTable(table: TableShape): TypedRowEvaluator | null {
+    return this.#compile(table, typedFormat(this.#compatibility));
+  }
+
+  #compile<Cell>(table: TableShape, format: RowFormat<Cell>): EvaluatorOf<Cell> | null {
     if (!this.tablePatterns.some((pattern) => matchesTable(pattern, table))) return null;
     const compiler = new TableCompiler(table, format);
     const parts = this.#definitions.flatMap((definition) => definition.compileTable(compiler) ?? []);
