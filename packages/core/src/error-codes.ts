@@ -45,6 +45,10 @@ export const errorCodes = {
     'The embedded Postgres cannot be started.',
     'See the message; or give the address of your own Postgres in the configuration.',
   ),
+  SLU_C0008: entry(
+    'A key of client_auth.jwks cannot be used.',
+    'Mend the key that is named: its kty, alg, size or encoding.',
+  ),
 
   // --- sync rules ---------------------------------------------------------------------------------------------------
   PSYNC_R0001: entry(

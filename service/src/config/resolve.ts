@@ -1,0 +1,123 @@
+/** The configuration the program works with: checked, defaults filled in, files read. */
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { limits, SluiceError } from '@sluice/core';
+import { type ConfigSource, readConfigFile } from './read.ts';
+import { checkConfig, IGNORED_KEYS, type RawClientAuth, type RawConfig, type RawConnection } from './schema.ts';
+
+export interface Config {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly connection: RawConnection;
+  readonly storage: StorageConfig;
+  readonly syncRules: {
+    readonly content: string;
+    /** For messages: a path, or `sync_rules.content`. */
+    readonly name: string;
+  };
+  readonly auth: AuthConfig;
+  readonly api: { readonly tokens: readonly string[] };
+  readonly limits: { readonly connections: number; readonly buckets: number; readonly parameterResults: number };
+  /** Snapshot tasks read at once. */
+  readonly concurrency: number;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  /** Keys that were given and are ignored. */
+  readonly ignoredKeys: readonly string[];
+}
+
+export interface StorageConfig {
+  readonly type: 'lmdb';
+  readonly path: string;
+  readonly mapSizeBytes: number | null;
+}
+
+export interface AuthConfig {
+  readonly audience: readonly string[];
+  /** JWKs, not yet imported. */
+  readonly keys: readonly Readonly<Record<string, unknown>>[];
+  readonly jwksUris: readonly string[];
+  /** Whether key sets may be fetched from local and private addresses. */
+  readonly localJwks: boolean;
+  readonly tokenLifetimeSecondsMax: number;
+}
+
+const DAY_SECONDS = 86_400;
+
+/** @throws SLU_C0001 – SLU_C0005 */
+export function loadConfig(file: string, environment: Readonly<Record<string, string | undefined>>): Config {
+  return resolveConfig(readConfigFile(file, environment), dirname(resolve(file)));
+}
+
+/** @param base relative paths of the file start here */
+export function resolveConfig(source: ConfigSource, base: string): Config {
+  const raw = checkConfig(source);
+  const [connection] = raw.replication.connections;
+  if (connection.type !== 'postgresql') {
+    throw new SluiceError('SLU_C0003', `sources of type ${connection.type} are not built yet; use postgresql`, {
+      where: source.locate(['replication', 'connections', 0, 'type']),
+    });
+  }
+  const parameters = raw.api?.parameters;
+  return {
+    host: raw.host ?? '0.0.0.0',
+    port: raw.port ?? 8080,
+    connection,
+    storage: resolveStorage(raw, source, base),
+    syncRules: resolveSyncRules(raw, source, base),
+    auth: resolveAuth(raw.client_auth ?? {}),
+    api: { tokens: raw.api?.tokens ?? [] },
+    limits: {
+      connections: parameters?.max_concurrent_connections ?? limits.connectionsMax,
+      buckets: parameters?.max_buckets_per_connection ?? limits.bucketsPerConnectionMax,
+      parameterResults: parameters?.max_parameter_query_results ?? limits.parameterResultsMax,
+    },
+    concurrency: raw.replication.concurrency ?? 3,
+    logLevel: raw.system?.logging?.level ?? 'info',
+    ignoredKeys: IGNORED_KEYS.filter((key) => key in raw),
+  };
+}
+
+function resolveStorage(raw: RawConfig, source: ConfigSource, base: string): StorageConfig {
+  const storage = raw.storage ?? { type: 'lmdb' };
+  if (storage.type !== 'lmdb') {
+    throw new SluiceError('SLU_C0003', `storage of type ${storage.type} is not built yet; use lmdb`, {
+      where: source.locate(['storage', 'type']),
+    });
+  }
+  return {
+    type: 'lmdb',
+    path: resolve(base, storage.path ?? '.sluice/storage'),
+    mapSizeBytes: storage.map_size_gb === undefined ? null : storage.map_size_gb * 1024 ** 3,
+  };
+}
+
+function resolveSyncRules(raw: RawConfig, source: ConfigSource, base: string): Config['syncRules'] {
+  const { path, content } = raw.sync_rules;
+  if ((path === undefined) === (content === undefined)) {
+    throw new SluiceError('SLU_C0003', 'sync_rules needs either path or content', {
+      where: source.locate(['sync_rules']),
+    });
+  }
+  if (content !== undefined) return { content, name: 'sync_rules.content' };
+  const file = resolve(base, path as string);
+  try {
+    return { content: readFileSync(file, 'utf8'), name: file };
+  } catch (cause) {
+    throw new SluiceError('SLU_C0005', `${file} cannot be read: ${(cause as NodeJS.ErrnoException).code}`, {
+      where: source.locate(['sync_rules', 'path']),
+      cause,
+    });
+  }
+}
+
+function resolveAuth(raw: RawClientAuth): AuthConfig {
+  const uris = raw.jwks_uri ?? [];
+  return {
+    audience: raw.audience ?? [],
+    keys: raw.jwks?.keys ?? [],
+    jwksUris: typeof uris === 'string' ? [uris] : uris,
+    localJwks: raw.allow_local_jwks ?? !(raw.block_local_jwks ?? false),
+    tokenLifetimeSecondsMax: raw.max_token_lifetime_seconds ?? DAY_SECONDS,
+  };
+}

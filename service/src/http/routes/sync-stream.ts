@@ -1,0 +1,196 @@
+/** `POST /sync/stream`: a validated request, a verified token, and then lines for as long as both sides like. */
+import type { ServerResponse } from 'node:http';
+import { asSluiceError, type Clock, type Logger, type Random, SluiceError } from '@sluice/core';
+import {
+  BSON_CONTENT_TYPE,
+  encodeBsonLine,
+  encodeNdjsonLine,
+  type Line,
+  type MembershipLimits,
+  NDJSON_CONTENT_TYPE,
+  parseSyncStreamRequest,
+  requireVersion,
+  type ServedVersions,
+  type Session,
+  streamLines,
+  type SyncStreamRequest,
+  type WriteCheckpoints,
+} from '@sluice/sync';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Authenticator } from '../auth.ts';
+import type { ClientConnection, ClientConnections } from '../client-connections.ts';
+import { LineWriter, ReaderStalled } from '../line-writer.ts';
+import { acceptsGzip, prefersBson } from '../negotiation.ts';
+
+export interface SyncStreamPorts {
+  readonly versions: Pick<ServedVersions, 'current'>;
+  readonly writeCheckpoints: WriteCheckpoints;
+  readonly authenticator: Authenticator;
+  readonly connections: ClientConnections;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly limits: MembershipLimits;
+}
+
+/** A client that keeps reading slowly must still go when its token ends. */
+const EXPIRY_GRACE_MS = 15_000;
+const METADATA_KEYS_MAX = 20;
+const METADATA_CHARACTERS_MAX = 100;
+
+export function syncStreamRoute(app: FastifyInstance, ports: SyncStreamPorts): void {
+  app.post('/sync/stream', {
+    onRequest: async (request) => {
+      request.session = await ports.authenticator.client(request);
+    },
+    handler: async (request, reply) => {
+      const body = parseSyncStreamRequest(request.body);
+      const { session } = request;
+      if (session === null) throw new SluiceError('PSYNC_S2106', 'no session');
+      await serve(ports, { request, reply, session, body });
+      return reply;
+    },
+  });
+}
+
+interface Call {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly session: Session;
+  readonly body: SyncStreamRequest;
+}
+
+async function serve(ports: SyncStreamPorts, call: Call): Promise<void> {
+  const { connections, clock } = ports;
+  const version = requireVersion(ports.versions.current);
+  const end = new AbortController();
+  const connection = describeConnection(call, clock);
+  connections.add(connection, end);
+  const logger = ports.logger.child({ user: connection.user, client: connection.clientId });
+  const onClose = () => end.abort(new Error('the client is gone'));
+  call.reply.raw.once('close', onClose);
+  const cancelExpiry = clock.timer(Math.max(0, call.session.expiresAtMs - clock.now()) + EXPIRY_GRACE_MS, () => {
+    end.abort(new Error('the token has expired'));
+  });
+  const context = {
+    version,
+    writeCheckpoints: ports.writeCheckpoints,
+    clock,
+    random: ports.random,
+    limits: ports.limits,
+  };
+  const lines = streamLines(context, { session: call.session, request: call.body }, end.signal);
+  logger.info(
+    { agent: connection.userAgent, app: boundedMetadata(call.body), stream: version.stream.id },
+    'Client connected',
+  );
+  try {
+    // Nothing is sent before the first line: what fails until then is an ordinary error response.
+    const first = await lines.next();
+    if (first.done !== true) await send({ call, connection, lines, first: first.value, clock, signal: end.signal });
+    else if (!call.reply.raw.destroyed) throw new SluiceError('PSYNC_S2003', 'the stream ended before its first line');
+  } catch (error) {
+    if (!call.reply.sent) throw error;
+    report(error, { ports, logger, connection, signal: end.signal });
+    call.reply.raw.destroy();
+  } finally {
+    cancelExpiry();
+    end.abort(new Error('the response has ended'));
+    await lines.return();
+    connections.remove(connection);
+    const seconds = Math.round((clock.now() - connection.connectedAtMs) / 1000);
+    logger.info(
+      { seconds, lines: connection.lines, ops: connection.ops, bytes: connection.bytes },
+      'Client disconnected',
+    );
+  }
+}
+
+interface Sending {
+  readonly call: Call;
+  readonly connection: ClientConnection;
+  readonly lines: AsyncGenerator<Line, void, void>;
+  readonly first: Line;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+async function send({ call, connection, lines, first, clock, signal }: Sending): Promise<void> {
+  const { request, reply, body } = call;
+  const bson = prefersBson(request.headers.accept);
+  const gzip = acceptsGzip(request.headers['accept-encoding']);
+  reply.hijack();
+  writeHead(reply, { contentType: bson ? BSON_CONTENT_TYPE : NDJSON_CONTENT_TYPE, gzip });
+  const writer = new LineWriter(reply.raw, { gzip, clock, signal });
+  for (let line: Line | undefined = first; line !== undefined; ) {
+    const bytes = bson ? encodeBsonLine(line) : encodeNdjsonLine(line, body.rawData);
+    count(connection, line, bytes.length);
+    connection.activity = 'blocked';
+    await writer.write(bytes);
+    connection.activity = 'checkpoint_complete' in line || 'token_expires_in' in line ? 'current' : 'downloading';
+    const next: IteratorResult<Line, void> = await lines.next();
+    line = next.done === true ? undefined : next.value;
+  }
+  if (!signal.aborted) await writer.end();
+  else reply.raw.destroy();
+}
+
+function writeHead(reply: FastifyReply, options: { readonly contentType: string; readonly gzip: boolean }): void {
+  const response: ServerResponse = reply.raw;
+  for (const [name, value] of Object.entries(reply.getHeaders()))
+    if (value !== undefined) response.setHeader(name, value);
+  response.setHeader('Content-Type', options.contentType);
+  response.setHeader('Cache-Control', 'no-store, no-transform');
+  response.setHeader('Vary', 'Accept, Accept-Encoding');
+  // Keeps nginx from holding lines back.
+  response.setHeader('X-Accel-Buffering', 'no');
+  if (options.gzip) response.setHeader('Content-Encoding', 'gzip');
+  response.writeHead(200);
+}
+
+function count(connection: ClientConnection, line: Line, bytes: number): void {
+  connection.lines++;
+  connection.bytes += bytes;
+  if ('data' in line) connection.ops += line.data.opIds.length;
+}
+
+function report(
+  error: unknown,
+  about: {
+    readonly ports: SyncStreamPorts;
+    readonly logger: Logger;
+    readonly connection: ClientConnection;
+    readonly signal: AbortSignal;
+  },
+): void {
+  const { ports, logger, signal } = about;
+  if (error instanceof ReaderStalled) {
+    ports.connections.totals.evicted++;
+    logger.warn({}, `Client closed: ${error.message}`);
+  } else if (!signal.aborted) {
+    const { code, message } = asSluiceError(error);
+    logger.error({ code, err: error }, `A stream broke off: ${message}`);
+  }
+}
+
+function describeConnection({ request, session, body }: Call, clock: Clock): ClientConnection {
+  const agent = request.headers['x-user-agent'] ?? request.headers['user-agent'] ?? '';
+  return {
+    user: session.userId,
+    clientId: body.clientId,
+    userAgent: String(agent).slice(0, 200),
+    connectedAtMs: clock.now(),
+    activity: 'connecting',
+    lines: 0,
+    bytes: 0,
+    ops: 0,
+  };
+}
+
+function boundedMetadata(body: SyncStreamRequest): Record<string, string> | undefined {
+  if (body.appMetadata === null) return undefined;
+  const entries = Object.entries(body.appMetadata).slice(0, METADATA_KEYS_MAX);
+  return Object.fromEntries(
+    entries.map(([key, value]) => [key.slice(0, METADATA_CHARACTERS_MAX), value.slice(0, METADATA_CHARACTERS_MAX)]),
+  );
+}

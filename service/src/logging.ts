@@ -1,0 +1,33 @@
+/** The root logger: JSON lines on stderr, secrets struck out. */
+import type { Logger, LogFields } from '@sluice/core';
+import { pino } from 'pino';
+
+const SECRETS = ['password', 'token', 'authorization', 'uri', 'secret', 'k', 'cookie'];
+
+export function createLogger(level: 'debug' | 'info' | 'warn' | 'error', destination: 1 | 2 = 2): Logger {
+  const paths = SECRETS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
+  const root = pino(
+    {
+      level,
+      redact: { paths, censor: '[redacted]' },
+      base: null,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    pino.destination({ fd: destination, sync: false }),
+  );
+  return adapt(root);
+}
+
+type Target = Pick<ReturnType<typeof pino>, 'debug' | 'info' | 'warn' | 'error'> & {
+  child(fields: LogFields): Target;
+};
+
+function adapt(target: Target): Logger {
+  return {
+    debug: (fields, message) => target.debug(fields, message),
+    info: (fields, message) => target.info(fields, message),
+    warn: (fields, message) => target.warn(fields, message),
+    error: (fields, message) => target.error(fields, message),
+    child: (fields) => adapt(target.child(fields)),
+  };
+}
