@@ -2,8 +2,8 @@ import { decodeOp, type RawRow, type Relation } from '@sluice/core';
 import { decodeRecord, type Effect, encodeRecord, type SourceRecord } from '@sluice/storage';
 import type { RowEvaluator } from '@sluice/sync-rules';
 import { describe, expect, test } from 'vitest';
-import { evaluate } from './evaluate.ts';
-import type { UpsertWrite } from './row-write.ts';
+import { evaluate as evaluateIn } from './evaluate.ts';
+import type { ChangeWrite, UpsertWrite } from './row-write.ts';
 import type { TableBinding } from './table-binding.ts';
 
 /** Rows are (id, owner, text): one bucket per owner, one lookup per owner. */
@@ -44,8 +44,12 @@ const binding: TableBinding = {
   reportRowError: () => {},
 };
 
+function evaluate(write: ChangeWrite, prior: Uint8Array | null, moved: Uint8Array | null): Effect | null {
+  return evaluateIn(write, prior, moved, binding.table);
+}
+
 function upsert(row: RawRow, movedFrom?: string): UpsertWrite {
-  const write: UpsertWrite = { kind: 'upsert', binding, tableId: 7, key: String(row[0]), row };
+  const write: UpsertWrite = { kind: 'upsert', binding, tableId: 7, key: String(row[0]), row, boundary: '05' };
   return movedFrom === undefined ? write : { ...write, movedFrom };
 }
 
@@ -130,6 +134,7 @@ describe('partial rows', () => {
       key: '1',
       row: ['1', 'old owner', 'read'],
       expected,
+      readBefore: '09',
     } as const;
     const effect = evaluate(write, expected, null);
     expect(recordOf(effect)).toMatchObject({ partial: false, values: ['1', 'ann', 'read'] });
@@ -144,6 +149,7 @@ describe('partial rows', () => {
       key: '1',
       row: ['1', 'ann', 'read'],
       expected: prior,
+      readBefore: '09',
     } as const;
     expect(evaluate(write, gapped?.record as Uint8Array, null)).toBeNull();
     expect(evaluate(write, null, null)).toBeNull();
@@ -185,6 +191,7 @@ test('a row over the size limit is left out, and an earlier version of it remove
   const huge: RowEvaluator = { evaluate: (_, sink) => sink.data('b', 't', '1', 'x'.repeat(15 * 1024 * 1024 + 1)) };
   const before = encodeRecord({
     partial: false,
+    readAhead: null,
     memberships: [{ bucket: 'b', objectType: 't', objectId: '1' }],
     lookups: [],
     values: ['1', 'a', 'b'],

@@ -3,7 +3,17 @@
  * their transactions (and perhaps again, if a record changed in between). Rows are put whole; buckets and lookups that
  * the row left are ended; what did not change is not written.
  */
-import { limits, type OpDraft, putOp, type RawRow, type RecordKey, removeOp, type TableId } from '@sluice/core';
+import {
+  BEFORE_ALL,
+  limits,
+  type OpDraft,
+  type Position,
+  putOp,
+  type RawRow,
+  type RecordKey,
+  removeOp,
+  type TableId,
+} from '@sluice/core';
 import {
   decodeRecord,
   type Effect,
@@ -11,20 +21,31 @@ import {
   type LookupDraft,
   type Membership,
   type SourceRecord,
+  type TableState,
 } from '@sluice/storage';
 import type { RowSink } from '@sluice/sync-rules';
-import type { ChangeWrite } from './row-write.ts';
+import type { ChangeWrite, CompleteWrite, UpsertWrite } from './row-write.ts';
 import type { TableBinding } from './table-binding.ts';
 
-export function evaluate(write: ChangeWrite, prior: Uint8Array | null, moved: Uint8Array | null): Effect | null {
+export function evaluate(
+  write: ChangeWrite,
+  prior: Uint8Array | null,
+  moved: Uint8Array | null,
+  table: TableState,
+): Effect | null {
   switch (write.kind) {
     case 'upsert':
-      return upsert(write, prior === null ? null : decodeRecord(prior), moved);
+      return upsert(
+        write,
+        prior === null ? null : decodeRecord(prior),
+        moved === null ? null : decodeRecord(moved),
+        table,
+      );
     case 'delete':
       return prior === null ? nothingLeft : erase(write.tableId, write.key, prior);
     case 'complete':
       if (prior === null || Buffer.compare(prior, write.expected) !== 0) return null;
-      return complete(write.binding, write.key, decodeRecord(prior), write.row);
+      return complete(write, decodeRecord(prior));
   }
 }
 
@@ -48,15 +69,54 @@ function subkeyOf(tableId: TableId, key: RecordKey): string {
 }
 
 function upsert(
-  write: ChangeWrite & { kind: 'upsert' },
+  write: UpsertWrite,
   prior: SourceRecord | null,
-  moved: Uint8Array | null,
+  moved: SourceRecord | null,
+  table: TableState,
 ): Effect | null {
-  const before = moved === null ? prior : decodeRecord(moved);
-  const row = hasGaps(write.row) ? filled(write.row, before?.values ?? []) : write.row;
-  if (hasGaps(row)) return partial(prior, row);
+  const { row, readAhead } = write.boundary === null ? copied(write.row) : withoutGaps(write, prior, moved, table);
+  if (hasGaps(row)) return partial(prior, row, readAhead);
   if (prior !== null && !prior.partial && sameValues(prior.values, row)) return null;
-  return full(write.binding, write.key, prior, row);
+  return full(write.binding, write.key, prior, { row, readAhead });
+}
+
+interface FilledRow {
+  readonly row: RawRow;
+  readonly readAhead: SourceRecord['readAhead'];
+}
+
+function copied(row: RawRow): FilledRow {
+  return { row, readAhead: 'copy' };
+}
+
+/**
+ * Unchanged values of a streamed row, from what is known. A row that moved takes them along from its old key, but only
+ * if they came through the stream or from a read that the stream has passed: a read may have seen another row that came
+ * to the old key later. At the same key such values are right by the time that any checkpoint can show them.
+ */
+function withoutGaps(
+  write: UpsertWrite,
+  prior: SourceRecord | null,
+  moved: SourceRecord | null,
+  table: TableState,
+): FilledRow {
+  let filling: FilledRow = { row: write.row, readAhead: null };
+  if (!hasGaps(write.row)) return filling;
+  const boundary = write.boundary ?? BEFORE_ALL;
+  if (moved !== null && isPassed(moved, table, boundary)) filling = fill(filling, moved, null);
+  if (prior !== null) filling = fill(filling, prior, isPassed(prior, table, boundary) ? null : prior.readAhead);
+  return filling;
+}
+
+function isPassed({ readAhead }: SourceRecord, table: TableState, boundary: Position): boolean {
+  if (readAhead === null) return true;
+  const end = readAhead === 'copy' ? table.endPosition : readAhead;
+  return end !== null && boundary >= end;
+}
+
+function fill(filling: FilledRow, from: SourceRecord, readAhead: FilledRow['readAhead']): FilledRow {
+  if (!hasGaps(filling.row)) return filling;
+  return { row: filled(filling.row, from.values), readAhead };
 }
 
 function hasGaps(row: RawRow): boolean {
@@ -73,25 +133,26 @@ function sameValues(a: RawRow, b: RawRow): boolean {
   return true;
 }
 
-/** Kept but not published: its gaps are filled by a targeted re-read before the table may complete (rule R7). */
-function partial(prior: SourceRecord | null, row: RawRow): Effect {
+/** Kept but not published: its gaps are filled by a targeted re-read before any checkpoint (rule R7). */
+function partial(prior: SourceRecord | null, row: RawRow, readAhead: SourceRecord['readAhead']): Effect {
   const memberships = prior?.memberships ?? [];
   const lookups = prior?.lookups ?? [];
-  return {
-    record: encodeRecord({ partial: true, memberships, lookups, values: row }),
-    ops: [],
-    lookups: [],
-    partial: true,
-  };
+  const record = encodeRecord({ partial: true, readAhead, memberships, lookups, values: row });
+  return { record, ops: [], lookups: [], partial: true };
 }
 
-function complete(binding: TableBinding, key: RecordKey, prior: SourceRecord, read: RawRow): Effect | null {
+function complete(write: CompleteWrite, prior: SourceRecord): Effect | null {
   if (!prior.partial) return null;
-  const row = filled(prior.values, read);
-  return hasGaps(row) ? null : full(binding, key, prior, row);
+  const row = filled(prior.values, write.row);
+  return hasGaps(row) ? null : full(write.binding, write.key, prior, { row, readAhead: write.readBefore });
 }
 
-function full(binding: TableBinding, key: RecordKey, prior: SourceRecord | null, row: RawRow): Effect {
+function full(
+  binding: TableBinding,
+  key: RecordKey,
+  prior: SourceRecord | null,
+  { row, readAhead }: FilledRow,
+): Effect {
   const output = outputOf(binding, row);
   const subkey = subkeyOf(binding.table.id, key);
   const ops: OpDraft[] = [];
@@ -107,7 +168,7 @@ function full(binding: TableBinding, key: RecordKey, prior: SourceRecord | null,
   }
   const lookupKeys = output.lookups.map((lookup) => lookup.key);
   const ended = (prior?.lookups ?? []).filter((key) => !lookupKeys.includes(key)).map((key) => ({ key, value: '' }));
-  const record = encodeRecord({ partial: false, memberships, lookups: lookupKeys, values: row });
+  const record = encodeRecord({ partial: false, readAhead, memberships, lookups: lookupKeys, values: row });
   return { record, ops, lookups: ended.length === 0 ? output.lookups : [...output.lookups, ...ended], partial: false };
 }
 

@@ -3,7 +3,7 @@
  * out. Their gaps, and only those, are filled from a read that provably sees the change (rule R7): the change came
  * through the stream, so its transaction has been written; once every transaction in progress has ended, it is visible.
  */
-import { BEFORE_ALL, recordKey } from '@sluice/core';
+import { recordKey } from '@sluice/core';
 import { decodeRecord, type StreamReader, type StreamWriter, type TableState } from '@sluice/storage';
 import type { ChangeSource } from './change-source.ts';
 import { evaluate } from './evaluate.ts';
@@ -21,7 +21,7 @@ interface PartialPorts {
 
 /**
  * Returns when no record of the table misses values, but for rows that are gone from the source: the stream brings
- * their delete.
+ * their delete, or the move to another key, before the position boundary that this raises.
  */
 export async function completePartialRows(ports: PartialPorts, table: TableState, signal: AbortSignal): Promise<void> {
   const gone = new Set<string>();
@@ -32,6 +32,7 @@ export async function completePartialRows(ports: PartialPorts, table: TableState
     await ports.source.settle(signal);
     const values = records.map((entry) => decodeRecord(entry.record).values);
     const rows = await ports.source.readRows(table.relation, table.keyColumns, values);
+    const readBefore = await ports.source.head();
     const byKey = new Map(rows.map((row) => [recordKey(row, table.keyColumns), row]));
     const writes: CompleteWrite[] = [];
     for (const entry of records) {
@@ -39,9 +40,18 @@ export async function completePartialRows(ports: PartialPorts, table: TableState
       if (row === undefined) gone.add(entry.key);
       else {
         const binding = ports.catalog.bindingFor(table);
-        writes.push({ kind: 'complete', binding, tableId: table.id, key: entry.key, row, expected: entry.record });
+        writes.push({
+          kind: 'complete',
+          binding,
+          tableId: table.id,
+          key: entry.key,
+          row,
+          expected: entry.record,
+          readBefore,
+        });
       }
     }
-    if (writes.length > 0) await ports.writer.flush({ writes, evaluate, boundary: BEFORE_ALL });
+    // What was read may be newer than what was streamed, and so may a row's absence be: no checkpoint before this.
+    await ports.writer.flush({ writes, evaluate, boundary: readBefore });
   }
 }

@@ -1,5 +1,5 @@
 /** The writes that replication hands to storage. `evaluate.ts` is the only one to look inside. */
-import type { RawRow, RecordKey, TableId } from '@sluice/core';
+import type { Position, RawRow, RecordKey, TableId } from '@sluice/core';
 import type { RowWrite } from '@sluice/storage';
 import type { TableBinding } from './table-binding.ts';
 
@@ -10,6 +10,8 @@ export interface UpsertWrite extends RowWrite {
   readonly kind: 'upsert';
   readonly binding: TableBinding;
   readonly row: RawRow;
+  /** Boundary of the source transaction that said it; null for a row that was copied. */
+  readonly boundary: Position | null;
 }
 
 export interface DeleteWrite extends RowWrite {
@@ -23,6 +25,8 @@ export interface CompleteWrite extends RowWrite {
   readonly binding: TableBinding;
   readonly row: RawRow;
   readonly expected: Uint8Array;
+  /** Sampled in the source after the re-read. */
+  readonly readBefore: Position;
 }
 
 /** Bytes a write roughly holds in memory; for budgets, not for accounts. */

@@ -105,7 +105,14 @@ async function flushChunk({ ports, table, task, binding, chunk }: ChunkFlush): P
   const { writer, progress, clock } = ports;
   const tableId = table.id;
   const writes = chunk.rows.map(
-    (row): UpsertWrite => ({ kind: 'upsert', binding, tableId, key: recordKey(row, binding.keyColumns), row }),
+    (row): UpsertWrite => ({
+      kind: 'upsert',
+      binding,
+      tableId,
+      key: recordKey(row, binding.keyColumns),
+      row,
+      boundary: null,
+    }),
   );
   const startedAt = clock.monotonic();
   const result = await writer.flushSnapshot({

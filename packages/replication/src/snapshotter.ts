@@ -62,14 +62,14 @@ export class Snapshotter {
   async #round(signal: AbortSignal): Promise<void> {
     const { reader } = this.#ports;
     const pending = (await reader.tables()).filter((table) => table.snapshot === 'pending');
-    if (pending.length === 0) return this.#finish();
+    if (pending.length === 0) return this.#finish(signal);
     for (const table of pending.filter((candidate) => !candidate.planned)) await this.#plan(table);
     const tables = (await reader.tables()).filter((table) => table.snapshot === 'pending' && table.planned);
     const tasks = await reader.tasks();
     for (const table of tables) {
       const own = tasks.filter((task) => task.tableId === table.id);
       if (table.planned && own.every((task) => task.state === 'done'))
-        this.#start(`table ${table.id}`, () => this.#complete(table, signal));
+        this.#start(`table ${table.id}`, () => this.#complete(table));
     }
     this.#startTasks(tables, tasks, signal);
   }
@@ -122,18 +122,22 @@ export class Snapshotter {
     progress.activeTasks = this.#active.size;
   }
 
-  /** All rows of the table were read and are durable: fill gaps, sample the end, mark it. */
-  async #complete(table: TableState, signal: AbortSignal): Promise<void> {
+  /** All rows of the table were read and are durable. */
+  async #complete(table: TableState): Promise<void> {
     const { source, writer, logger } = this.#ports;
-    await completePartialRows(this.#ports, table, signal);
     const position = await source.head();
     await writer.markTableSnapshotDone(table.id, table.generation, position);
     logger.info({ table: tableName(table), position }, 'table copied');
   }
 
-  async #finish(): Promise<void> {
+  /**
+   * Opens the snapshot gate. Rows that miss values are completed here, behind the marks of all tables: one that the
+   * stream leaves partial from now on, it completes itself before it publishes.
+   */
+  async #finish(signal: AbortSignal): Promise<void> {
     const { reader, writer, source, logger } = this.#ports;
     if ((await reader.checkpointState()).snapshotDone) return;
+    for (const table of await reader.tables()) await completePartialRows(this.#ports, table, signal);
     const position = await source.head();
     const pending = await writer.markAllSnapshotDone(position);
     if (pending.length > 0) return this.wake();

@@ -121,6 +121,7 @@ export class Streamer {
 
   #queue(change: RowChange, binding: TableBinding): void {
     const { table, keyColumns } = binding;
+    const boundary = this.#boundary;
     this.#ports.progress.changes++;
     if (change.kind === 'delete') {
       this.#writes.push(deleteWrite(binding, table.id, recordKey(change.before, keyColumns)));
@@ -132,10 +133,18 @@ export class Streamer {
     const oldKey = before === null ? key : recordKey(before, keyColumns);
     this.#bytes += approximateBytes(change.row);
     if (oldKey === key) {
-      this.#writes.push({ kind: 'upsert', binding, tableId: table.id, key, row: change.row });
+      this.#writes.push({ kind: 'upsert', binding, tableId: table.id, key, row: change.row, boundary });
       return;
     }
-    this.#writes.push({ kind: 'upsert', binding, tableId: table.id, key, movedFrom: oldKey, row: change.row });
+    this.#writes.push({
+      kind: 'upsert',
+      binding,
+      tableId: table.id,
+      key,
+      movedFrom: oldKey,
+      row: change.row,
+      boundary,
+    });
     this.#writes.push(deleteWrite(binding, table.id, oldKey));
   }
 
@@ -160,7 +169,7 @@ export class Streamer {
     this.#endedWrites = Math.max(0, this.#endedWrites - count);
     const { clock, progress, writer } = this.#ports;
     const startedAt = clock.monotonic();
-    const result = await writer.flush({ writes, evaluate: (w, p, m) => this.#evaluate(w, p, m), boundary });
+    const result = await writer.flush({ writes, evaluate: this.#evaluate, boundary });
     progress.flushMs += clock.monotonic() - startedAt;
     progress.flushes++;
     if (result.kind === 'flushed') progress.ops += result.ops;
@@ -171,11 +180,11 @@ export class Streamer {
     }
   }
 
-  #evaluate(write: ChangeWrite, prior: Uint8Array | null, moved: Uint8Array | null): ReturnType<typeof evaluate> {
-    const effect = evaluate(write, prior, moved);
+  readonly #evaluate: typeof evaluate = (write, prior, moved, table) => {
+    const effect = evaluate(write, prior, moved, table);
     if (effect?.partial) this.#madePartial = true;
     return effect;
-  }
+  };
 
   /** Flush what ended, commit at the newest boundary, acknowledge: in this order. */
   async #publish(): Promise<void> {

@@ -2,9 +2,10 @@ import { expect, test } from 'vitest';
 import { decodeRecord, encodeRecord, type SourceRecord } from './source-record.ts';
 
 const records: SourceRecord[] = [
-  { partial: false, memberships: [], lookups: [], values: [] },
+  { partial: false, readAhead: null, memberships: [], lookups: [], values: [] },
   {
     partial: true,
+    readAhead: '00000000000000AB',
     memberships: [{ bucket: '1#b["ä"]', objectType: 't', objectId: '' }],
     lookups: ['k', ''],
     values: [
@@ -21,6 +22,7 @@ const records: SourceRecord[] = [
   },
   {
     partial: false,
+    readAhead: 'copy',
     memberships: Array.from({ length: 300 }, (_, i) => ({
       bucket: `b${i}`,
       objectType: 't'.repeat(i),

@@ -2,10 +2,10 @@
  * What is remembered of a source row: the buckets and lookups it is in, and its raw values (to fill unchanged TOAST
  * columns, to see that nothing changed, and to build new definitions without the source). Opaque bytes to adapters:
  *
- *     u8 version/flags | varint n, n * (str bucket, str type, str id) | varint m, m * str lookup | varint v, v * value
+ *     u8 version/flags | str read-ahead position (if flagged) | varint n, n * (str bucket, str type, str id) | varint m, m * str lookup | varint v, v * value
  *     str = varint length + UTF-8        value = varint 0 (null) | 1 (not known) | length + 2, UTF-8
  */
-import { invariant, type RawRow, type RawValue } from '@sluice/core';
+import { invariant, type Position, type RawRow, type RawValue } from '@sluice/core';
 
 export interface Membership {
   readonly bucket: string;
@@ -16,6 +16,12 @@ export interface Membership {
 export interface SourceRecord {
   /** Some values are not known yet: the row must be completed before it may be published. */
   readonly partial: boolean;
+  /**
+   * Set while some values were read (copied, or re-read) and not streamed: they may be newer than what the stream has
+   * said, even of another row that came to the key since. `copy`: read by the table's copy, so behind its end; else read
+   * before that position. Null once all values came through the stream, or the stream has passed the read.
+   */
+  readonly readAhead: 'copy' | Position | null;
   readonly memberships: readonly Membership[];
   readonly lookups: readonly string[];
   readonly values: RawRow;
@@ -23,6 +29,8 @@ export interface SourceRecord {
 
 const VERSION = 0x10;
 const PARTIAL = 0x01;
+const COPIED = 0x02;
+const READ_AHEAD = 0x04;
 const SLAB_BYTES = 1 << 20;
 
 let slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
@@ -35,7 +43,10 @@ export function encodeRecord(record: SourceRecord): Uint8Array {
     at = 0;
   }
   const start = at;
-  slab[at++] = VERSION | (record.partial ? PARTIAL : 0);
+  const { readAhead } = record;
+  const origin = readAhead === null ? 0 : readAhead === 'copy' ? COPIED : READ_AHEAD;
+  slab[at++] = VERSION | origin | (record.partial ? PARTIAL : 0);
+  if (readAhead !== null && readAhead !== 'copy') putString(readAhead);
   putVarint(record.memberships.length);
   for (const membership of record.memberships) {
     putString(membership.bucket);
@@ -50,7 +61,7 @@ export function encodeRecord(record: SourceRecord): Uint8Array {
 }
 
 function bound(record: SourceRecord): number {
-  let characters = 0;
+  let characters = record.readAhead?.length ?? 0;
   for (const m of record.memberships) characters += m.bucket.length + m.objectType.length + m.objectId.length + 15;
   for (const lookup of record.lookups) characters += lookup.length + 5;
   for (const value of record.values) characters += (value?.length ?? 0) + 5;
@@ -91,6 +102,7 @@ export function decodeRecord(bytes: Uint8Array): SourceRecord {
   const reader = new RecordReader(bytes);
   const flags = reader.byte();
   invariant((flags & 0xf0) === VERSION, 'source record: unknown version');
+  const readAhead = (flags & COPIED) !== 0 ? 'copy' : (flags & READ_AHEAD) !== 0 ? reader.string() : null;
   const memberships = reader.many(() => ({
     bucket: reader.string(),
     objectType: reader.string(),
@@ -98,7 +110,7 @@ export function decodeRecord(bytes: Uint8Array): SourceRecord {
   }));
   const lookups = reader.many(() => reader.string());
   const values = reader.many(() => reader.value());
-  return { partial: (flags & PARTIAL) !== 0, memberships, lookups, values };
+  return { partial: (flags & PARTIAL) !== 0, readAhead, memberships, lookups, values };
 }
 
 class RecordReader {

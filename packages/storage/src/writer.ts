@@ -39,12 +39,14 @@ export interface Effect {
  * Pure: same inputs, same effect. Adapters may call it again for a row whose record changed in between.
  * @param prior the live record under `write.key`, null if none (tombstones are none)
  * @param moved the live record under `write.movedFrom`, null if none
+ * @param table the table's state inside this transaction
  * @returns null if there is nothing to write
  */
 export type Evaluate<W extends RowWrite> = (
   write: W,
   prior: Uint8Array | null,
   moved: Uint8Array | null,
+  table: TableState,
 ) => Effect | null;
 
 export interface StreamFlush<W extends RowWrite> {

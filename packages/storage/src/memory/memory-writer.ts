@@ -23,7 +23,7 @@ export class MemoryWriter implements StreamWriter {
     let head = before;
     for (const write of writes) {
       const moved = write.movedFrom === undefined ? null : this.#live(write.tableId, write.movedFrom);
-      const effect = evaluate(write, this.#live(write.tableId, write.key), moved);
+      const effect = evaluate(write, this.#live(write.tableId, write.key), moved, this.#table(write.tableId));
       if (effect !== null) head = this.#apply(write.tableId, write.key, effect, head);
     }
     this.#stream.state = advance(this.#stream.state, { kind: 'flushed', headOp: head, boundary });
@@ -42,7 +42,7 @@ export class MemoryWriter implements StreamWriter {
     let head = before;
     for (const write of writes) {
       if (this.#rows(write.tableId).has(write.key)) continue;
-      const effect = evaluate(write, null, null);
+      const effect = evaluate(write, null, null, this.#table(write.tableId));
       if (effect !== null) head = this.#apply(write.tableId, write.key, effect, head);
     }
     this.#stream.tasks = this.#stream.tasks.map((task) =>
