@@ -141,6 +141,63 @@ export const diagnosticCodes = {
     'Use request.user_id() or request.jwt() too, or set accept_potentially_dangerous_queries: true.',
   ),
 
+  // --- streams ------------------------------------------------------------------------------------------------------
+  'no-primary-table': fatal(
+    'The query selects no column of a table',
+    'Select columns of the one table whose rows are to be synced.',
+  ),
+  'second-table-selected': fatal(
+    'All outputs must come from one table',
+    'Select columns of one table; others can be joined for conditions.',
+  ),
+  'request-in-select': fatal(
+    'Values of the request cannot be selected',
+    'Use them in WHERE; clients know them already.',
+  ),
+  'not-a-table-column': fatal('Elements of an array cannot be selected', 'Select columns of the table.'),
+  'ambiguous-column': fatal(
+    'This column must be qualified',
+    'Write table.column: more than one table is in scope, or none.',
+  ),
+  'no-such-column': fatal(
+    'There is no such column',
+    'Use a column that the inner query selects; of json_each, key or value.',
+  ),
+  'duplicate-source': fatal('Two sources have the same name', 'Give one of them another name with AS.'),
+  'star-in-subquery': fatal('A query inside cannot select *', 'Name the columns.'),
+  'one-column-needed': fatal('Exactly one column is needed here', 'Select one column.'),
+  'json-each-mixed': fatal(
+    'The argument of json_each depends on more than one thing',
+    'Take it from one table, or from the request, and not from another json_each.',
+  ),
+  'mixed-sources': fatal(
+    'This meets something else than = here',
+    'Compare columns of two tables, or a column and the request, by = or IN only, not negated, and compute on each side alone.',
+  ),
+  'too-many-terms': fatal('The condition has too many alternatives', 'Reduce OR inside AND, or split the query.'),
+  'too-many-buckets': fatal('The stream has too many kinds of buckets', 'Split it into several streams.'),
+  'inferred-name': warning('The name of this output is its SQL text', 'Write AS name behind the expression.'),
+  'star-overwrites': warning(
+    'This star may replace an output before it',
+    'Write the star first: later outputs replace earlier ones of the same name.',
+  ),
+  'distinct-ignored': warning('DISTINCT has no effect', 'Leave it out: a row is synced once.'),
+  'unused-common-table': warning('This common table expression is not used', 'Use it, or leave it out.'),
+  'common-table-shadows': warning('A table of the source has the same name', 'Choose another name for one of them.'),
+  'default-uses-subscription': warning(
+    'The stream is a default, but uses parameters of subscriptions',
+    'Defaults have no subscription parameters: set auto_subscribe: false.',
+  ),
+  'or-in-subquery': fatal('OR cannot be used in a query inside, in this edition', 'Use edition 3, or two conditions.'),
+  'subquery-without-request': fatal(
+    'The query inside must depend on the request, in this edition',
+    'Compare one of its columns with a request value, or use edition 3.',
+  ),
+  'negated-parameter': fatal(
+    'A comparison with the request or with a query cannot be negated',
+    'Write the condition without NOT.',
+  ),
+
   // --- source schema ------------------------------------------------------------------------------------------------
   'unknown-table': warning('The source has no such table', 'Check schema and name; names in rules are lower case.'),
   'unknown-column': warning('The table has no such column', 'Check the name; names in rules are lower case.'),

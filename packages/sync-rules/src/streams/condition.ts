@@ -1,0 +1,189 @@
+/**
+ * Conditions of a query as a tree, and their disjunctive normal form: the alternatives, each a list of terms that must
+ * all hold.
+ */
+import { inputsOf, type Plan } from '../expression/plan.ts';
+import type { Range } from '../sql/ast.ts';
+import type { SourceId, StreamInput } from './input.ts';
+import type { Root, Sources } from './sources.ts';
+
+export interface Equality {
+  readonly left: Plan<StreamInput>;
+  readonly right: Plan<StreamInput>;
+}
+
+export interface Term {
+  readonly kind: 'term';
+  readonly plan: Plan<StreamInput>;
+  /** The two sides, if the term says that they are equal. */
+  readonly equality: Equality | null;
+}
+
+/** Brings sources into those alternatives that it is part of. */
+export interface Join {
+  readonly kind: 'join';
+  readonly sources: readonly SourceId[];
+}
+
+export type Condition =
+  | Term
+  | Join
+  | { readonly kind: 'and' | 'or'; readonly operands: readonly Condition[] }
+  /** `at`: in the document. */
+  | { readonly kind: 'not'; readonly operand: Condition; readonly at: Range };
+
+export type Conjunction = readonly (Term | Join)[];
+
+export const TERMS_MAX = 100;
+
+export type NormalForm =
+  | { readonly ok: true; readonly alternatives: readonly Conjunction[] }
+  | { readonly ok: false; readonly problem: 'too-many' }
+  /** NOT over something that joins sources; `at` is the input that cannot be negated with the others. */
+  | { readonly ok: false; readonly problem: 'negated-join'; readonly at: Range };
+
+export function term(plan: Plan<StreamInput>): Term {
+  return { kind: 'term', plan, equality: null };
+}
+
+export function equalityTerm(left: Plan<StreamInput>, right: Plan<StreamInput>): Term {
+  return { kind: 'term', plan: { op: 'compare', operator: '=', left, right }, equality: { left, right } };
+}
+
+/** The alternatives, in the order in which they are written. */
+export function normalForm(condition: Condition, sources: Sources): NormalForm {
+  try {
+    return { ok: true, alternatives: alternativesOf(simplified(condition, sources)) };
+  } catch (error) {
+    if (error instanceof TooManyTerms) return { ok: false, problem: 'too-many' };
+    if (error instanceof NegatedJoin) return { ok: false, problem: 'negated-join', at: error.at };
+    throw error;
+  }
+}
+
+class TooManyTerms extends Error {}
+
+class NegatedJoin extends Error {
+  readonly at: Range;
+
+  constructor(at: Range) {
+    super('negated join');
+    this.at = at;
+  }
+}
+
+/**
+ * Without NOT above AND, OR and equalities, and with everything that depends on one thing as one term: `a = 1 OR b = 2`
+ * on one table is a filter of its rows, not two alternatives.
+ */
+function simplified(condition: Condition, sources: Sources): Condition {
+  switch (condition.kind) {
+    case 'term':
+    case 'join':
+      return condition;
+    case 'not':
+      return negated(simplified(condition.operand, sources), condition.at, sources);
+    case 'and':
+    case 'or': {
+      const operands = condition.operands.map((operand) => simplified(operand, sources));
+      return combined(condition.kind, operands, sources);
+    }
+  }
+}
+
+function negated(condition: Condition, at: Range, sources: Sources): Condition {
+  switch (condition.kind) {
+    case 'term':
+      return term({ op: 'not', operand: condition.plan });
+    case 'not':
+      return condition.operand;
+    case 'join':
+      throw new NegatedJoin(at);
+    case 'and':
+    case 'or': {
+      if (hasJoin(condition)) throw new NegatedJoin(conflictAt(condition, sources) ?? at);
+      const operands = condition.operands.map((operand) => negated(operand, at, sources));
+      return combined(condition.kind === 'and' ? 'or' : 'and', operands, sources);
+    }
+  }
+}
+
+function hasJoin(condition: Condition): boolean {
+  if (condition.kind === 'and' || condition.kind === 'or') return condition.operands.some(hasJoin);
+  return condition.kind === 'join';
+}
+
+function conflictAt(condition: Condition, sources: Sources): Range | null {
+  const plans = termsOf(condition).map(({ plan }) => plan);
+  return sources.conflictIn({ op: 'and', operands: plans })?.at ?? null;
+}
+
+function termsOf(condition: Condition): readonly Term[] {
+  if (condition.kind === 'term') return [condition];
+  return condition.kind === 'and' || condition.kind === 'or' ? condition.operands.flatMap(termsOf) : [];
+}
+
+/** Terms that depend on the same one thing become one, at the place of the first. */
+function combined(kind: 'and' | 'or', operands: readonly Condition[], sources: Sources): Condition {
+  const groups = new Map<Root | 'constant', Plan<StreamInput>[]>();
+  const result: (Condition | { readonly kind: 'group'; readonly root: Root | 'constant' })[] = [];
+  const flat = operands.flatMap((operand) => (operand.kind === kind ? operand.operands : [operand]));
+  for (const operand of flat) {
+    const root = onlyRoot(operand, sources);
+    if (operand.kind !== 'term' || root === undefined) {
+      result.push(operand);
+      continue;
+    }
+    const group = groups.get(root);
+    if (group === undefined) {
+      groups.set(root, [operand.plan]);
+      result.push({ kind: 'group', root });
+    } else group.push(operand.plan);
+  }
+  const merged = result.map((item): Condition => {
+    if (item.kind !== 'group') return item;
+    const plans = groups.get(item.root) ?? [];
+    const [only] = plans;
+    return term(plans.length === 1 && only !== undefined ? only : { op: kind, operands: plans });
+  });
+  const [single] = merged;
+  return merged.length === 1 && single !== undefined ? single : { kind, operands: merged };
+}
+
+/** Undefined if a condition depends on several things. */
+function onlyRoot(condition: Condition, sources: Sources): Root | 'constant' | undefined {
+  if (condition.kind !== 'term') return undefined;
+  const [first, second] = sources.rootsOf(condition.plan);
+  return second === undefined ? (first ?? 'constant') : undefined;
+}
+
+function alternativesOf(condition: Condition): readonly Conjunction[] {
+  switch (condition.kind) {
+    case 'term':
+    case 'join':
+      return [[condition]];
+    case 'or':
+      return limited(condition.operands.flatMap(alternativesOf));
+    case 'and': {
+      let product: readonly Conjunction[] = [[]];
+      for (const operand of condition.operands) {
+        const factors = alternativesOf(operand);
+        if (product.length * factors.length > TERMS_MAX) throw new TooManyTerms();
+        product = product.flatMap((left) => factors.map((right) => [...left, ...right]));
+      }
+      return product;
+    }
+    case 'not':
+      return alternativesOf(condition.operand);
+  }
+}
+
+function limited(alternatives: readonly Conjunction[]): readonly Conjunction[] {
+  if (alternatives.length > TERMS_MAX) throw new TooManyTerms();
+  return alternatives;
+}
+
+/** Whether a plan reads anything at all. */
+export function isConstant(plan: Plan<StreamInput>): boolean {
+  return inputsOf(plan).next().done === true;
+}

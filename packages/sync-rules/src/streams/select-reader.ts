@@ -1,0 +1,340 @@
+/** Reads one SELECT of a stream: its sources, its names, its conditions. Queries inside it are read into the same sources. */
+import type { CompileContext } from '../definition.ts';
+import { didYouMean } from '../did-you-mean.ts';
+import type { SqlScalar } from '../document.ts';
+import { type BuildContext, buildPlan } from '../expression/build.ts';
+import type { Plan } from '../expression/plan.ts';
+import { jsonMode } from '../compatibility.ts';
+import type { Reporter } from '../reporter.ts';
+import type {
+  ColumnReference,
+  Expression,
+  FromItem,
+  FunctionCall,
+  FunctionSource,
+  Identifier,
+  Range,
+  SelectStatement,
+  SubquerySource,
+  TableSource,
+} from '../sql/ast.ts';
+import { knownTables, tablePatternOf } from '../table-pattern.ts';
+import type { CommonTables } from './common-tables.ts';
+import type { Condition } from './condition.ts';
+import { type ConditionScope, readCondition, type Subquery } from './condition-reader.ts';
+import type { ElementField, SourceId, StreamInput } from './input.ts';
+import { mapInputs } from './map-inputs.ts';
+import { pathMode, requestCall, requestPlan } from './request-functions.ts';
+import { type Relation, Scope } from './scope.ts';
+import type { Sources } from './sources.ts';
+
+export interface ReadContext {
+  readonly compile: CompileContext;
+  readonly scalar: SqlScalar;
+  readonly reporter: Reporter;
+  /** Null inside a common table expression, which sees no other. */
+  readonly commonTables: CommonTables | null;
+  readonly sources: Sources;
+}
+
+/** A column of a query in FROM, behind IN or in `with`. Its plan is null if it is wrong, which has been reported. */
+export interface QueryColumn {
+  readonly name: string;
+  readonly plan: Plan<StreamInput> | null;
+}
+
+export interface InnerQuery {
+  readonly columns: readonly QueryColumn[];
+  readonly sources: readonly SourceId[];
+  readonly conditions: readonly Condition[];
+}
+
+export class SelectReader implements ConditionScope {
+  readonly scope: Scope;
+  readonly #context: ReadContext;
+  readonly #build: BuildContext<StreamInput>;
+  readonly #joined: SourceId[] = [];
+  readonly #conditions: Condition[] = [];
+
+  /** Reads FROM and WHERE. What is wrong is reported and left out. */
+  constructor(select: SelectStatement, context: ReadContext, parent: Scope | null) {
+    this.scope = new Scope(parent);
+    this.#context = context;
+    this.#build = this.#buildContext();
+    for (const { clause, range } of select.extraClauses) context.reporter.add('unsupported-clause', range, clause);
+    for (const item of select.from) this.#from(item, select);
+    if (select.where !== null) this.#require(select.where);
+  }
+
+  get sources(): Sources {
+    return this.#context.sources;
+  }
+
+  /** Sources that every row of the query is joined with. */
+  get joined(): readonly SourceId[] {
+    return this.#joined;
+  }
+
+  /** All must hold. */
+  get conditions(): readonly Condition[] {
+    return this.#conditions;
+  }
+
+  get negatesUnequal(): boolean {
+    return this.#context.compile.compatibility.edition === 3;
+  }
+
+  plan(node: Expression): Plan<StreamInput> | null {
+    return buildPlan(node, this.#build);
+  }
+
+  toDocument(range: Range): Range {
+    return this.#context.scalar.toDocument(range);
+  }
+
+  subquery(select: SelectStatement): Subquery | null {
+    return this.#oneColumn(this.#inner(select, this.#context, this.scope), select);
+  }
+
+  commonTable(node: Expression): Subquery | null | undefined {
+    if (node.kind !== 'column' || node.table !== null) return undefined;
+    const inner = this.#commonTable(node.column);
+    if (inner === undefined) return undefined;
+    return inner === null ? null : this.#oneColumn(inner, node);
+  }
+
+  elements(argument: Plan<StreamInput>, at: Range): { source: SourceId; value: Plan<StreamInput> } | null {
+    const source = this.#addEach(argument);
+    if (source === null) return null;
+    const input: StreamInput = { kind: 'element', source, field: 'value', at: this.toDocument(at) };
+    return { source, value: { op: 'input', input } };
+  }
+
+  /** Columns of a relation, for a star. Null: a table, whose columns are not known here. */
+  columnsOf(relation: Relation, at: Range): readonly QueryColumn[] | null {
+    if (relation.kind === 'table') return null;
+    if (relation.kind === 'query') {
+      return [...relation.columns].map(([name, plan]) => ({ name, plan: this.#located(plan, at) }));
+    }
+    return [...relation.fields].map(([name, field]) => ({ name, plan: this.#element(relation.source, field, at) }));
+  }
+
+  #require(node: Expression): void {
+    const condition = readCondition(node, this);
+    if (condition !== null) this.#conditions.push(condition);
+  }
+
+  // --- FROM -------------------------------------------------------------------------------------------------------
+
+  #from({ source, join }: FromItem, select: SelectStatement): void {
+    const { reporter } = this.#context;
+    if (join !== null && (join.using.length > 0 || join.natural || !['INNER', 'CROSS'].includes(join.type))) {
+      reporter.add('unsupported-join', join.onRange ?? select, join.type === 'INNER' ? 'USING' : join.type);
+      return;
+    }
+    const named = this.#relation(source);
+    if (named !== null && !this.scope.add(named.name, named.relation)) {
+      reporter.add('duplicate-source', source.alias ?? source, named.name);
+    }
+    if (join?.on) this.#require(join.on);
+  }
+
+  #relation(source: FromItem['source']): { readonly name: string; readonly relation: Relation } | null {
+    if (source.kind === 'table') return this.#table(source);
+    return source.kind === 'function' ? this.#each(source) : this.#fromQuery(source);
+  }
+
+  #table(source: TableSource): { name: string; relation: Relation } | null {
+    const { compile, reporter } = this.#context;
+    const name = source.alias?.name ?? source.name.name;
+    if (source.schema === null) {
+      const inner = this.#commonTable(source.name);
+      if (inner !== undefined) return inner === null ? null : { name, relation: this.#joinQuery(inner, source) };
+    }
+    const pattern = tablePatternOf(source, compile.defaultSchema);
+    if (pattern === null || source.columnAliases.length > 0) {
+      reporter.add(pattern === null ? 'wrong-schema-name' : 'unsupported-source', source.schema ?? source);
+      return null;
+    }
+    const tables = compile.schema === null ? [] : knownTables(pattern, compile.schema);
+    if (compile.schema !== null && tables.length === 0) reporter.add('unknown-table', source.nameRange, name);
+    const columns = tables.flatMap((table) => table.columns.map((column) => column.name));
+    const id = this.sources.add({ kind: 'table', pattern, outputName: source.alias?.name ?? null });
+    this.#joined.push(id);
+    const knownColumns = tables.length === 0 ? null : new Set(columns);
+    return { name, relation: { kind: 'table', source: id, knownColumns } };
+  }
+
+  #each(source: FunctionSource): { name: string; relation: Relation } | null {
+    const { call, alias, columnAliases } = source;
+    const [argument, ...others] = call.args;
+    const isEach = call.schema === null && call.name.name === 'json_each';
+    if (!isEach || argument === undefined || others.length > 0 || columnAliases.length > 2) {
+      this.#context.reporter.add(isEach ? 'wrong-argument-count' : 'unsupported-source', source, call.name.name);
+      return null;
+    }
+    const plan = this.plan(argument);
+    const id = plan === null ? null : this.#addEach(plan);
+    if (id === null) return null;
+    this.#joined.push(id);
+    const fields = (['key', 'value'] as const).map((field, index): [string, ElementField] => [
+      columnAliases[index]?.name ?? field,
+      field,
+    ]);
+    return { name: alias?.name ?? 'json_each', relation: { kind: 'each', source: id, fields: new Map(fields) } };
+  }
+
+  /** Null, and reported, if the argument depends on more than one thing, or on another array. */
+  #addEach(argument: Plan<StreamInput>): SourceId | null {
+    const { diagnostics } = this.#context.compile;
+    const nested = inputsWhere(argument, (input) => input.kind === 'element');
+    const conflict = nested ?? this.sources.conflictIn(argument);
+    if (conflict === null) return this.sources.add({ kind: 'each', argument });
+    diagnostics.add('json-each-mixed', conflict.at);
+    return null;
+  }
+
+  #fromQuery(source: SubquerySource): { name: string; relation: Relation } | null {
+    const inner = this.#inner(source.select, this.#context, null);
+    if (source.alias === null) {
+      this.#context.reporter.add('alias-needed', source);
+      return null;
+    }
+    return { name: source.alias.name, relation: this.#joinQuery(inner, source) };
+  }
+
+  #joinQuery(inner: InnerQuery, { columnAliases }: { readonly columnAliases: readonly Identifier[] }): Relation {
+    this.#joined.push(...inner.sources);
+    this.#conditions.push(...inner.conditions);
+    const columns = inner.columns.map(({ name, plan }, index): [string, Plan<StreamInput> | null] => [
+      columnAliases[index]?.name ?? name,
+      plan,
+    ]);
+    return { kind: 'query', columns: new Map(columns) };
+  }
+
+  // --- queries inside ---------------------------------------------------------------------------------------------
+
+  /** Undefined if the name means no common table expression; null if that is wrong, and reported. */
+  #commonTable(name: Identifier): InnerQuery | null | undefined {
+    const found = this.#context.commonTables?.use(name.name);
+    if (found === undefined) return undefined;
+    if (found === null) return null;
+    const { scalar, reporter, select } = found;
+    return this.#inner(select, { ...this.#context, scalar, reporter, commonTables: null }, null);
+  }
+
+  #inner(select: SelectStatement, context: ReadContext, parent: Scope | null): InnerQuery {
+    const reader = new SelectReader(select, context, parent);
+    const columns: QueryColumn[] = [];
+    for (const item of select.items) {
+      if (item.kind === 'star') {
+        context.reporter.add('star-in-subquery', item);
+        continue;
+      }
+      const { expression, alias } = item;
+      const bare =
+        expression.kind === 'column' ? expression.column.name : context.scalar.sql.slice(item.start, item.end);
+      columns.push({ name: alias?.name ?? bare, plan: reader.plan(expression) });
+    }
+    return { columns, sources: reader.joined, conditions: reader.conditions };
+  }
+
+  #oneColumn({ columns, sources, conditions }: InnerQuery, at: Range): Subquery | null {
+    const [column, ...others] = columns;
+    if (column === undefined || others.length > 0) {
+      this.#context.reporter.add('one-column-needed', at);
+      return null;
+    }
+    return column.plan === null ? null : { column: column.plan, sources, conditions };
+  }
+
+  // --- expressions ------------------------------------------------------------------------------------------------
+
+  #buildContext(): BuildContext<StreamInput> {
+    const { compile, reporter } = this.#context;
+    const { edition } = compile.compatibility;
+    return {
+      edition,
+      mode: jsonMode(compile.compatibility),
+      allowsInJson: edition < 3,
+      column: (node) => this.#column(node),
+      call: (node) => this.#call(node),
+      report: (code, range, subject, details) => reporter.add(code, range, subject, details),
+    };
+  }
+
+  #call(node: FunctionCall): Plan<StreamInput> | null | undefined {
+    const call = requestCall(node);
+    if (call === undefined) return undefined;
+    if (node.args.length !== call.argumentCount || node.modifier !== null) {
+      this.#context.reporter.add('wrong-argument-count', node, `${call.argumentCount} wanted`);
+      return null;
+    }
+    const left = requestPlan(call, this.toDocument(node));
+    const [argument] = node.args;
+    if (argument === undefined) return left;
+    const right = this.plan(argument);
+    const mode = pathMode(this.#build.edition, this.#build.mode);
+    return right === null ? null : { op: 'json', operator: '->>', mode, left, right };
+  }
+
+  #column(node: ColumnReference): Plan<StreamInput> | null {
+    const relation = this.#relationOf(node);
+    if (relation === null) return null;
+    const { name } = node.column;
+    if (relation.kind === 'table') return this.#tableColumn(relation, node);
+    const known = relation.kind === 'each' ? [...relation.fields.keys()] : [...relation.columns.keys()];
+    if (!known.includes(name)) {
+      const hint = didYouMean(name, known);
+      this.#context.reporter.add('no-such-column', node, name, hint === undefined ? {} : { hint });
+      return null;
+    }
+    if (relation.kind === 'query') return this.#located(relation.columns.get(name) ?? null, node);
+    return this.#element(relation.source, relation.fields.get(name) ?? 'value', node);
+  }
+
+  #tableColumn(relation: Extract<Relation, { kind: 'table' }>, node: ColumnReference): Plan<StreamInput> {
+    const { name } = node.column;
+    if (relation.knownColumns?.has(name) === false) {
+      const hint = didYouMean(name, relation.knownColumns);
+      this.#context.reporter.add('unknown-column', node, name, hint === undefined ? {} : { hint });
+    }
+    const input: StreamInput = { kind: 'column', source: relation.source, name, at: this.toDocument(node) };
+    return { op: 'input', input };
+  }
+
+  #element(source: SourceId, field: ElementField, node: Range): Plan<StreamInput> {
+    return { op: 'input', input: { kind: 'element', source, field, at: this.toDocument(node) } };
+  }
+
+  /** Inputs of an inner query's column stand where the column is used. */
+  #located(plan: Plan<StreamInput> | null, node: Range): Plan<StreamInput> | null {
+    const at = this.toDocument(node);
+    return plan === null ? null : mapInputs(plan, (input) => ({ op: 'input', input: { ...input, at } }));
+  }
+
+  #relationOf(node: ColumnReference): Relation | null {
+    const { reporter } = this.#context;
+    if (node.table === null) {
+      const [only, ...others] = this.scope.relations;
+      if (only !== undefined && others.length === 0) return only;
+      reporter.add('ambiguous-column', node, node.column.name);
+      return null;
+    }
+    const relation = node.schema === null ? this.scope.find(node.table.name) : undefined;
+    if (relation !== undefined) return relation;
+    const hint = didYouMean(node.table.name, this.scope.names);
+    reporter.add('unknown-table-name', node, node.table.name, hint === undefined ? {} : { hint });
+    return null;
+  }
+}
+
+function inputsWhere(plan: Plan<StreamInput>, test: (input: StreamInput) => boolean): StreamInput | null {
+  let found: StreamInput | null = null;
+  mapInputs(plan, (input) => {
+    if (found === null && test(input)) found = input;
+    return { op: 'input', input };
+  });
+  return found;
+}
