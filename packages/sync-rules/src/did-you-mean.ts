@@ -2,8 +2,14 @@
 
 const NAME_LENGTH_MAX = 64;
 
-/** `Did you mean "x"?`, or undefined if nothing is close. Upper and lower case count as equal. */
+/** `Did you mean "x"?`, or undefined if nothing is close. */
 export function didYouMean(name: string, known: Iterable<string>): string | undefined {
+  const closest = closestName(name, known);
+  return closest === undefined ? undefined : `Did you mean "${closest}"?`;
+}
+
+/** Undefined if nothing is close. Upper and lower case count as equal. */
+export function closestName(name: string, known: Iterable<string>): string | undefined {
   if (name.length > NAME_LENGTH_MAX) return undefined;
   let best: string | undefined;
   let bestDistance = Math.floor(Math.max(name.length, 3) / 3) + 1;
@@ -15,7 +21,7 @@ export function didYouMean(name: string, known: Iterable<string>): string | unde
       bestDistance = distance;
     }
   }
-  return best === undefined ? undefined : `Did you mean "${best}"?`;
+  return best;
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours that lead from one text to the other. */

@@ -94,9 +94,8 @@ function scopeOf(select: SelectStatement, context: CompileContext, reporter: Rep
   if (others.length === 0 && first.source.kind === 'function') return elementsScope(first.source, reporter);
   const table = queryTable(select, context, reporter);
   if (table === null) return null;
-  if (table.source.alias === null) return { kind: 'table', table };
-  reporter.add('table-alias', table.source, table.source.alias.name);
-  return null;
+  if (table.source.alias !== null) reporter.add('table-alias', table.source, table.source.alias.name);
+  return { kind: 'table', table };
 }
 
 function elementsScope(source: FunctionSource, reporter: Reporter): Scope | null {

@@ -1,7 +1,7 @@
 /** Compares a document with its shape, and reports each place where they differ. */
 import { isScalar, type Node } from 'yaml';
 import type { Diagnostics } from '../diagnostics.ts';
-import { didYouMean } from '../did-you-mean.ts';
+import { closestName, didYouMean } from '../did-you-mean.ts';
 import type { Range } from '../sql/ast.ts';
 import { type Entry, firstCharacter, type Nodes, ownRange, scalarValue, wholeRange } from './nodes.ts';
 import type { Shape } from './shape.ts';
@@ -66,17 +66,20 @@ function checkMap(node: Node, shape: MapShape, context: ShapeContext): void {
   const { diagnostics } = context;
   if (context.nodes.entries(node) === null) return;
   const known = Object.keys(shape.keys);
+  const missing = new Set((shape.required ?? []).filter((key) => !entries.some((entry) => entry.key === key)));
   for (const { key, keyRange, value } of entries) {
     const valueShape = Object.hasOwn(shape.keys, key) ? shape.keys[key] : undefined;
     if (valueShape !== undefined) checkShape(value, valueShape, context);
     else {
-      const hint = didYouMean(key, known) ?? `The keys here are ${known.join(', ')}.`;
-      diagnostics.add('unknown-key', keyRange, key, { hint });
+      const meant = closestName(key, known);
+      // One mistake, one report: the key that is missing is the one that is misspelt.
+      if (meant !== undefined) missing.delete(meant);
+      diagnostics.add('unknown-key', keyRange, key, {
+        hint: didYouMean(key, known) ?? `The keys here are ${known.join(', ')}.`,
+      });
     }
   }
-  for (const key of shape.required ?? []) {
-    if (!entries.some((entry) => entry.key === key)) diagnostics.add('missing-key', firstCharacter(node), key);
-  }
+  for (const key of missing) diagnostics.add('missing-key', firstCharacter(node), key);
 }
 
 function checkSqlList(node: Node, context: ShapeContext): void {

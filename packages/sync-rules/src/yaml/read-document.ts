@@ -151,6 +151,7 @@ class DocumentReader {
   #fitToEdition(document: RulesDocument, find: (key: string) => Entry | undefined): RulesDocument {
     const { diagnostics } = this.#context;
     const { edition } = document.compatibility;
+    if (!this.#editionIsKnown(find('config'))) return document;
     const [definitions, streams, ctes] = [find('bucket_definitions'), find('streams'), find('with')];
     if (edition === 3) {
       if (definitions !== undefined)
@@ -171,6 +172,12 @@ class DocumentReader {
       diagnostics.add('needs-edition', range, 'streams need edition 2 or 3');
     }
     return { ...document, streams: [], ctes: [] };
+  }
+
+  /** An edition that does not exist has been reported; what another one would not have is no second mistake. */
+  #editionIsKnown(config: Entry | undefined): boolean {
+    const edition = config === undefined ? undefined : this.#finder(config)('edition');
+    return edition === undefined || [1, 2, 3].includes(scalarValue(edition.value) as number);
   }
 
   #checkOldStream(stream: Entry): void {
