@@ -17,6 +17,7 @@ export class CopyTextParser {
 
   /** Appends the rows that end in `chunk` to `rows`. @throws SLU_S1155 if a line has another number of columns */
   push(chunk: Buffer, rows: RawRow[]): void {
+    if (chunk.length === 0) return;
     const last = chunk.lastIndexOf(NEWLINE);
     if (last < 0) {
       this.#rest = this.#rest === null ? chunk : Buffer.concat([this.#rest, chunk]);

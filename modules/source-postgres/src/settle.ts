@@ -2,6 +2,9 @@
  * The settle fence. A transaction that committed just before the slot's start may still be invisible to a new snapshot,
  * for example while it waits for a synchronous standby: its rows would be neither in the copy nor in the stream. Once
  * every transaction id given out before the fence has ended, all of them are visible.
+ *
+ * The fence is a transaction id of our own. The xmax of a snapshot would not do: it is the successor of the newest
+ * transaction that has *ended*, and those in progress may well be above it.
  */
 import type { Clock, Logger } from '@sluice/core';
 import type { Database } from './database.ts';
@@ -19,10 +22,10 @@ export interface SettleContext {
 /** Resolves when every transaction in progress at the call has ended. Rejects with the signal's reason. */
 export async function settle({ database, clock, logger }: SettleContext, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
-  const [fence] = await database.row('select pg_snapshot_xmax(pg_current_snapshot())');
+  const [fence] = await database.row('select pg_current_xact_id()');
   let warnAt = clock.monotonic() + WARN_EVERY_MS;
   for (let wait = POLL_MS_MIN; ; wait = Math.min(wait * 2, POLL_MS_MAX)) {
-    const [passed] = await database.row('select pg_snapshot_xmin(pg_current_snapshot()) >= $1::xid8', [fence]);
+    const [passed] = await database.row('select pg_snapshot_xmin(pg_current_snapshot()) > $1::xid8', [fence]);
     if (passed === 't') return;
     if (clock.monotonic() >= warnAt) {
       warnAt += WARN_EVERY_MS;

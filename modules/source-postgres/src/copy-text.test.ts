@@ -1,0 +1,62 @@
+import type { RawRow } from '@sluice/core';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { CopyTextParser } from './copy-text.ts';
+
+function parse(text: string | Buffer, columns: number, cuts: readonly number[] = []): readonly RawRow[] {
+  const bytes = Buffer.from(text);
+  const parser = new CopyTextParser(columns);
+  const rows: RawRow[] = [];
+  const places = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length];
+  for (let i = 1; i < places.length; i++) parser.push(bytes.subarray(places[i - 1], places[i]), rows);
+  parser.end();
+  return rows;
+}
+
+/** What the server does to a value. */
+function escape(value: string | null): string {
+  if (value === null) return '\\N';
+  const letters: Record<string, string> = {
+    '\\': '\\\\',
+    '\b': '\\b',
+    '\f': '\\f',
+    '\n': '\\n',
+    '\r': '\\r',
+    '\t': '\\t',
+    '\v': '\\v',
+  };
+  return value.replace(/[\\\b\f\n\r\t\v]/g, (character) => letters[character] ?? character);
+}
+
+describe('COPY text', () => {
+  it('cuts lines into columns', () => {
+    expect(parse('1\tann\n2\t\n3\t\\N\n', 2)).toEqual([
+      ['1', 'ann'],
+      ['2', ''],
+      ['3', null],
+    ]);
+  });
+
+  it('restores what the server escaped, and nothing else', () => {
+    expect(parse('a\\tb\\\\N\t\\\\N\tc\\nd\\re\\bf\\fg\\vh\n', 3)).toEqual([['a\tb\\N', '\\N', 'c\nd\re\bf\fg\vh']]);
+  });
+
+  it('reads any rows back, wherever the text is cut', () => {
+    const value = fc.option(fc.oneof(fc.string({ unit: 'binary' }), fc.stringMatching(/^[\\N\t\nab]*$/)));
+    const rows = fc.array(fc.array(value, { minLength: 3, maxLength: 3 }));
+    fc.assert(
+      fc.property(rows, fc.array(fc.nat(), { maxLength: 5 }), (expected, cuts) => {
+        const text = expected.map((row) => `${row.map(escape).join('\t')}\n`).join('');
+        expect(parse(text, 3, cuts)).toEqual(expected);
+      }),
+    );
+  });
+
+  it.each([
+    ['1\n', 2],
+    ['1\t2\t3\n', 2],
+    ['1\t2', 2],
+  ])('refuses %j as rows of %i columns', (text, columns) => {
+    expect(() => parse(text, columns)).toThrowError(expect.objectContaining({ code: 'SLU_S1155' }));
+  });
+});
