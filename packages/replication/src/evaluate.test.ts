@@ -49,7 +49,15 @@ function evaluate(write: ChangeWrite, prior: Uint8Array | null, moved: Uint8Arra
 }
 
 function upsert(row: RawRow, movedFrom?: string): UpsertWrite {
-  const write: UpsertWrite = { kind: 'upsert', binding, tableId: 7, key: String(row[0]), row, boundary: '05' };
+  const write: UpsertWrite = {
+    kind: 'upsert',
+    binding,
+    tableId: 7,
+    key: String(row[0]),
+    row,
+    boundary: '05',
+    replayed: false,
+  };
   return movedFrom === undefined ? write : { ...write, movedFrom };
 }
 

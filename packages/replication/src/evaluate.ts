@@ -92,7 +92,8 @@ function copied(row: RawRow): FilledRow {
 /**
  * Unchanged values of a streamed row, from what is known. A row that moved takes them along from its old key, but only
  * if they came through the stream or from a read that the stream has passed: a read may have seen another row that came
- * to the old key later. At the same key such values are right by the time that any checkpoint can show them.
+ * to the old key later, and so may a record that a replayed transaction finds. At the same key such values are right by
+ * the time that any checkpoint can show them.
  */
 function withoutGaps(
   write: UpsertWrite,
@@ -103,7 +104,7 @@ function withoutGaps(
   let filling: FilledRow = { row: write.row, readAhead: null };
   if (!hasGaps(write.row)) return filling;
   const boundary = write.boundary ?? BEFORE_ALL;
-  if (moved !== null && isPassed(moved, table, boundary)) filling = fill(filling, moved, null);
+  if (moved !== null && !write.replayed && isPassed(moved, table, boundary)) filling = fill(filling, moved, null);
   if (prior !== null) filling = fill(filling, prior, isPassed(prior, table, boundary) ? null : prior.readAhead);
   return filling;
 }

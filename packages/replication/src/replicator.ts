@@ -110,8 +110,10 @@ export class Replicator {
       progress: this.#snapshot,
       concurrency,
     });
+    const { noCheckpointBefore } = await this.#reader.checkpointState();
     const streamer = new Streamer({
       ...ports,
+      replayUntil: noCheckpointBefore ?? BEFORE_ALL,
       catalog,
       progress: this.#stream,
       onTableAdded: () => snapshotter.wake(),

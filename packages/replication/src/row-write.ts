@@ -12,6 +12,8 @@ export interface UpsertWrite extends RowWrite {
   readonly row: RawRow;
   /** Boundary of the source transaction that said it; null for a row that was copied. */
   readonly boundary: Position | null;
+  /** Whether the transaction may have been applied before a restart, so that records may be newer than it is. */
+  readonly replayed: boolean;
 }
 
 export interface DeleteWrite extends RowWrite {

@@ -112,6 +112,7 @@ async function flushChunk({ ports, table, task, binding, chunk }: ChunkFlush): P
       key: recordKey(row, binding.keyColumns),
       row,
       boundary: null,
+      replayed: false,
     }),
   );
   const startedAt = clock.monotonic();

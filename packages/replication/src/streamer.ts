@@ -33,6 +33,8 @@ export interface StreamerPorts {
   readonly catalog: TableCatalog;
   readonly clock: Clock;
   readonly progress: StreamProgress;
+  /** The position boundary that was stored before this start: transactions up to it may have been applied already. */
+  readonly replayUntil: Position;
   /** Called when a table has to be copied because of something the stream met. */
   readonly onTableAdded: () => void;
   /** Completes rows that the flush left partial, where their table's copy will not do it. */
@@ -122,6 +124,7 @@ export class Streamer {
   #queue(change: RowChange, binding: TableBinding): void {
     const { table, keyColumns } = binding;
     const boundary = this.#boundary;
+    const replayed = boundary <= this.#ports.replayUntil;
     this.#ports.progress.changes++;
     if (change.kind === 'delete') {
       this.#writes.push(deleteWrite(binding, table.id, recordKey(change.before, keyColumns)));
@@ -133,7 +136,7 @@ export class Streamer {
     const oldKey = before === null ? key : recordKey(before, keyColumns);
     this.#bytes += approximateBytes(change.row);
     if (oldKey === key) {
-      this.#writes.push({ kind: 'upsert', binding, tableId: table.id, key, row: change.row, boundary });
+      this.#writes.push({ kind: 'upsert', binding, tableId: table.id, key, row: change.row, boundary, replayed });
       return;
     }
     this.#writes.push({
@@ -144,6 +147,7 @@ export class Streamer {
       movedFrom: oldKey,
       row: change.row,
       boundary,
+      replayed,
     });
     this.#writes.push(deleteWrite(binding, table.id, oldKey));
   }
