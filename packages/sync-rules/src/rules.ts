@@ -63,6 +63,7 @@ export class CompiledRules implements SyncRules {
     if (parts.length === 0) return null;
     return {
       evaluate: (row, sink) => {
+        compiler.nextRow();
         for (const part of parts) part(row, sink);
       },
     };

@@ -9,6 +9,9 @@ export class TableCompiler<Cell> {
   readonly #values = new Map<string, (row: readonly Cell[]) => Value>();
   readonly #texts = new Map<string, (row: readonly Cell[]) => string | undefined>();
 
+  readonly #shared = new Map<string, (row: readonly Cell[]) => unknown>();
+  #rowNumber = 0;
+
   constructor(table: TableShape, format: RowFormat<Cell>) {
     this.table = table;
     this.#format = format;
@@ -22,6 +25,33 @@ export class TableCompiler<Cell> {
   /** Reads a column as JSON text; undefined for what a synced object leaves out. */
   columnJson(name: string): (row: readonly Cell[]) => string | undefined {
     return memo(this.#texts, name, () => this.#onCell(name, (column) => this.#format.jsonWriter(column)));
+  }
+
+  /** To be called before each row: what was computed for the one before is forgotten. */
+  nextRow(): void {
+    this.#rowNumber++;
+  }
+
+  /**
+   * A function of the row that several queries use: made once a key, called once a row.
+   * @param key says all that the function depends on beside the row
+   */
+  oncePerRow<Result>(key: string, make: () => (row: readonly Cell[]) => Result): (row: readonly Cell[]) => Result {
+    const known = this.#shared.get(key);
+    // One key always stands for one function, hence for one type.
+    if (known !== undefined) return known as (row: readonly Cell[]) => Result;
+    const compute = make();
+    let computedFor = -1;
+    let result: Result;
+    const shared = (row: readonly Cell[]): Result => {
+      if (computedFor !== this.#rowNumber) {
+        result = compute(row);
+        computedFor = this.#rowNumber;
+      }
+      return result;
+    };
+    this.#shared.set(key, shared);
+    return shared;
   }
 
   #onCell<Result>(

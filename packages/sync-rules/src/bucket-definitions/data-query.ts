@@ -112,8 +112,10 @@ export function compileDataQuery<Cell>(
 ): DataQueryPart<Cell> | null {
   const { table } = compiler;
   if (!matchesTable(query.pattern, table)) return null;
-  const bind = bindRow(compiler, query.pattern.wildcard ? tableSuffix(query.pattern, table.name) : '');
-  const project = compileProjection(query.projection, compiler, bind);
+  const suffix = query.pattern.wildcard ? tableSuffix(query.pattern, table.name) : '';
+  const bind = bindRow(compiler, suffix);
+  const projectionKey = `${projectionText(query.projection, inputText)} ${JSON.stringify(suffix)}`;
+  const project = compiler.oncePerRow(projectionKey, () => compileProjection(query.projection, compiler, bind));
   const objectType = query.outputTable ?? table.name;
   const globalBucket = `${bucketHead}[]`;
   if (query.condition === null) {

@@ -28,7 +28,7 @@ export function timestampText(raw: string, options: TypeOptions): string | null 
 export function timestamptzText(raw: string, options: TypeOptions): string | null {
   const match = matchTimestamp(raw);
   if (match === null) return null;
-  const offset = match.offset === '' ? 0 : offsetSeconds(match.offset);
+  const offset = match.offset === '' || match.offset === '+00' ? 0 : offsetSeconds(match.offset);
   const utc = offset === 0 ? match : inUtc(match, offset);
   return utc === null ? null : `${rendered(utc, options)}Z`;
 }
