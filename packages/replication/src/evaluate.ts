@@ -112,7 +112,7 @@ function withoutGaps(
 function isPassed({ readAhead }: SourceRecord, table: TableState, boundary: Position): boolean {
   if (readAhead === null) return true;
   const end = readAhead === 'copy' ? table.endPosition : readAhead;
-  return end !== null && boundary >= end;
+  return end !== null && boundary > end;
 }
 
 function fill(filling: FilledRow, from: SourceRecord, readAhead: FilledRow['readAhead']): FilledRow {

@@ -1,0 +1,28 @@
+/** A writer whose every call waits for its turn before and after the work: a flush may be late, or its answer. */
+import type { StreamWriter } from '@sluice/storage';
+import type { Scheduler } from './scheduler.ts';
+
+export function slowWriter(writer: StreamWriter, scheduler: Scheduler): StreamWriter {
+  const slowly = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    await scheduler.turn(`${name} starts`);
+    const result = await work();
+    await scheduler.turn(`${name} ended`);
+    return result;
+  };
+  return {
+    flush: (flush) => slowly('flush', () => writer.flush(flush)),
+    flushSnapshot: (flush) => slowly('flush snapshot', () => writer.flushSnapshot(flush)),
+    commit: (position, options) => slowly('commit', () => writer.commit(position, options)),
+    addTable: (relation, keyColumns) => slowly('add table', () => writer.addTable(relation, keyColumns)),
+    removeTable: (id) => slowly('remove table', () => writer.removeTable(id)),
+    planTable: (id, tasks) => slowly('store plan', () => writer.planTable(id, tasks)),
+    eraseRows: (request) => slowly('erase', () => writer.eraseRows({ ...request, limit: 3 })),
+    markTableSnapshotDone: (id, generation, position) =>
+      slowly('table done', () => writer.markTableSnapshotDone(id, generation, position)),
+    markTableSnapshotRequired: (id) => slowly('table required', () => writer.markTableSnapshotRequired(id)),
+    markAllSnapshotDone: (position) => slowly('all done', () => writer.markAllSnapshotDone(position)),
+    purgeTombstones: (limit) => slowly('purge', () => writer.purgeTombstones(Math.min(limit, 2))),
+    saveSourceState: (state) => slowly('save source', () => writer.saveSourceState(state)),
+    close: () => writer.close(),
+  };
+}
