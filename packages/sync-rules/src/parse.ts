@@ -5,6 +5,7 @@ import type { CompileContext, Definition } from './definition.ts';
 import { Diagnostics } from './diagnostics.ts';
 import type { RulesDocument } from './document.ts';
 import { CompiledRules } from './rules.ts';
+import { readStreams } from './streams/read-streams.ts';
 import { readDocument } from './yaml/read-document.ts';
 
 /** Throws nothing for what the text says: every problem is a diagnostic with its place. */
@@ -30,5 +31,8 @@ function contextOf(document: RulesDocument, options: ParseOptions, diagnostics: 
 }
 
 function readDefinitions(document: RulesDocument, context: CompileContext): Definition[] {
-  return document.bucketDefinitions.flatMap((source) => readBucketDefinition(source, context) ?? []);
+  return [
+    ...document.bucketDefinitions.flatMap((source) => readBucketDefinition(source, context) ?? []),
+    ...readStreams(document, context),
+  ];
 }

@@ -1,6 +1,13 @@
 /** WHERE and ON of a stream as a condition tree. */
 import type { Plan } from '../expression/plan.ts';
-import type { BinaryExpression, Expression, InExpression, Range, SelectStatement } from '../sql/ast.ts';
+import type {
+  BinaryExpression,
+  Expression,
+  InExpression,
+  LogicalExpression,
+  Range,
+  SelectStatement,
+} from '../sql/ast.ts';
 import { type Condition, equalityTerm, term } from './condition.ts';
 import type { SourceId, StreamInput } from './input.ts';
 import type { Sources } from './sources.ts';
@@ -31,22 +38,18 @@ export interface Subquery {
 
 /** Null if anything is wrong, which has been reported then. */
 export function readCondition(node: Expression, scope: ConditionScope): Condition | null {
-  switch (node.kind) {
-    case 'logical': {
-      const operands = node.operands.map((operand) => readCondition(operand, scope));
-      const usable = operands.filter((operand) => operand !== null);
-      if (usable.length < operands.length) return null;
-      return { kind: node.operator === 'AND' ? 'and' : 'or', operands: usable };
-    }
-    case 'unary':
-      return node.operator === 'NOT' ? negation(readCondition(node.operand, scope), node, scope) : plain(node, scope);
-    case 'binary':
-      return readBinary(node, scope);
-    case 'in':
-      return readIn(node, scope);
-    default:
-      return plain(node, scope);
-  }
+  if (node.kind === 'logical') return readLogical(node, scope);
+  if (node.kind === 'binary') return readBinary(node, scope);
+  if (node.kind === 'in') return readIn(node, scope);
+  if (node.kind !== 'unary' || node.operator !== 'NOT') return plain(node, scope);
+  return negation(readCondition(node.operand, scope), node, scope);
+}
+
+function readLogical(node: LogicalExpression, scope: ConditionScope): Condition | null {
+  const operands = node.operands.map((operand) => readCondition(operand, scope));
+  const usable = operands.filter((operand) => operand !== null);
+  if (usable.length < operands.length) return null;
+  return { kind: node.operator === 'AND' ? 'and' : 'or', operands: usable };
 }
 
 function plain(node: Expression, scope: ConditionScope): Condition | null {

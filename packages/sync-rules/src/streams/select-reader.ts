@@ -66,6 +66,23 @@ export class SelectReader implements ConditionScope {
     if (select.where !== null) this.#require(select.where);
   }
 
+  /** A query inside another: what it selects, and what it joins. */
+  static readInner(select: SelectStatement, context: ReadContext, parent: Scope | null): InnerQuery {
+    const reader = new SelectReader(select, context, parent);
+    const columns: QueryColumn[] = [];
+    for (const item of select.items) {
+      if (item.kind === 'star') {
+        context.reporter.add('star-in-subquery', item);
+        continue;
+      }
+      const { expression, alias } = item;
+      const bare =
+        expression.kind === 'column' ? expression.column.name : context.scalar.sql.slice(item.start, item.end);
+      columns.push({ name: alias?.name ?? bare, plan: reader.plan(expression) });
+    }
+    return { columns, sources: reader.joined, conditions: reader.conditions };
+  }
+
   get sources(): Sources {
     return this.#context.sources;
   }
@@ -93,7 +110,7 @@ export class SelectReader implements ConditionScope {
   }
 
   subquery(select: SelectStatement): Subquery | null {
-    return this.#oneColumn(this.#inner(select, this.#context, this.scope), select);
+    return this.#oneColumn(SelectReader.readInner(select, this.#context, this.scope), select);
   }
 
   commonTable(node: Expression): Subquery | null | undefined {
@@ -195,7 +212,7 @@ export class SelectReader implements ConditionScope {
   }
 
   #fromQuery(source: SubquerySource): { name: string; relation: Relation } | null {
-    const inner = this.#inner(source.select, this.#context, null);
+    const inner = SelectReader.readInner(source.select, this.#context, null);
     if (source.alias === null) {
       this.#context.reporter.add('alias-needed', source);
       return null;
@@ -221,23 +238,7 @@ export class SelectReader implements ConditionScope {
     if (found === undefined) return undefined;
     if (found === null) return null;
     const { scalar, reporter, select } = found;
-    return this.#inner(select, { ...this.#context, scalar, reporter, commonTables: null }, null);
-  }
-
-  #inner(select: SelectStatement, context: ReadContext, parent: Scope | null): InnerQuery {
-    const reader = new SelectReader(select, context, parent);
-    const columns: QueryColumn[] = [];
-    for (const item of select.items) {
-      if (item.kind === 'star') {
-        context.reporter.add('star-in-subquery', item);
-        continue;
-      }
-      const { expression, alias } = item;
-      const bare =
-        expression.kind === 'column' ? expression.column.name : context.scalar.sql.slice(item.start, item.end);
-      columns.push({ name: alias?.name ?? bare, plan: reader.plan(expression) });
-    }
-    return { columns, sources: reader.joined, conditions: reader.conditions };
+    return SelectReader.readInner(select, { ...this.#context, scalar, reporter, commonTables: null }, null);
   }
 
   #oneColumn({ columns, sources, conditions }: InnerQuery, at: Range): Subquery | null {

@@ -1,0 +1,146 @@
+/** Rows of a stream's tables: those that are synced, and those that lead from keys to values. */
+import type { RowSink } from '../api.ts';
+import { EvaluationError } from '../evaluation-error.ts';
+import { type Bind, compilePlan, type Getter } from '../expression/compile.ts';
+import { compileProjection } from '../expression/projection.ts';
+import { jsonEach, type JsonEachRow } from '../functions/json-each.ts';
+import { bucketJson, valueJson } from '../json.ts';
+import type { JsonMode } from '../json-path.ts';
+import type { TableCompiler } from '../table-compiler.ts';
+import { isParameter, isTrue, type ParameterValue, type Value } from '../value.ts';
+import { lookupKeys } from './lookup-key.ts';
+import type { BucketRowPlan, IndexPlan, RowInput, RowPlan } from './plan.ts';
+
+export interface RowSideOptions<Cell> {
+  readonly compiler: TableCompiler<Cell>;
+  readonly mode: JsonMode;
+  /** Name of the definition that errors belong to. */
+  readonly definition: string;
+}
+
+export type RowStep<Cell> = (row: readonly Cell[], sink: RowSink) => void;
+
+/** @param bucketName name of the bucket before its parameters */
+export function compileBucketRows<Cell>(
+  plan: BucketRowPlan,
+  bucketName: string,
+  options: RowSideOptions<Cell>,
+): RowStep<Cell> {
+  const { compiler } = options;
+  const project = compileProjection(plan.projection, compiler, columnBind(compiler));
+  const objectType = plan.outputName ?? compiler.table.name;
+  const keysOf = compileKeys(plan, plan.keys, options);
+  const bucketOf = (keys: readonly ParameterValue[]): string => `${bucketName}[${keys.map(bucketJson).join(',')}]`;
+  return isolated(options.definition, (row, sink) => {
+    const buckets = keysOf(row).map(bucketOf);
+    if (buckets.length === 0) return;
+    const { json, id } = project(row);
+    for (const bucket of buckets.length === 1 ? buckets : new Set(buckets)) sink.data(bucket, objectType, id, json);
+  });
+}
+
+export function compileIndexRows<Cell>(plan: IndexPlan, options: RowSideOptions<Cell>): RowStep<Cell> {
+  const keyText = lookupKeys(plan);
+  const keyCount = plan.keys.length;
+  const valuesOf = compileKeys(plan, [...plan.keys, ...plan.outputs], options);
+  return isolated(options.definition, (row, sink) => {
+    const found = new Map<string, Set<string>>();
+    for (const values of valuesOf(row)) {
+      const key = keyText(values.slice(0, keyCount));
+      const sets = found.get(key) ?? new Set();
+      sets.add(parameterSet(values.slice(keyCount)));
+      found.set(key, sets);
+    }
+    for (const [key, sets] of found) sink.lookup(key, `[${[...sets].join(',')}]`);
+  });
+}
+
+/** `{"0":…,"1":…}` */
+function parameterSet(outputs: readonly ParameterValue[]): string {
+  return `{${outputs.map((value, index) => `"${index}":${valueJson(value) ?? 'null'}`).join(',')}}`;
+}
+
+/** Nothing is emitted for a row that cannot be computed; the error is reported. */
+function isolated<Cell>(definition: string, step: RowStep<Cell>): RowStep<Cell> {
+  return (row, sink) => {
+    try {
+      step(row, sink);
+    } catch (error) {
+      if (!(error instanceof EvaluationError)) throw error;
+      sink.error(definition, error.message);
+    }
+  };
+}
+
+interface RowWithElements<Cell> {
+  readonly row: readonly Cell[];
+  /** One of each array of the row. */
+  readonly elements: readonly JsonEachRow[];
+}
+
+type Keys = readonly ParameterValue[];
+
+/** For every combination of elements that passes the filters and has a usable value for each plan: the values. */
+function compileKeys<Cell>(
+  { eaches, filters }: RowPlan,
+  plans: readonly RowPlan['keys'][number][],
+  { compiler, mode }: RowSideOptions<Cell>,
+): (row: readonly Cell[]) => readonly Keys[] {
+  const ofColumn = columnBind(compiler);
+  if (eaches.length === 0) {
+    const match = compileMatch(
+      filters.map((plan) => compilePlan(plan, ofColumn)),
+      plans.map((plan) => compilePlan(plan, ofColumn)),
+    );
+    return (row) => {
+      const keys = match(row);
+      return keys === null ? [] : [keys];
+    };
+  }
+  const bind: Bind<RowInput, RowWithElements<Cell>> = (input) => {
+    if (input.kind === 'element') return ({ elements }) => elements[input.each]?.[input.field];
+    const column = compiler.column(input.name);
+    return ({ row }) => column(row);
+  };
+  const match = compileMatch(
+    filters.map((plan) => compilePlan(plan, bind)),
+    plans.map((plan) => compilePlan(plan, bind)),
+  );
+  const arrays = eaches.map((plan) => compilePlan(plan, ofColumn));
+  return (row) => {
+    const found: Keys[] = [];
+    for (const elements of combinations(arrays.map((array) => jsonEach(array(row), mode)))) {
+      const keys = match({ row, elements });
+      if (keys !== null) found.push(keys);
+    }
+    return found;
+  };
+}
+
+function columnBind<Cell>(compiler: TableCompiler<Cell>): Bind<RowInput, readonly Cell[]> {
+  return (input) => (input.kind === 'column' ? compiler.column(input.name) : () => undefined);
+}
+
+/** All filters and all values are computed, whatever the others say: an error in one is an error of the row. */
+function compileMatch<Context>(
+  filters: readonly Getter<Context>[],
+  values: readonly Getter<Context>[],
+): (context: Context) => Keys | null {
+  return (context) => {
+    let passes = true;
+    for (const filter of filters) if (!isTrue(filter(context))) passes = false;
+    if (!passes) return null;
+    const keys: ParameterValue[] = [];
+    for (const value of values) {
+      const key: Value = value(context);
+      if (isParameter(key)) keys.push(key);
+    }
+    return keys.length === values.length ? keys : null;
+  };
+}
+
+function combinations<Item>(lists: readonly (readonly Item[])[]): readonly (readonly Item[])[] {
+  let product: readonly (readonly Item[])[] = [[]];
+  for (const list of lists) product = product.flatMap((chosen) => list.map((item) => [...chosen, item]));
+  return product;
+}

@@ -1,0 +1,159 @@
+/** Compares what a case expects with what running it gave. */
+import { isDeepStrictEqual } from 'node:util';
+import { bucketOrders } from './bucket-orders.ts';
+import type { ExpectedBucket, ExpectedDiagnostic, RulesCase } from './rules-case-file.ts';
+import { type CaseResult, type RequestResult, runCase } from './rules-run.ts';
+
+export interface Verdict {
+  readonly name: string;
+  readonly quirk: RulesCase['quirk'];
+  /** Empty: passed. */
+  readonly differences: readonly Difference[];
+}
+
+export interface Difference {
+  readonly what: string;
+  readonly expected: unknown;
+  readonly actual: unknown;
+}
+
+export async function judgeCase(rulesCase: RulesCase): Promise<Verdict> {
+  const { name, quirk } = rulesCase;
+  try {
+    return { name, quirk, differences: differencesOf(rulesCase, await runCase(rulesCase)) };
+  } catch (error) {
+    const actual = error instanceof Error ? error.stack : String(error);
+    return { name, quirk, differences: [{ what: 'threw', expected: null, actual }] };
+  }
+}
+
+function differencesOf(rulesCase: RulesCase, { diagnostics, run }: CaseResult): readonly Difference[] {
+  if (rulesCase.expected_prepare_failure) return compare('deployable', false, run !== null);
+  const differences = compareDiagnostics(rulesCase.expected_diagnostics, diagnostics);
+  differences.push(...compare('deployable', !rulesCase.expected_error, run !== null));
+  if (run === null || rulesCase.expected_error) return differences;
+  const orders = rulesCase.bucket_parameter_order_arbitrary
+    ? bucketOrders(expectedBucketNames(rulesCase), [
+        ...run.dataRows.map(({ bucket }) => bucket),
+        ...(run.request?.all.map(({ bucket }) => bucket) ?? []),
+      ])
+    : [(bucket: string) => bucket];
+  const attempts = orders.map((order) => compareRun(rulesCase, run, order));
+  attempts.sort((a, b) => a.length - b.length);
+  return [...differences, ...(attempts[0] ?? [])];
+}
+
+function expectedBucketNames(rulesCase: RulesCase): readonly string[] {
+  const { expected_data_rows = [], expected_buckets } = rulesCase;
+  const requested = expected_buckets === undefined ? [] : [...expected_buckets.static, ...expected_buckets.dynamic];
+  return [...expected_data_rows, ...requested].map(({ bucket }) => bucket);
+}
+
+type Run = NonNullable<CaseResult['run']>;
+type BucketOrder = (bucket: string) => string;
+
+function compareRun(rulesCase: RulesCase, run: Run, order: BucketOrder): Difference[] {
+  const differences: Difference[] = [];
+  const { expected_source_tables, expected_data_rows, expected_lookups, expected_row_error_count } = rulesCase;
+  if (expected_source_tables !== undefined) {
+    differences.push(...compare('source tables', sorted(expected_source_tables), sorted(new Set(run.sourceTables))));
+  }
+  if (expected_data_rows !== undefined) {
+    const actual = run.dataRows.map((row) => ({ ...row, bucket: order(row.bucket) }));
+    differences.push(...compare('data rows', sorted(expected_data_rows), sorted(actual)));
+  }
+  if (expected_lookups !== undefined) {
+    const expected = expected_lookups.map(({ lookup_json, parameter_sets_json }) =>
+      comparableLookup(lookup_json, parameter_sets_json),
+    );
+    const actual = run.lookups.map(({ key, parameterSets }) => comparableLookup(key, parameterSets));
+    differences.push(...compare('lookups', sorted(expected), sorted(actual)));
+  }
+  if (expected_row_error_count !== undefined) {
+    differences.push(...compare('row errors', expected_row_error_count, run.rowErrors));
+  }
+  return [...differences, ...compareRequest(rulesCase, run.request, order)];
+}
+
+function compareRequest(rulesCase: RulesCase, actual: RequestResult | null, order: BucketOrder): Difference[] {
+  const expected = rulesCase.expected_buckets;
+  if (actual === null) return [];
+  if (rulesCase.expected_request_failure) return compare('request failure', true, actual.errors > 0);
+  if (expected === undefined) return [];
+  const own = (buckets: readonly ExpectedBucket[]) => buckets.map((item) => ({ ...item, bucket: order(item.bucket) }));
+  return [
+    ...compare('static buckets', merged(expected.static), merged(own(actual.static))),
+    ...compare('all buckets', merged([...expected.static, ...expected.dynamic]), merged(own(actual.all))),
+    ...compare(
+      'lookups requested',
+      sorted(new Set(expected.lookups_requested.map(comparableKey))),
+      sorted(new Set(actual.lookupsRequested.map(comparableKey))),
+    ),
+    ...compare('request errors', expected.stream_error_count, actual.errors),
+  ];
+}
+
+/** By bucket: least priority, reasons without repetition; a bucket of two definitions has no name. */
+function merged(buckets: readonly ExpectedBucket[]): readonly string[] {
+  const byName = new Map<string, ExpectedBucket[]>();
+  for (const bucket of buckets) byName.set(bucket.bucket, [...(byName.get(bucket.bucket) ?? []), bucket]);
+  const entries = [...byName].map(([bucket, found]) => ({
+    bucket,
+    priority: Math.min(...found.map(({ priority }) => priority)),
+    reasons: sorted(new Set(found.flatMap(({ reasons }) => reasons.map((reason) => JSON.stringify(reason))))),
+  }));
+  return sorted(entries);
+}
+
+/**
+ * Lookup keys of streams begin with internal names, `["lookup","0",…]` in the cases; only what follows is compared, in
+ * any order. The names of outputs are internal too.
+ */
+function comparableLookup(key: string, parameterSets: string): unknown {
+  if (!isStreamKey(key)) return { key, parameterSets };
+  const sets = JSON.parse(parameterSets) as readonly Readonly<Record<string, unknown>>[];
+  return { key: comparableKey(key), sets: sets.map((set) => sorted(Object.values(set))) };
+}
+
+function comparableKey(key: string): unknown {
+  return isStreamKey(key) ? sorted((JSON.parse(key) as readonly unknown[]).slice(2)) : key;
+}
+
+function isStreamKey(key: string): boolean {
+  return /^\["(lookup|stream)",/.test(key);
+}
+
+function compareDiagnostics(expected: readonly ExpectedDiagnostic[], actual: CaseResult['diagnostics']): Difference[] {
+  const found = actual.map(({ severity, start, end, text }) => ({ type: severity as string, start, end, text }));
+  const missing: unknown[] = [];
+  for (const diagnostic of [...expected].sort((a, b) => Number(isUnknown(a)) - Number(isUnknown(b)))) {
+    const index = found.findIndex((one) => matches(diagnostic, one));
+    if (index === -1) missing.push(diagnostic);
+    else found.splice(index, 1);
+  }
+  if (missing.length === 0 && found.length === 0) return [];
+  const messages = actual.filter((one) => found.some(({ start, end }) => start === one.start && end === one.end));
+  return [{ what: 'diagnostics', expected: missing, actual: messages }];
+}
+
+function isUnknown(diagnostic: ExpectedDiagnostic): boolean {
+  return diagnostic.position_unknown === true;
+}
+
+function matches(expected: ExpectedDiagnostic, actual: { type: string; start: number; end: number }): boolean {
+  if (expected.type !== actual.type) return false;
+  return isUnknown(expected) || (expected.start === actual.start && expected.end === actual.end);
+}
+
+function compare(what: string, expected: unknown, actual: unknown): Difference[] {
+  return isDeepStrictEqual(expected, actual) ? [] : [{ what, expected, actual }];
+}
+
+/** Canonical texts in order. Members of objects are put in order too. */
+function sorted(items: Iterable<unknown>): readonly string[] {
+  return [...items].map((item) => (typeof item === 'string' ? item : JSON.stringify(item, memberOrder(item)))).sort();
+}
+
+function memberOrder(item: unknown): string[] | null {
+  return typeof item === 'object' && item !== null && !Array.isArray(item) ? Object.keys(item).sort() : null;
+}
