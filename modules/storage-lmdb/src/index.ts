@@ -1,1 +1,2 @@
-export {};
+export type { LmdbStorageOptions } from './config.ts';
+export { openLmdbStorage } from './storage.ts';

@@ -1,0 +1,188 @@
+/**
+ * Binary keys: fixed-width big-endian numbers, so that byte order is number order. Every function returns a view of one
+ * shared buffer, valid until the next call of the same function: LMDB copies keys before it returns.
+ */
+import { createHash } from 'node:crypto';
+import type { OpId, StreamId, TableId } from '@sluice/core';
+
+const U32 = 2 ** 32;
+
+function putU64(target: Buffer, value: number, at: number): void {
+  target.writeUInt32BE(Math.floor(value / U32), at);
+  target.writeUInt32BE(value % U32, at + 4);
+}
+
+export function getU64(source: Uint8Array, at: number): number {
+  const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
+  return view.getUint32(at) * U32 + view.getUint32(at + 4);
+}
+
+/** Everything of one stream in a store starts with its number. */
+export function streamPrefix(stream: StreamId): Buffer {
+  const key = Buffer.allocUnsafe(4);
+  key.writeUInt32BE(stream);
+  return key;
+}
+
+/** The first key behind all keys that start with `prefix`. */
+export function afterPrefix(prefix: Uint8Array): Buffer {
+  const key = Buffer.from(prefix);
+  for (let at = key.length - 1; at >= 0; at--) {
+    if (key[at] !== 0xff) {
+      key[at] = (key[at] as number) + 1;
+      return key.subarray(0, at + 1);
+    }
+  }
+  return Buffer.alloc(16, 0xff);
+}
+
+const op = Buffer.alloc(16);
+
+/** Store `ops`: a run of ops under the id of its last one. */
+export function opKey(stream: StreamId, bucket: number, lastOp: OpId): Buffer {
+  op.writeUInt32BE(stream, 0);
+  op.writeUInt32BE(bucket, 4);
+  putU64(op, lastOp, 8);
+  return op;
+}
+
+const group = Buffer.alloc(12);
+
+/** Store `records`: a group of records of one table. */
+export function groupKey(stream: StreamId, table: TableId, number: number): Buffer {
+  group.writeUInt32BE(stream, 0);
+  group.writeUInt32BE(table, 4);
+  group.writeUInt32BE(number, 8);
+  return group;
+}
+
+const index = Buffer.alloc(16);
+
+/** Store `index`: where the records are whose keys have this hash. */
+export function indexKey(stream: StreamId, table: TableId, high: number, low: number): Buffer {
+  index.writeUInt32BE(stream, 0);
+  index.writeUInt32BE(table, 4);
+  index.writeUInt32BE(high, 8);
+  index.writeUInt32BE(low, 12);
+  return index;
+}
+
+const mark = Buffer.alloc(16);
+
+/** Stores `partials` and `tombstones`: one record's number. */
+export function markKey(stream: StreamId, table: TableId, record: number): Buffer {
+  mark.writeUInt32BE(stream, 0);
+  mark.writeUInt32BE(table, 4);
+  putU64(mark, record, 8);
+  return mark;
+}
+
+const change = Buffer.alloc(12);
+
+/** Store `changes`: a flush under its last op. */
+export function changeKey(stream: StreamId, lastOp: OpId): Buffer {
+  change.writeUInt32BE(stream, 0);
+  putU64(change, lastOp, 4);
+  return change;
+}
+
+const NAME_BYTES_MAX = 512;
+
+/** Length and bytes of a text of any length; long ones are replaced by their hash, which is marked as such. */
+function boundedText(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  const head = Buffer.alloc(2);
+  if (bytes.length <= NAME_BYTES_MAX) {
+    head.writeUInt16BE(bytes.length);
+    return Buffer.concat([head, bytes]);
+  }
+  head.writeUInt16BE(0xffff);
+  return Buffer.concat([head, createHash('sha256').update(bytes).digest()]);
+}
+
+/** Store `buckets`: a bucket's number and sums, by name. */
+export function bucketKey(stream: StreamId, name: string): Buffer {
+  return Buffer.concat([streamPrefix(stream), boundedText(name)]);
+}
+
+/** Store `lookups`: prefix of all entries of one lookup key. */
+export function lookupPrefix(stream: StreamId, key: string): Buffer {
+  return Buffer.concat([streamPrefix(stream), boundedText(key)]);
+}
+
+/** Store `lookups`: one entry of one row. The row's key and the op id are read back by `lookupRow`. */
+export function lookupKey(prefix: Buffer, table: TableId, row: string, opId: OpId): Buffer {
+  const rowBytes = Buffer.from(row);
+  const tail = Buffer.alloc(4 + rowBytes.length + 8);
+  tail.writeUInt32BE(table, 0);
+  rowBytes.copy(tail, 4);
+  putU64(tail, opId, 4 + rowBytes.length);
+  return Buffer.concat([prefix, tail]);
+}
+
+/** The source row (table and key, as opaque text) and the op id of an entry under a lookup prefix. */
+export function lookupRow(key: Buffer, prefixBytes: number): { readonly row: string; readonly opId: OpId } {
+  return { row: key.toString('latin1', prefixBytes, key.length - 8), opId: getU64(key, key.length - 8) };
+}
+
+/** Store `documents`: one tag per kind, then numbers. */
+export type DocumentKind =
+  | 'format'
+  | 'streamCount'
+  | 'stream'
+  | 'checkpoint'
+  | 'lease'
+  | 'counters'
+  | 'table'
+  | 'task'
+  | 'groups'
+  | 'error'
+  | 'changeLog';
+
+const TAGS: Record<DocumentKind, number> = {
+  format: 1,
+  streamCount: 2,
+  stream: 3,
+  checkpoint: 4,
+  lease: 5,
+  counters: 6,
+  table: 7,
+  task: 8,
+  groups: 9,
+  error: 10,
+  changeLog: 11,
+};
+
+export function documentKey(kind: DocumentKind, ...numbers: readonly number[]): Buffer {
+  const key = Buffer.alloc(1 + 4 * numbers.length);
+  key[0] = TAGS[kind];
+  for (let at = 0; at < numbers.length; at++) key.writeUInt32BE(numbers[at] as number, 1 + 4 * at);
+  return key;
+}
+
+/** Store `users`: write checkpoints. */
+export function userKey(user: string): Buffer {
+  return boundedText(user);
+}
+
+/** 64-bit hash of a record key, in two halves. */
+export interface KeyHash {
+  high: number;
+  low: number;
+}
+
+/** Two independent 32-bit multiplicative hashes of the key's UTF-16 units. Collisions are resolved by comparing keys. */
+export function hashKey(key: string, into: KeyHash): void {
+  let high = 0x9e3779b9 ^ key.length;
+  let low = 0x85ebca6b;
+  for (let at = 0; at < key.length; at++) {
+    const unit = key.charCodeAt(at);
+    high = Math.imul(high ^ unit, 0x01000193);
+    low = Math.imul(low + unit, 0x5bd1e995);
+    low ^= low >>> 15;
+  }
+  high = Math.imul(high ^ (high >>> 16) ^ low, 0x7feb352d);
+  high = Math.imul(high ^ (high >>> 15), 0x846ca68b);
+  into.high = (high ^ (high >>> 16)) >>> 0;
+  into.low = low >>> 0;
+}

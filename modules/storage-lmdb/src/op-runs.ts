@@ -1,0 +1,122 @@
+/**
+ * Ops of one bucket that came with one flush, packed into runs:
+ *
+ *     u32 count | i32 sum of checksums | count * (u32 last op id - op id | u32 end of body | i32 checksum) | bodies
+ *
+ * little-endian, body ends counted from the first body. The run's key carries the id of its last op, so a run is packed
+ * before ids are known.
+ */
+import type { OpDraft, OpId } from '@sluice/core';
+import { Arena } from './arena.ts';
+import { OP_RUN_BYTES } from './config.ts';
+
+const HEAD_BYTES = 8;
+const ENTRY_BYTES = 12;
+
+/** A packed run. Ordinals count the ops and lookups of a flush: 0, 1, 2, … */
+export interface PackedRun {
+  readonly lastOrdinal: number;
+  readonly bytes: Buffer;
+}
+
+export class BucketRuns {
+  readonly runs: PackedRun[] = [];
+  checksum = 0;
+  count = 0;
+  lastOrdinal = 0;
+
+  readonly #arena: Arena;
+  #ordinals: number[] = [];
+  #ops: OpDraft[] = [];
+  #bytes = 0;
+
+  constructor(arena: Arena) {
+    this.#arena = arena;
+  }
+
+  add(op: OpDraft, ordinal: number): void {
+    const bytes = ENTRY_BYTES + op.body.length;
+    if (this.#ops.length > 0 && HEAD_BYTES + this.#bytes + bytes > OP_RUN_BYTES) this.seal();
+    this.#ordinals.push(ordinal);
+    this.#ops.push(op);
+    this.#bytes += bytes;
+    this.checksum = (this.checksum + op.checksum) | 0;
+    this.count++;
+    this.lastOrdinal = ordinal;
+  }
+
+  /** Packs what has been added since the last run. */
+  seal(): void {
+    const count = this.#ops.length;
+    if (count === 0) return;
+    const bytes = this.#arena.take(HEAD_BYTES + this.#bytes);
+    const lastOrdinal = this.#ordinals[count - 1] as number;
+    const bodies = HEAD_BYTES + count * ENTRY_BYTES;
+    let sum = 0;
+    let end = 0;
+    for (let at = 0; at < count; at++) {
+      const { body, checksum } = this.#ops[at] as OpDraft;
+      bytes.set(body, bodies + end);
+      end += body.length;
+      sum = (sum + checksum) | 0;
+      const entry = HEAD_BYTES + at * ENTRY_BYTES;
+      bytes.writeUInt32LE(lastOrdinal - (this.#ordinals[at] as number), entry);
+      bytes.writeUInt32LE(end, entry + 4);
+      bytes.writeInt32LE(checksum, entry + 8);
+    }
+    bytes.writeUInt32LE(count, 0);
+    bytes.writeInt32LE(sum, 4);
+    this.runs.push({ lastOrdinal, bytes });
+    this.#ordinals = [];
+    this.#ops = [];
+    this.#bytes = 0;
+  }
+}
+
+/** A stored run. Views the bytes it is given. */
+export class StoredRun {
+  readonly count: number;
+  readonly checksum: number;
+  readonly lastOp: OpId;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #bodies: number;
+
+  constructor(bytes: Uint8Array, lastOp: OpId) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.lastOp = lastOp;
+    this.count = this.#view.getUint32(0, true);
+    this.checksum = this.#view.getInt32(4, true);
+    this.#bodies = HEAD_BYTES + this.count * ENTRY_BYTES;
+  }
+
+  opId(at: number): OpId {
+    return this.lastOp - this.#view.getUint32(HEAD_BYTES + at * ENTRY_BYTES, true);
+  }
+
+  checksumAt(at: number): number {
+    return this.#view.getInt32(HEAD_BYTES + at * ENTRY_BYTES + 8, true);
+  }
+
+  body(at: number): Uint8Array {
+    const start = this.#end(at - 1);
+    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + this.#bodies + start, this.#end(at) - start);
+  }
+
+  #end(at: number): number {
+    return at < 0 ? 0 : this.#view.getUint32(HEAD_BYTES + at * ENTRY_BYTES + 4, true);
+  }
+
+  /** Position of the first op behind `opId`; `count` if there is none. */
+  firstAfter(opId: OpId): number {
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.opId(middle) > opId) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,184 @@
+/** The read side of one stream. Each method reads in one turn of the event loop, hence from one snapshot of the database. */
+import type { BucketName, Checkpoint, OpId, RecordKey, StreamId, TableId } from '@sluice/core';
+import type {
+  BucketChunk,
+  BucketRequest,
+  BucketSum,
+  Changes,
+  CheckpointState,
+  ReadLimits,
+  StreamReader,
+  TableState,
+  TaskState,
+} from '@sluice/storage';
+import { getBucketHead } from './buckets.ts';
+import { readChanges } from './changes.ts';
+import { afterPrefix, getU64, markKey, opKey } from './keys.ts';
+import { readLookup } from './lookups.ts';
+import { StoredRun } from './op-runs.ts';
+import { Records } from './records.ts';
+import type { Schema } from './schema.ts';
+import { getCheckpointState } from './streams.ts';
+import { listTables, listTasks } from './tables.ts';
+import type { Watched } from './watch.ts';
+
+interface Left {
+  ops: number;
+  bytes: number;
+}
+
+interface Sum {
+  readonly upTo: OpId;
+  readonly checksum: number;
+  readonly count: number;
+}
+
+const SUMS_KEPT = 50_000;
+
+export class LmdbReader implements StreamReader {
+  readonly #schema: Schema;
+  readonly #stream: StreamId;
+  readonly #watched: Watched<Checkpoint | null>;
+  /** Sums as of a checkpoint that ops have been written behind, so that a long copy does not make each client rescan. */
+  readonly #sums = new Map<BucketName, Sum>();
+
+  constructor(schema: Schema, stream: StreamId, watched: Watched<Checkpoint | null>) {
+    this.#schema = schema;
+    this.#stream = stream;
+    this.#watched = watched;
+  }
+
+  async checkpoint(): Promise<Checkpoint | null> {
+    return (await this.checkpointState()).checkpoint;
+  }
+
+  async *watch(signal: AbortSignal): AsyncIterable<Checkpoint> {
+    for await (const checkpoint of this.#watched.watch(signal)) if (checkpoint !== null) yield checkpoint;
+  }
+
+  async bucketSums(checkpoint: OpId, buckets: readonly BucketName[]): Promise<readonly BucketSum[]> {
+    this.#fresh();
+    return buckets.map((bucket) => this.#bucketSum(checkpoint, bucket));
+  }
+
+  async changes(after: OpId, upTo: OpId): Promise<Changes> {
+    this.#fresh();
+    return readChanges(this.#schema, this.#stream, { after, upTo });
+  }
+
+  async readOps(
+    checkpoint: OpId,
+    requests: readonly BucketRequest[],
+    limits: ReadLimits,
+  ): Promise<readonly BucketChunk[]> {
+    this.#fresh();
+    const left: Left = { ...limits };
+    const chunks: BucketChunk[] = [];
+    for (const request of requests) {
+      if (left.ops <= 0 || left.bytes <= 0) break;
+      const chunk = this.#readBucket(request, checkpoint, left);
+      if (chunk !== null) chunks.push(chunk);
+    }
+    return chunks;
+  }
+
+  async lookups(checkpoint: OpId, keys: readonly string[]): Promise<readonly (readonly string[])[]> {
+    this.#fresh();
+    return keys.map((key) => readLookup(this.#schema, this.#stream, { key, checkpoint }));
+  }
+
+  async checkpointState(): Promise<CheckpointState> {
+    this.#fresh();
+    return getCheckpointState(this.#schema, this.#stream);
+  }
+
+  async tables(): Promise<readonly TableState[]> {
+    this.#fresh();
+    return listTables(this.#schema, this.#stream);
+  }
+
+  async tasks(): Promise<readonly TaskState[]> {
+    this.#fresh();
+    return listTasks(this.#schema, this.#stream);
+  }
+
+  async partialRecords(
+    tableId: TableId,
+    limit: number,
+  ): Promise<readonly { readonly key: RecordKey; readonly record: Uint8Array }[]> {
+    this.#fresh();
+    const records = new Records(this.#schema, this.#stream);
+    const start = Buffer.from(markKey(this.#stream, tableId, 0));
+    const found: { key: RecordKey; record: Uint8Array }[] = [];
+    for (const mark of this.#schema.partials.getKeys({ start, end: afterPrefix(start.subarray(0, 8)), limit })) {
+      const stored = records.at(tableId, getU64(mark, 8));
+      if (stored !== null) found.push({ key: stored.key, record: stored.record });
+    }
+    return found;
+  }
+
+  /** Makes the next read see what other processes have committed. */
+  #fresh(): void {
+    this.#schema.root.resetReadTxn();
+  }
+
+  #bucketSum(checkpoint: OpId, bucket: BucketName): BucketSum {
+    const head = getBucketHead(this.#schema, this.#stream, bucket);
+    if (head === null) return { bucket, checksum: 0, count: 0 };
+    if (head.lastOp <= checkpoint) return { bucket, checksum: head.checksum, count: head.count };
+    const kept = this.#sums.get(bucket);
+    if (kept?.upTo === checkpoint) return { bucket, checksum: kept.checksum, count: kept.count };
+    let { checksum, count } = head;
+    for (const run of this.#runsAfter(head.number, checkpoint)) {
+      const from = run.firstAfter(checkpoint);
+      if (from === 0) checksum = (checksum - run.checksum) | 0;
+      else for (let at = from; at < run.count; at++) checksum = (checksum - run.checksumAt(at)) | 0;
+      count -= run.count - from;
+    }
+    if (this.#sums.size >= SUMS_KEPT) this.#sums.clear();
+    this.#sums.set(bucket, { upTo: checkpoint, checksum, count });
+    return { bucket, checksum, count };
+  }
+
+  *#runsAfter(bucket: number, after: OpId): Generator<StoredRun> {
+    const start = Buffer.from(opKey(this.#stream, bucket, after + 1));
+    const end = afterPrefix(start.subarray(0, 8));
+    for (const { key, value } of this.#schema.ops.getRange({ start, end })) yield new StoredRun(value, getU64(key, 8));
+  }
+
+  #readBucket({ bucket, after }: BucketRequest, checkpoint: OpId, left: Left): BucketChunk | null {
+    const head = getBucketHead(this.#schema, this.#stream, bucket);
+    if (head === null || head.lastOp <= after || after >= checkpoint) return null;
+    const opIds: OpId[] = [];
+    const bodies: Uint8Array[] = [];
+    let hasMore = false;
+    for (const run of this.#runsAfter(head.number, after)) {
+      hasMore = takeFromRun(run, { opIds, bodies, after, checkpoint, left });
+      if (hasMore || run.lastOp >= checkpoint) break;
+    }
+    return opIds.length === 0 ? null : { bucket, opIds, bodies, hasMore };
+  }
+}
+
+interface Taking {
+  readonly opIds: OpId[];
+  readonly bodies: Uint8Array[];
+  readonly after: OpId;
+  readonly checkpoint: OpId;
+  readonly left: Left;
+}
+
+/** @returns whether an op up to the checkpoint had to be left because a limit was reached */
+function takeFromRun(run: StoredRun, { opIds, bodies, after, checkpoint, left }: Taking): boolean {
+  for (let at = run.firstAfter(after); at < run.count; at++) {
+    const opId = run.opId(at);
+    if (opId > checkpoint) return false;
+    if (left.ops <= 0 || left.bytes <= 0) return true;
+    const body = run.body(at);
+    opIds.push(opId);
+    bodies.push(body);
+    left.ops--;
+    left.bytes -= body.length;
+  }
+  return false;
+}

@@ -1,0 +1,69 @@
+/** Tables of a stream and the tasks that copy them: one document each. */
+import { invariant, type StreamId, type TableId } from '@sluice/core';
+import type { TableState, TaskState } from '@sluice/storage';
+import { afterPrefix, documentKey } from './keys.ts';
+import { getDocument, putDocument, type Schema } from './schema.ts';
+
+export function listTables({ documents }: Schema, stream: StreamId): TableState[] {
+  const start = documentKey('table', stream);
+  const tables: TableState[] = [];
+  for (const { value } of documents.getRange({ start, end: afterPrefix(start) })) {
+    tables.push(JSON.parse(value.toString()) as TableState);
+  }
+  return tables;
+}
+
+export function getTable({ documents }: Schema, stream: StreamId, id: TableId): TableState | undefined {
+  return getDocument<TableState>(documents, documentKey('table', stream, id)) ?? undefined;
+}
+
+export function requireTable(schema: Schema, stream: StreamId, id: TableId): TableState {
+  const table = getTable(schema, stream, id);
+  invariant(table !== undefined, `stream ${stream} has no table ${id}`);
+  return table;
+}
+
+export function putTable({ documents }: Schema, stream: StreamId, table: TableState): void {
+  putDocument(documents, documentKey('table', stream, table.id), table);
+}
+
+export function removeTable(schema: Schema, stream: StreamId, id: TableId): void {
+  removeTasks(schema, stream, id);
+  schema.documents.removeSync(documentKey('table', stream, id));
+  schema.documents.removeSync(documentKey('groups', stream, id));
+}
+
+/** Tasks of one table, or of all. */
+export function listTasks({ documents }: Schema, stream: StreamId, table?: TableId): TaskState[] {
+  const start = table === undefined ? documentKey('task', stream) : documentKey('task', stream, table);
+  const tasks: TaskState[] = [];
+  for (const { value } of documents.getRange({ start, end: afterPrefix(start) })) {
+    tasks.push(JSON.parse(value.toString()) as TaskState);
+  }
+  return tasks;
+}
+
+export function requireTask(schema: Schema, stream: StreamId, table: TableId, index: number): TaskState {
+  const task = getDocument<TaskState>(schema.documents, documentKey('task', stream, table, index));
+  invariant(task !== null, `table ${table} of stream ${stream} has no task ${index}`);
+  return task;
+}
+
+export function putTask({ documents }: Schema, stream: StreamId, task: TaskState): void {
+  putDocument(documents, documentKey('task', stream, task.tableId, task.index), task);
+}
+
+export function removeTasks(schema: Schema, stream: StreamId, table: TableId): void {
+  for (const task of listTasks(schema, stream, table)) {
+    schema.documents.removeSync(documentKey('task', stream, table, task.index));
+  }
+}
+
+/** Number of the table's next record group. */
+export function nextGroup({ documents }: Schema, stream: StreamId, table: TableId): number {
+  return getDocument<number>(documents, documentKey('groups', stream, table)) ?? 0;
+}
+
+export function setNextGroup({ documents }: Schema, stream: StreamId, table: TableId, next: number): void {
+  putDocument(documents, documentKey('groups', stream, table), next);
+}

@@ -1,0 +1,266 @@
+/**
+ * The write side of one stream. Methods run one after the other up to their commit, so that what a flush has read still
+ * holds when its transaction begins; they wait for the disk together.
+ */
+import {
+  type Clock,
+  invariant,
+  type Position,
+  type Relation,
+  SluiceError,
+  type StreamId,
+  type TableId,
+} from '@sluice/core';
+import {
+  advance,
+  type CheckpointEvent,
+  type CheckpointState,
+  commit,
+  type CommitOutcome,
+  type EraseRows,
+  type FlushResult,
+  guardHolds,
+  type JsonValue,
+  type RowWrite,
+  type SnapshotFlush,
+  type StreamFlush,
+  type StreamWriter,
+  type TableState,
+  type TaskProgress,
+} from '@sluice/storage';
+import { commitVisibly } from './atomically.ts';
+import { eraseRows } from './erase.ts';
+import { assertLease, releaseLease } from './lease.ts';
+import { assertRoom, type Schema } from './schema.ts';
+import { Serial } from './serial.ts';
+import { SnapshotRows } from './snapshot-rows.ts';
+import { StreamRows } from './stream-rows.ts';
+import {
+  getCheckpointState,
+  getCounters,
+  putCheckpointState,
+  putCounters,
+  putError,
+  putStream,
+  requireStream,
+} from './streams.ts';
+import {
+  getTable,
+  listTables,
+  listTasks,
+  putTable,
+  putTask,
+  removeTable,
+  removeTasks,
+  requireTable,
+  requireTask,
+} from './tables.ts';
+import { hasLiveRecords, purgeTombstones, removeRecords } from './table-records.ts';
+
+export interface WriterContext {
+  readonly schema: Schema;
+  readonly stream: StreamId;
+  readonly token: number;
+  readonly clock: Clock;
+  /** Called after a commit that readers want to know of. */
+  readonly wake: () => void;
+}
+
+type SilentEvent = Exclude<CheckpointEvent, { kind: 'commit' }>;
+
+export class LmdbWriter implements StreamWriter {
+  readonly #schema: Schema;
+  readonly #stream: StreamId;
+  readonly #context: WriterContext;
+  readonly #serial = new Serial();
+
+  constructor(context: WriterContext) {
+    this.#context = context;
+    this.#schema = context.schema;
+    this.#stream = context.stream;
+  }
+
+  async flush<W extends RowWrite>(flush: StreamFlush<W>): Promise<FlushResult> {
+    assertRoom(this.#schema);
+    const rows = new StreamRows(this.#schema, this.#stream);
+    return this.#write(
+      () => {
+        const state = this.#state();
+        const headOp = rows.write(state);
+        this.#advance(state, { kind: 'flushed', headOp, boundary: flush.boundary });
+        putError(this.#schema, this.#stream, null);
+        return { kind: 'flushed', headOp, ops: headOp - state.headOp };
+      },
+      () => rows.evaluate(flush, this.#context.clock),
+    );
+  }
+
+  async flushSnapshot<W extends RowWrite>(flush: SnapshotFlush<W>): Promise<FlushResult> {
+    assertRoom(this.#schema);
+    const { guard, progress } = flush;
+    this.#schema.root.resetReadTxn();
+    const table = getTable(this.#schema, this.#stream, guard.tableId);
+    if (table === undefined || !guardHolds(guard, table)) return this.#write(() => ({ kind: 'discarded' }));
+    const rows = await SnapshotRows.prepare(flush, table, this.#context.clock);
+    return this.#write(() => {
+      if (!guardHolds(guard, getTable(this.#schema, this.#stream, guard.tableId))) return { kind: 'discarded' };
+      const state = this.#state();
+      const headOp = rows.write(this.#schema, this.#stream, state.headOp);
+      this.#saveProgress(guard.tableId, progress);
+      this.#advance(state, { kind: 'flushed', headOp, boundary: null });
+      putError(this.#schema, this.#stream, null);
+      return { kind: 'flushed', headOp, ops: headOp - state.headOp };
+    });
+  }
+
+  async commit(position: Position, options: { readonly createEmpty?: boolean } = {}): Promise<CommitOutcome> {
+    const outcome = await this.#write(() => {
+      const before = this.#state();
+      const { state, outcome } = commit(before, { position, createEmpty: options.createEmpty ?? false });
+      if (state !== before) putCheckpointState(this.#schema, this.#stream, state);
+      if (outcome.kind === 'created') putError(this.#schema, this.#stream, null);
+      return outcome;
+    });
+    if (outcome.kind === 'created') this.#context.wake();
+    return outcome;
+  }
+
+  addTable(relation: Relation, keyColumns: readonly number[]): Promise<TableState> {
+    return this.#write(() => {
+      const counters = getCounters(this.#schema, this.#stream);
+      const table: TableState = {
+        id: counters.tables + 1,
+        relation,
+        keyColumns,
+        generation: 1,
+        truncateEpoch: 0,
+        snapshot: 'pending',
+        endPosition: null,
+        planned: false,
+      };
+      putCounters(this.#schema, this.#stream, { ...counters, tables: table.id });
+      putTable(this.#schema, this.#stream, table);
+      this.#advance(this.#state(), { kind: 'tableSnapshotRequired' });
+      return table;
+    });
+  }
+
+  removeTable(tableId: TableId): Promise<void> {
+    return this.#write(() => {
+      invariant(
+        !hasLiveRecords(this.#schema, this.#stream, tableId),
+        `table ${tableId} of stream ${this.#stream} still has live records`,
+      );
+      removeRecords(this.#schema, this.#stream, tableId);
+      removeTable(this.#schema, this.#stream, tableId);
+    });
+  }
+
+  planTable(tableId: TableId, tasks: Parameters<StreamWriter['planTable']>[1]): Promise<void> {
+    return this.#write(() => {
+      const table = requireTable(this.#schema, this.#stream, tableId);
+      invariant(!table.planned, `table ${tableId} of stream ${this.#stream} is planned already`);
+      putTable(this.#schema, this.#stream, { ...table, planned: true });
+      for (const task of tasks) {
+        putTask(this.#schema, this.#stream, { ...task, tableId, cursor: null, state: 'pending', rows: 0, bytes: 0 });
+      }
+    });
+  }
+
+  eraseRows(request: EraseRows): Promise<{ readonly remaining: boolean; readonly erased: number }> {
+    return this.#write(() => {
+      const table = requireTable(this.#schema, this.#stream, request.tableId);
+      const next: TableState = { ...table, truncateEpoch: table.truncateEpoch + 1 };
+      putTable(this.#schema, this.#stream, next);
+      const state = this.#state();
+      const { headOp, ...result } = eraseRows(this.#schema, { stream: this.#stream, table: next, state }, request);
+      this.#advance(state, { kind: 'flushed', headOp, boundary: request.boundary });
+      return result;
+    });
+  }
+
+  markTableSnapshotDone(tableId: TableId, generation: number, position: Position): Promise<void> {
+    return this.#write(() => {
+      const table = requireTable(this.#schema, this.#stream, tableId);
+      const isOpen = listTasks(this.#schema, this.#stream, tableId).some((task) => task.state !== 'done');
+      if (table.generation !== generation || !table.planned || isOpen) {
+        const name = `${table.relation.schema}.${table.relation.name}`;
+        throw new SluiceError('SLU_T1204', `table ${name} is not copied completely`);
+      }
+      putTable(this.#schema, this.#stream, { ...table, snapshot: 'done', endPosition: position });
+      this.#advance(this.#state(), { kind: 'tableSnapshotDone', position });
+    });
+  }
+
+  markTableSnapshotRequired(tableId: TableId): Promise<TableState> {
+    return this.#write(() => {
+      const table = requireTable(this.#schema, this.#stream, tableId);
+      const next: TableState = {
+        ...table,
+        generation: table.generation + 1,
+        snapshot: 'pending',
+        endPosition: null,
+        planned: false,
+      };
+      putTable(this.#schema, this.#stream, next);
+      removeTasks(this.#schema, this.#stream, tableId);
+      this.#advance(this.#state(), { kind: 'tableSnapshotRequired' });
+      return next;
+    });
+  }
+
+  markAllSnapshotDone(position: Position): Promise<readonly TableState[]> {
+    return this.#write(() => {
+      const pending = listTables(this.#schema, this.#stream).filter((table) => table.snapshot === 'pending');
+      if (pending.length === 0) this.#advance(this.#state(), { kind: 'allSnapshotsDone', position });
+      return pending;
+    });
+  }
+
+  purgeTombstones(limit: number): Promise<{ readonly remaining: boolean }> {
+    return this.#write(() => purgeTombstones(this.#schema, this.#stream, limit));
+  }
+
+  saveSourceState(source: JsonValue): Promise<void> {
+    return this.#write(() => putStream(this.#schema, { ...requireStream(this.#schema, this.#stream), source }));
+  }
+
+  async close(): Promise<void> {
+    await this.#serial.run(() =>
+      commitVisibly(this.#schema, () => releaseLease(this.#schema, this.#stream, this.#context.token)),
+    );
+  }
+
+  /** One fenced transaction, behind those before it. `prepare` may read what `work` relies on. Resolves when durable. */
+  async #write<T>(work: () => T, prepare?: () => Promise<void>): Promise<T> {
+    const { value, durable } = await this.#serial.run(async () => {
+      this.#schema.root.resetReadTxn();
+      await prepare?.();
+      return commitVisibly(this.#schema, () => {
+        assertLease(this.#schema, this.#stream, this.#context.token);
+        return work();
+      });
+    });
+    await durable;
+    return value;
+  }
+
+  #state(): CheckpointState {
+    return getCheckpointState(this.#schema, this.#stream);
+  }
+
+  #advance(state: CheckpointState, event: SilentEvent): void {
+    putCheckpointState(this.#schema, this.#stream, advance(state, event));
+  }
+
+  #saveProgress(table: TableId, progress: TaskProgress): void {
+    const task = requireTask(this.#schema, this.#stream, table, progress.index);
+    putTask(this.#schema, this.#stream, {
+      ...task,
+      cursor: progress.cursor,
+      rows: task.rows + progress.rows,
+      bytes: task.bytes + progress.bytes,
+      state: progress.done ? 'done' : 'pending',
+    });
+  }
+}
