@@ -68,7 +68,8 @@ export class Snapshotter {
     const tasks = await reader.tasks();
     for (const table of tables) {
       const own = tasks.filter((task) => task.tableId === table.id);
-      if (table.planned && own.every((task) => task.state === 'done'))
+      // No tasks: the table was sent back to the start between the two reads, and is planned in the next round.
+      if (own.length > 0 && own.every((task) => task.state === 'done'))
         this.#start(`table ${table.id}`, () => this.#complete(table));
     }
     this.#startTasks(tables, tasks, signal);
