@@ -50,10 +50,10 @@ export class TokenCursor {
 
   /** Whether the next words, in a row, are these keywords (upper case, separated by spaces). */
   isKeyword(keywords: string, ahead = 0): boolean {
-    return keywords.split(' ').every((keyword, index) => {
-      const token = this.peek(ahead + index);
-      return token.kind === 'word' && token.upper === keyword;
-    });
+    const { kind, upper } = this.peek(ahead);
+    if (kind !== 'word' || !keywords.startsWith(upper)) return false;
+    if (keywords.length === upper.length) return true;
+    return keywords[upper.length] === ' ' && this.isKeyword(keywords.slice(upper.length + 1), ahead + 1);
   }
 
   /** Takes the keywords if they are next; the range they cover, or null. */

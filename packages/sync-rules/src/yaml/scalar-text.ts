@@ -126,7 +126,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
 function decodeEscape(builder: Builder, start: number): number {
   const { document } = builder;
   const continued = matchEnd(ESCAPED_BREAK, document, start);
-  if (continued > start) return skipEmptyLines(builder, continued);
+  if (continued > start) return continued;
   const letter = document[start + 1] ?? '';
   const hexLength = HEX_LENGTHS[letter];
   if (hexLength === undefined) {
@@ -139,19 +139,6 @@ function decodeEscape(builder: Builder, start: number): number {
   return end;
 }
 
-const EMPTY_LINE = /\r?\n[ \t]*/y;
-
-/** Behind an escaped line break each empty line is a line break. */
-function skipEmptyLines(builder: Builder, from: number): number {
-  let at = from;
-  for (;;) {
-    const next = matchEnd(EMPTY_LINE, builder.document, at);
-    if (next === at) return at;
-    builder.push('\n', at, next);
-    at = next;
-  }
-}
-
 /**
  * Block scalars by alignment: the content of each line stands in the value as it is; what stands between two contents
  * came from the line breaks, whatever folding made of them.
@@ -160,14 +147,27 @@ function alignBlock(document: string, place: ScalarPlace, value: string): Scalar
   const headerEnd = document.indexOf('\n', place.start);
   if (headerEnd < 0) return value === '' ? { text: '', starts: [], ends: [] } : null;
   const lines = blockLines(document, headerEnd + 1, place.end);
-  const indent = blockIndent(document, lines, value);
-  const builder = new Builder(document);
+  for (const indent of blockIndents(document, lines, value)) {
+    const aligned = alignLines(new Builder(document), { lines, indent, place }, value);
+    if (aligned !== null) return aligned;
+  }
+  return null;
+}
+
+interface Block {
+  readonly lines: readonly Line[];
+  /** Columns taken from the front of each line. */
+  readonly indent: number;
+  readonly place: ScalarPlace;
+}
+
+function alignLines(builder: Builder, { lines, indent, place }: Block, value: string): ScalarText | null {
   let at = 0;
-  let lineEnd = headerEnd + 1;
+  let lineEnd = lines[0]?.start ?? place.end;
   for (const line of lines) {
     const start = Math.min(line.start + indent, line.end);
     if (start === line.end) continue;
-    const content = document.slice(start, line.end);
+    const content = builder.document.slice(start, line.end);
     const found = separatorEnd(value, at, content);
     if (found === null) break;
     builder.push(value.slice(at, found), lineEnd, start);
@@ -199,13 +199,18 @@ function blockLines(document: string, start: number, end: number): Line[] {
   return lines;
 }
 
-/** Columns taken from the front of each line: what the first line with text has more of than the value. */
-function blockIndent(document: string, lines: readonly Line[], value: string): number {
-  for (const { start, end } of lines) {
-    const width = document.slice(start, end).search(/\S/);
-    if (width >= 0) return Math.max(0, width - value.replace(/^\n+/, '').search(/[^ ]|$/));
-  }
-  return 0;
+const INDENTS_TRIED = 32;
+
+/**
+ * Columns that may have been taken from the front of each line: what the first line with text has more of than the
+ * value, then, for texts with odd blank lines, any number that the line allows.
+ */
+function blockIndents(document: string, lines: readonly Line[], value: string): number[] {
+  const first = lines.map(({ start, end }) => document.slice(start, end)).find((line) => line.trim() !== '');
+  if (first === undefined) return [0];
+  const width = first.search(/[^ ]/);
+  const likely = Math.max(0, width - value.replace(/^\n+/, '').search(/[^ ]|$/));
+  return [likely, ...Array.from({ length: Math.min(width, INDENTS_TRIED) }, (_, index) => width - index)];
 }
 
 /** Where `content` begins in `value` behind the spaces and breaks at `at`; null if it does not. */
