@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { bucketOrders } from './bucket-orders.ts';
 import type { ExpectedBucket, ExpectedDiagnostic, RulesCase } from './rules-case-file.ts';
-import { type CaseResult, type RequestResult, runCase } from './rules-run.ts';
+import { type CaseResult, runCase } from './rules-run.ts';
 
 export interface Verdict {
   readonly name: string;
@@ -54,29 +54,34 @@ type BucketOrder = (bucket: string) => string;
 
 function compareRun(rulesCase: RulesCase, run: Run, order: BucketOrder): Difference[] {
   const differences: Difference[] = [];
+  const lookups = new LookupComparison(run.streamNames);
   const { expected_source_tables, expected_data_rows, expected_lookups, expected_row_error_count } = rulesCase;
   if (expected_source_tables !== undefined) {
-    differences.push(...compare('source tables', sorted(expected_source_tables), sorted(new Set(run.sourceTables))));
+    differences.push(...compare('source tables', sorted(expected_source_tables), sorted(run.sourceTables)));
   }
   if (expected_data_rows !== undefined) {
     const actual = run.dataRows.map((row) => ({ ...row, bucket: order(row.bucket) }));
     differences.push(...compare('data rows', sorted(expected_data_rows), sorted(actual)));
   }
   if (expected_lookups !== undefined) {
+    const keysOnly = expected_lookups.some(({ parameter_sets_json }) => parameter_sets_json.includes('{"result":'));
     const expected = expected_lookups.map(({ lookup_json, parameter_sets_json }) =>
-      comparableLookup(lookup_json, parameter_sets_json),
+      keysOnly ? lookups.key(lookup_json) : lookups.lookup(lookup_json, parameter_sets_json),
     );
-    const actual = run.lookups.map(({ key, parameterSets }) => comparableLookup(key, parameterSets));
+    const actual = run.lookups.map(({ key, parameterSets }) =>
+      keysOnly ? lookups.key(key) : lookups.lookup(key, parameterSets),
+    );
     differences.push(...compare('lookups', sorted(expected), sorted(actual)));
   }
   if (expected_row_error_count !== undefined) {
     differences.push(...compare('row errors', expected_row_error_count, run.rowErrors));
   }
-  return [...differences, ...compareRequest(rulesCase, run.request, order)];
+  return [...differences, ...compareRequest(rulesCase, run, order)];
 }
 
-function compareRequest(rulesCase: RulesCase, actual: RequestResult | null, order: BucketOrder): Difference[] {
+function compareRequest(rulesCase: RulesCase, { request: actual, streamNames }: Run, order: BucketOrder): Difference[] {
   const expected = rulesCase.expected_buckets;
+  const lookups = new LookupComparison(streamNames);
   if (actual === null) return [];
   if (rulesCase.expected_request_failure) return compare('request failure', true, actual.errors > 0);
   if (expected === undefined) return [];
@@ -86,8 +91,8 @@ function compareRequest(rulesCase: RulesCase, actual: RequestResult | null, orde
     ...compare('all buckets', merged([...expected.static, ...expected.dynamic]), merged(own(actual.all))),
     ...compare(
       'lookups requested',
-      sorted(new Set(expected.lookups_requested.map(comparableKey))),
-      sorted(new Set(actual.lookupsRequested.map(comparableKey))),
+      sorted(expected.lookups_requested.map((key) => lookups.key(key))),
+      sorted(actual.lookupsRequested.map((key) => lookups.key(key))),
     ),
     ...compare('request errors', expected.stream_error_count, actual.errors),
   ];
@@ -100,27 +105,36 @@ function merged(buckets: readonly ExpectedBucket[]): readonly string[] {
   const entries = [...byName].map(([bucket, found]) => ({
     bucket,
     priority: Math.min(...found.map(({ priority }) => priority)),
-    reasons: sorted(new Set(found.flatMap(({ reasons }) => reasons.map((reason) => JSON.stringify(reason))))),
+    reasons: sorted(found.flatMap(({ reasons }) => reasons)),
   }));
   return sorted(entries);
 }
 
 /**
- * Lookup keys of streams begin with internal names, `["lookup","0",…]` in the cases; only what follows is compared, in
- * any order. The names of outputs are internal too.
+ * Lookup keys of streams begin with internal names, `["lookup","0",…]` in the cases (in edition 2 with the stream's own);
+ * only what follows is compared, in any order. The names of outputs are internal too, and edition 2 stores some outputs
+ * that we do not need.
  */
-function comparableLookup(key: string, parameterSets: string): unknown {
-  if (!isStreamKey(key)) return { key, parameterSets };
-  const sets = JSON.parse(parameterSets) as readonly Readonly<Record<string, unknown>>[];
-  return { key: comparableKey(key), sets: sets.map((set) => sorted(Object.values(set))) };
-}
+class LookupComparison {
+  readonly #heads: ReadonlySet<string>;
 
-function comparableKey(key: string): unknown {
-  return isStreamKey(key) ? sorted((JSON.parse(key) as readonly unknown[]).slice(2)) : key;
-}
+  constructor(streamNames: readonly string[]) {
+    this.#heads = new Set(['lookup', 'stream', ...streamNames]);
+  }
 
-function isStreamKey(key: string): boolean {
-  return /^\["(lookup|stream)",/.test(key);
+  lookup(key: string, parameterSets: string): unknown {
+    if (!this.#isInternal(key)) return { key, parameterSets };
+    const sets = JSON.parse(parameterSets) as readonly Readonly<Record<string, unknown>>[];
+    return { key: this.key(key), sets: sets.map((set) => sorted(Object.values(set))) };
+  }
+
+  key(key: string): unknown {
+    return this.#isInternal(key) ? sorted((JSON.parse(key) as readonly unknown[]).slice(2)) : key;
+  }
+
+  #isInternal(key: string): boolean {
+    return this.#heads.has(String((JSON.parse(key) as readonly unknown[])[0]));
+  }
 }
 
 function compareDiagnostics(expected: readonly ExpectedDiagnostic[], actual: CaseResult['diagnostics']): Difference[] {
@@ -149,9 +163,12 @@ function compare(what: string, expected: unknown, actual: unknown): Difference[]
   return isDeepStrictEqual(expected, actual) ? [] : [{ what, expected, actual }];
 }
 
-/** Canonical texts in order. Members of objects are put in order too. */
+/**
+ * Canonical texts in order, each once: what is emitted twice is stored once. Members of objects are put in order too.
+ */
 function sorted(items: Iterable<unknown>): readonly string[] {
-  return [...items].map((item) => (typeof item === 'string' ? item : JSON.stringify(item, memberOrder(item)))).sort();
+  const texts = [...items].map((item) => (typeof item === 'string' ? item : JSON.stringify(item, memberOrder(item))));
+  return [...new Set(texts)].sort();
 }
 
 function memberOrder(item: unknown): string[] | null {

@@ -20,6 +20,7 @@ export interface CaseResult {
   readonly diagnostics: readonly Diagnostic[];
   /** Null if the rules are not deployable. */
   readonly run: {
+    readonly streamNames: readonly string[];
     readonly sourceTables: readonly string[];
     readonly dataRows: readonly { bucket: string; table: string; id: string; data_json: string }[];
     readonly lookups: readonly { key: string; parameterSets: string }[];
@@ -48,7 +49,8 @@ export async function runCase(rulesCase: RulesCase): Promise<CaseResult> {
   const sourceTables = rules.tablePatterns.map(
     ({ connectionTag, schema, name, wildcard }) => `${connectionTag}.${schema}.${name}${wildcard ? '%' : ''}`,
   );
-  return { diagnostics, run: { sourceTables, ...rows, request } };
+  const streamNames = rules.definitions.filter(({ kind }) => kind === 'stream').map(({ name }) => name);
+  return { diagnostics, run: { streamNames, sourceTables, ...rows, request } };
 }
 
 function sourceSchema(schemas: readonly SchemaInCase[]) {

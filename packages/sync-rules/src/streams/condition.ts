@@ -2,7 +2,7 @@
  * Conditions of a query as a tree, and their disjunctive normal form: the alternatives, each a list of terms that must
  * all hold.
  */
-import { inputsOf, type Plan } from '../expression/plan.ts';
+import type { Plan } from '../expression/plan.ts';
 import type { Range } from '../sql/ast.ts';
 import type { SourceId, StreamInput } from './input.ts';
 import type { Root, Sources } from './sources.ts';
@@ -39,8 +39,8 @@ export const TERMS_MAX = 100;
 export type NormalForm =
   | { readonly ok: true; readonly alternatives: readonly Conjunction[] }
   | { readonly ok: false; readonly problem: 'too-many' }
-  /** NOT over something that joins sources; `at` is the input that cannot be negated with the others. */
-  | { readonly ok: false; readonly problem: 'negated-join'; readonly at: Range };
+  /** NOT over something that joins sources: the whole of it, and the input that cannot be negated with the others. */
+  | { readonly ok: false; readonly problem: 'negated-join'; readonly at: Range; readonly conflict: Range };
 
 export function term(plan: Plan<StreamInput>): Term {
   return { kind: 'term', plan, equality: null };
@@ -56,7 +56,8 @@ export function normalForm(condition: Condition, sources: Sources): NormalForm {
     return { ok: true, alternatives: alternativesOf(simplified(condition, sources)) };
   } catch (error) {
     if (error instanceof TooManyTerms) return { ok: false, problem: 'too-many' };
-    if (error instanceof NegatedJoin) return { ok: false, problem: 'negated-join', at: error.at };
+    if (error instanceof NegatedJoin)
+      return { ok: false, problem: 'negated-join', at: error.at, conflict: error.conflict };
     throw error;
   }
 }
@@ -65,10 +66,12 @@ class TooManyTerms extends Error {}
 
 class NegatedJoin extends Error {
   readonly at: Range;
+  readonly conflict: Range;
 
-  constructor(at: Range) {
+  constructor(at: Range, conflict: Range) {
     super('negated join');
     this.at = at;
+    this.conflict = conflict;
   }
 }
 
@@ -98,10 +101,10 @@ function negated(condition: Condition, at: Range, sources: Sources): Condition {
     case 'not':
       return condition.operand;
     case 'join':
-      throw new NegatedJoin(at);
+      throw new NegatedJoin(at, at);
     case 'and':
     case 'or': {
-      if (hasJoin(condition)) throw new NegatedJoin(conflictAt(condition, sources) ?? at);
+      if (hasJoin(condition)) throw new NegatedJoin(at, conflictAt(condition, sources) ?? at);
       const operands = condition.operands.map((operand) => negated(operand, at, sources));
       return combined(condition.kind === 'and' ? 'or' : 'and', operands, sources);
     }
@@ -123,38 +126,39 @@ function termsOf(condition: Condition): readonly Term[] {
   return condition.kind === 'and' || condition.kind === 'or' ? condition.operands.flatMap(termsOf) : [];
 }
 
-/** Terms that depend on the same one thing become one, at the place of the first. */
+/**
+ * Terms that depend on the same one thing become one. The others come first, then what depends on the request, then what
+ * depends on rows: alternatives are numbered in this order, and the numbers are in the names of buckets.
+ */
 function combined(kind: 'and' | 'or', operands: readonly Condition[], sources: Sources): Condition {
-  const groups = new Map<Root | 'constant', Plan<StreamInput>[]>();
-  const result: (Condition | { readonly kind: 'group'; readonly root: Root | 'constant' })[] = [];
-  const flat = operands.flatMap((operand) => (operand.kind === kind ? operand.operands : [operand]));
-  for (const operand of flat) {
-    const root = onlyRoot(operand, sources);
+  const others: Condition[] = [];
+  const groups = new Map<Root, Plan<StreamInput>[]>([['request', []]]);
+  for (const operand of operands.flatMap((one) => (one.kind === kind ? one.operands : [one]))) {
+    const root = operand.kind === 'term' ? onlyRoot(operand, sources) : undefined;
     if (operand.kind !== 'term' || root === undefined) {
-      result.push(operand);
+      others.push(operand);
       continue;
     }
     const group = groups.get(root);
-    if (group === undefined) {
-      groups.set(root, [operand.plan]);
-      result.push({ kind: 'group', root });
-    } else group.push(operand.plan);
+    if (group === undefined) groups.set(root, [operand.plan]);
+    else group.push(operand.plan);
   }
-  const merged = result.map((item): Condition => {
-    if (item.kind !== 'group') return item;
-    const plans = groups.get(item.root) ?? [];
-    const [only] = plans;
-    return term(plans.length === 1 && only !== undefined ? only : { op: kind, operands: plans });
-  });
-  const [single] = merged;
-  return merged.length === 1 && single !== undefined ? single : { kind, operands: merged };
+  const merged = [...groups.values()].flatMap((plans) => mergedTerms(kind, plans));
+  const all = [...others, ...merged];
+  const [single] = all;
+  return all.length === 1 && single !== undefined ? single : { kind, operands: all };
 }
 
-/** Undefined if a condition depends on several things. */
-function onlyRoot(condition: Condition, sources: Sources): Root | 'constant' | undefined {
-  if (condition.kind !== 'term') return undefined;
-  const [first, second] = sources.rootsOf(condition.plan);
-  return second === undefined ? (first ?? 'constant') : undefined;
+function mergedTerms(kind: 'and' | 'or', plans: readonly Plan<StreamInput>[]): Term[] {
+  const [first, ...others] = plans;
+  if (first === undefined) return [];
+  return [term(others.length === 0 ? first : { op: kind, operands: plans })];
+}
+
+/** Undefined if a term depends on several things. What depends on nothing counts to the request. */
+function onlyRoot({ plan }: Term, sources: Sources): Root | undefined {
+  const [first, second] = sources.rootsOf(plan);
+  return second === undefined ? (first ?? 'request') : undefined;
 }
 
 function alternativesOf(condition: Condition): readonly Conjunction[] {
@@ -181,9 +185,4 @@ function alternativesOf(condition: Condition): readonly Conjunction[] {
 function limited(alternatives: readonly Conjunction[]): readonly Conjunction[] {
   if (alternatives.length > TERMS_MAX) throw new TooManyTerms();
   return alternatives;
-}
-
-/** Whether a plan reads anything at all. */
-export function isConstant(plan: Plan<StreamInput>): boolean {
-  return inputsOf(plan).next().done === true;
 }

@@ -3,7 +3,7 @@ import { invariant } from '@sluice/core';
 import type { CompileContext } from '../definition.ts';
 import type { StreamSource } from '../document.ts';
 import type { Projection, ProjectionItem } from '../expression/projection.ts';
-import { checkAlphaQuery } from './alpha.ts';
+import { checkAlphaQuery, checkAlphaRequest, warnAlphaDefault } from './alpha.ts';
 import type { CommonTables } from './common-tables.ts';
 import type { Conjunction } from './condition.ts';
 import { type BucketRowPlan, bucketRowText, type RequestPlan, requestText, type RowInput } from './plan.ts';
@@ -32,19 +32,28 @@ export function planStream(
   const isAlpha = context.compatibility.edition < 3;
   const queries = source.queries.map((scalar) => {
     const query = readQuery(scalar, commonTables, context);
-    return query === null || !isAlpha || checkAlphaQuery(query, { scalar, source, context }) ? query : null;
+    const isUsable = query !== null && (!isAlpha || checkAlphaQuery(query, scalar, context));
+    return isUsable ? { query, scalar } : null;
   });
   const usable = queries.filter((query) => query !== null);
   if (usable.length < queries.length) return null;
-  const alternatives = usable.flatMap((query) => query.alternatives.map((conjunction) => ({ query, conjunction })));
+  const alternatives = usable.flatMap(({ query, scalar }) =>
+    query.alternatives.map((conjunction) => ({ scalar, ...planAlternative(query, conjunction, isAlpha) })),
+  );
   const kinds = new Map<string, { number: number; rows: Map<string, BucketRowPlan>; request: RequestPlan }>();
-  for (const [number, { query, conjunction }] of alternatives.entries()) {
-    const { row, request } = planAlternative(query, conjunction, isAlpha);
+  for (const [number, { row, request, scalar }] of alternatives.entries()) {
+    if (isAlpha && !checkAlphaRequest(request, scalar, context)) return null;
     const identity = isAlpha ? String(number) : requestText(request);
     const kind = kinds.get(identity) ?? { number, rows: new Map(), request };
     kind.rows.set(bucketRowText(row), row);
     kinds.set(identity, kind);
   }
+  if (isAlpha)
+    warnAlphaDefault(
+      source,
+      alternatives.map(({ request }) => request),
+      context,
+    );
   const [first] = source.queries;
   if (kinds.size > BUCKETS_MAX && first !== undefined) {
     context.diagnostics.add('too-many-buckets', first.range, `${kinds.size}; the most is ${BUCKETS_MAX}`);

@@ -58,9 +58,17 @@ function readAlternatives(
   const all: Condition = { kind: 'and', operands: reader.conditions };
   const form = normalForm(all, reader.sources);
   if (form.ok) return checked(form.alternatives, reader.sources, compile);
-  if (form.problem === 'negated-join') compile.diagnostics.add('mixed-sources', form.at);
+  if (form.problem === 'negated-join') reportNegation(form, compile);
   else reporter.add('too-many-terms', select.where ?? select, `the most is ${TERMS_MAX}`);
   return null;
+}
+
+function reportNegation(
+  { at, conflict }: { readonly at: Range; readonly conflict: Range },
+  { diagnostics, compatibility }: CompileContext,
+): void {
+  if (compatibility.edition === 3) diagnostics.add('mixed-sources', conflict);
+  else diagnostics.add('negated-parameter', at);
 }
 
 /** Every term depends on one thing, or says that two things are equal. */

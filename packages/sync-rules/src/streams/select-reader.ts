@@ -19,6 +19,7 @@ import type {
   TableSource,
 } from '../sql/ast.ts';
 import { knownTables, tablePatternOf } from '../table-pattern.ts';
+import { checkAlphaSelect } from './alpha.ts';
 import type { CommonTables } from './common-tables.ts';
 import type { Condition } from './condition.ts';
 import { type ConditionScope, readCondition, type Subquery } from './condition-reader.ts';
@@ -61,6 +62,7 @@ export class SelectReader implements ConditionScope {
     this.scope = new Scope(parent);
     this.#context = context;
     this.#build = this.#buildContext();
+    if (context.compile.compatibility.edition < 3) checkAlphaSelect(select, context.reporter, parent !== null);
     for (const { clause, range } of select.extraClauses) context.reporter.add('unsupported-clause', range, clause);
     for (const item of select.from) this.#from(item, select);
     if (select.where !== null) this.#require(select.where);
