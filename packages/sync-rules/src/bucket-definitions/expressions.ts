@@ -46,6 +46,7 @@ function columnPlan(node: ColumnReference, query: QueryContext): Plan<Input> | n
     reporter.add('unknown-table-name', node, `${node.schema.name}.${node.table?.name ?? ''}`);
     return null;
   }
+  warnUnquoted(node.column, reporter);
   const qualifier = node.table?.name;
   const { name } = node.column;
   if (qualifier === 'bucket' && scope.kind === 'data') return { op: 'input', input: { kind: 'bucketParameter', name } };
@@ -88,7 +89,6 @@ function tableColumn(
 ): Plan<Input> {
   const { name } = node.column;
   const { pattern, knownColumns } = scope.table;
-  warnUnquoted(node.column, reporter);
   if (name === SUFFIX_COLUMN && pattern.wildcard && scope.kind === 'data')
     return { op: 'input', input: { kind: 'suffix' } };
   if (knownColumns !== null && name !== SUFFIX_COLUMN && !knownColumns.has(name)) {

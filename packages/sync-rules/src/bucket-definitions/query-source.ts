@@ -48,23 +48,15 @@ export function queryTable(select: SelectStatement, context: CompileContext, rep
     reporter.add('wrong-schema-name', source.schema ?? source);
     return null;
   }
-  warnUpperCase(source, reporter);
+  if (source.schema === null && source.alias === null) warnUnquoted(source.name, reporter);
   const name = source.alias?.name ?? source.name.name;
   return { source, pattern, name, knownColumns: knownColumns(source, pattern, context, reporter) };
 }
 
-function warnUpperCase(source: TableSource, reporter: Reporter): void {
-  if (source.schema === null && source.alias === null) warnUnquoted(source.name, reporter);
-  else if (isFolded(source.name)) reporter.add('upper-case-name', source.nameRange, source.name.text);
-}
-
 /** Warns at a name that was written with upper case and without quotes. */
 export function warnUnquoted(identifier: Identifier, reporter: Reporter): void {
-  if (isFolded(identifier)) reporter.add('upper-case-name', identifier, identifier.text);
-}
-
-function isFolded({ quoted, name, text }: Identifier): boolean {
-  return !quoted && name !== text;
+  const { quoted, name, text } = identifier;
+  if (!quoted && name !== text) reporter.add('upper-case-name', identifier, text);
 }
 
 function knownColumns(
