@@ -1,5 +1,5 @@
 /** The root logger: JSON lines on stderr, secrets struck out. */
-import type { Logger, LogFields } from '@sluice/core';
+import { type Logger, type LogFields, SluiceError } from '@sluice/core';
 import { pino } from 'pino';
 
 const SECRETS = ['password', 'token', 'authorization', 'uri', 'secret', 'k', 'cookie'];
@@ -12,6 +12,7 @@ export function createLogger(level: 'debug' | 'info' | 'warn' | 'error', destina
       redact: { paths, censor: '[redacted]' },
       base: null,
       formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: errorFields, error: errorFields },
     },
     pino.destination({ fd: destination, sync: false }),
   );
@@ -30,4 +31,12 @@ function adapt(target: Target): Logger {
     error: (fields, message) => target.error(fields, message),
     child: (fields) => adapt(target.child(fields)),
   };
+}
+
+/** Stack traces are for errors that nobody foresaw. */
+function errorFields(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  if (error instanceof SluiceError) return { code: error.code, message: error.message, where: error.where };
+  const { name, message, stack } = error;
+  return { name, message, stack };
 }

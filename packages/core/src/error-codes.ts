@@ -49,6 +49,7 @@ export const errorCodes = {
     'A key of client_auth.jwks cannot be used.',
     'Mend the key that is named: its kty, alg, size or encoding.',
   ),
+  SLU_C0009: entry('The service cannot be asked.', 'Check that it runs, its address (--url) and the token (--token).'),
 
   // --- sync rules ---------------------------------------------------------------------------------------------------
   PSYNC_R0001: entry(

@@ -128,6 +128,7 @@ export class StreamWorld {
       definitions: [],
       tablePatterns: [],
       compileTable: () => null,
+      compileTypedTable: () => null,
       resolve: (request) => this.#resolve(request),
     };
   }

@@ -40,8 +40,10 @@ export async function loadKey(jwk: Readonly<Record<string, unknown>>, name: stri
   const refuse = (problem: string, cause?: unknown) =>
     new SluiceError('SLU_C0008', `${name}: ${problem}`, cause === undefined ? {} : { cause });
   const { kty, alg, kid } = jwk;
-  if (typeof kty !== 'string' || !(kty in FAMILY)) throw refuse(`kty ${JSON.stringify(kty)} is not one of oct, RSA, EC, OKP`);
-  if (alg !== undefined && !isAlgorithm(alg)) throw refuse(`alg ${JSON.stringify(alg)} is not one of ${ALGORITHMS.join(', ')}`);
+  if (typeof kty !== 'string' || !(kty in FAMILY))
+    throw refuse(`kty ${JSON.stringify(kty)} is not one of oct, RSA, EC, OKP`);
+  if (alg !== undefined && !isAlgorithm(alg))
+    throw refuse(`alg ${JSON.stringify(alg)} is not one of ${ALGORITHMS.join(', ')}`);
   if (kid !== undefined && typeof kid !== 'string') throw refuse('kid must be text');
   const usable = ALGORITHMS.filter((algorithm) => fits(jwk, algorithm));
   const first = usable[0];

@@ -162,7 +162,7 @@ api:
     writeFileSync(join(directory, 'rules.yaml'), 'streams: {}');
     const file = join(directory, 'sluice.yaml');
     writeFileSync(file, MINIMAL.replace(/content: .*/, 'path: rules.yaml'));
-    expect(loadConfig(file, { SOURCE: 'x' }).syncRules.content).toBe('streams: {}');
+    expect(loadConfig(file, { SOURCE: 'x' }).syncRules?.content).toBe('streams: {}');
     expect(() => loadConfig(join(directory, 'absent.yaml'), {})).toThrowError(/absent.yaml cannot be read: ENOENT/);
   });
 });

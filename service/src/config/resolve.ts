@@ -11,11 +11,12 @@ export interface Config {
   readonly port: number;
   readonly connection: RawConnection;
   readonly storage: StorageConfig;
+  /** Null: operators deploy them over HTTP. */
   readonly syncRules: {
     readonly content: string;
     /** For messages: a path, or `sync_rules.content`. */
     readonly name: string;
-  };
+  } | null;
   readonly auth: AuthConfig;
   readonly api: { readonly tokens: readonly string[] };
   readonly limits: { readonly connections: number; readonly buckets: number; readonly parameterResults: number };
@@ -93,6 +94,7 @@ function resolveStorage(raw: RawConfig, source: ConfigSource, base: string): Sto
 }
 
 function resolveSyncRules(raw: RawConfig, source: ConfigSource, base: string): Config['syncRules'] {
+  if (raw.sync_rules === undefined) return null;
   const { path, content } = raw.sync_rules;
   if ((path === undefined) === (content === undefined)) {
     throw new SluiceError('SLU_C0003', 'sync_rules needs either path or content', {

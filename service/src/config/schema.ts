@@ -56,7 +56,7 @@ const clientAuth = {
 
 const configSchema = {
   type: 'object',
-  required: ['replication', 'sync_rules'],
+  required: ['replication'],
   properties: {
     replication: {
       type: 'object',
@@ -128,7 +128,7 @@ export interface RawConfig {
   };
   readonly port?: number;
   readonly host?: string;
-  readonly sync_rules: { readonly path?: string; readonly content?: string };
+  readonly sync_rules?: { readonly path?: string; readonly content?: string };
   readonly client_auth?: RawClientAuth;
   readonly api?: {
     readonly tokens?: readonly string[];

@@ -20,9 +20,9 @@ export interface ErrorAnswer {
   readonly body: ErrorBody;
 }
 
-/** Failures of the HTTP framework (bad JSON, body too large, wrong media type) keep their status and their own code. */
+/** Failures of the HTTP framework keep their status; those with one of their own (too large, wrong media type) their code. */
 export function errorAnswer(error: unknown, logger: Logger): ErrorAnswer {
-  if (isFrameworkError(error)) return answer(error.code, error.statusCode, { description: error.message });
+  if (isFrameworkError(error)) return frameworkAnswer(error.code, error.statusCode, error.message);
   const known = asSluiceError(error);
   if (known.code === 'SLU_X0001' || known.code === 'SLU_X0002') {
     logger.error({ code: known.code, err: known.cause ?? known }, `A request failed: ${known.message}`);
@@ -44,6 +44,11 @@ function answer(
   texts: { description: string; details?: string; hint?: string },
 ): ErrorAnswer {
   return { status, body: { error: { code, status, severity: 'error', ...texts } } };
+}
+
+function frameworkAnswer(code: string, status: number, message: string): ErrorAnswer {
+  if (status !== 400) return answer(code, status, { description: message });
+  return answer('PSYNC_S2001', 400, { description: 'Validation failed', details: `body: ${message}` });
 }
 
 function isFrameworkError(error: unknown): error is FastifyError & { statusCode: number } {

@@ -1,0 +1,79 @@
+/** The command line: `sluice start | validate | token | status | sync`. Errors are one paragraph, never a stack trace. */
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { asSluiceError, SluiceError } from '@sluice/core';
+import { Command, CommanderError } from 'commander';
+import { start } from './cli/start.ts';
+import { status } from './cli/status.ts';
+import { sync } from './cli/sync.ts';
+import { collectClaims, token } from './cli/token.ts';
+import { validate } from './cli/validate.ts';
+import { packageVersion } from './lifecycle.ts';
+
+/** @returns the exit code: 0 well, 1 an error that is described on stderr, 2 wrong usage */
+export async function main(argv: readonly string[]): Promise<number> {
+  let code = 0;
+  const run = (command: Promise<number>) => command.then((result) => void (code = result));
+  const program = new Command('sluice')
+    .description(
+      'Sync-rules replication service: a source database into buckets, served over the PowerSync sync protocol',
+    )
+    .version(packageVersion())
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true });
+
+  program
+    .command('start')
+    .description('replicate and serve; without --config, with an embedded Postgres and example data')
+    .option('-c, --config <file>', 'configuration file')
+    .action((options) => run(start(options)));
+  program
+    .command('validate')
+    .description('check sync rules, offline: exit 0 if they are well, 1 if not')
+    .argument('<file>', 'sync rules, or a configuration file that names them')
+    .option('--json', 'diagnostics as JSON')
+    .option('--strict', 'take warnings as errors')
+    .action((file, options) => run(validate(file, options)));
+  program
+    .command('token')
+    .description('sign a development token with the first HS key of the configuration')
+    .requiredOption('-s, --sub <user>', 'the user the token is for')
+    .option('-c, --config <file>', 'configuration file (default: the development server of this folder)')
+    .option('--aud <audience>', 'audience (default: the first accepted one)')
+    .option('--ttl <seconds>', 'lifetime', '3600')
+    .option('--claim <k=v>', 'another claim; v is JSON or text; may be given again', collectClaims, {})
+    .action((options) => run(token(options)));
+  program
+    .command('status')
+    .description('what the service is doing')
+    .option('--url <url>', 'address of the service (default: the development server of this folder)')
+    .option('--token <token>', 'operator token')
+    .option('--json', 'the whole document')
+    .option('--watch', 'again every second, until interrupted')
+    .action((options) => run(status(options)));
+  program
+    .command('sync')
+    .description('connect as a client and print rows as they come')
+    .option('--url <url>', 'address of the service (default: the development server of this folder)')
+    .option('--token <jwt>', 'client token')
+    .option('--once', 'end after the first complete checkpoint')
+    .action((options) => run(sync(options)));
+
+  try {
+    await program.parseAsync([...argv]);
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    process.stderr.write(`${describe(error)}\n`);
+    return 1;
+  }
+}
+
+function describe(error: unknown): string {
+  const known = asSluiceError(error);
+  if (error instanceof SluiceError) return error.describe();
+  return `${known.describe()}\n${error instanceof Error && process.env['SLUICE_DEBUG'] === '1' ? error.stack : ''}`.trimEnd();
+}
+
+const invoked = process.argv[1] === undefined ? '' : realpathSync(process.argv[1]);
+if (invoked === fileURLToPath(import.meta.url)) process.exitCode = await main(process.argv);

@@ -1,0 +1,40 @@
+/** Sync rules, compiled the same way everywhere: by the replicator, by the server and by `validate`. */
+import { type StreamId, SluiceError } from '@sluice/core';
+import type { StreamInfo } from '@sluice/storage';
+import { type Diagnostic, type ParsedRules, parseSyncRules, type SyncRules } from '@sluice/sync-rules';
+
+const DEFAULT_SCHEMA = 'public';
+
+export function parseRules(text: string): ParsedRules {
+  return parseSyncRules(text, { defaultSchema: DEFAULT_SCHEMA });
+}
+
+/** Buckets of two streams never share a name: a client's position in one would mean nothing in the other. */
+export function bucketPrefix(stream: StreamId): string {
+  return `${stream}#`;
+}
+
+/** @throws PSYNC_R0001 */
+export function compileStreamRules(stream: StreamInfo): SyncRules {
+  const options = { defaultSchema: DEFAULT_SCHEMA, bucketPrefix: bucketPrefix(stream.id) };
+  return requireRules(parseSyncRules(stream.rules, options), `the rules of stream ${stream.id}`);
+}
+
+/**
+ * @param name what to call the text in messages
+ * @throws PSYNC_R0001 with every fatal diagnostic and its place
+ */
+export function requireRules(parsed: ParsedRules, name: string): SyncRules {
+  if (parsed.rules !== null) return parsed.rules;
+  const fatal = parsed.diagnostics.filter((each) => each.severity === 'fatal');
+  const [first, ...others] = fatal.map((each) => ({ ...each, where: placeOf(each, name) }));
+  const more = others.map((each) => `\n  ${each.where}: ${each.message}`).join('');
+  throw new SluiceError('PSYNC_R0001', `${first?.message ?? 'the rules do not compile'}${more}`, {
+    where: first?.where ?? name,
+    ...(first === undefined ? {} : { hint: first.hint }),
+  });
+}
+
+export function placeOf(diagnostic: Diagnostic, name: string): string {
+  return `${name}:${diagnostic.line}:${diagnostic.column}`;
+}

@@ -1,0 +1,297 @@
+/** The status document: one JSON snapshot for the operator's page, the command line and scripts. */
+import { type Clock, type ErrorCode, errorCodes, type Position } from '@sluice/core';
+import type { EngineStreamFacts, ReplicatorFacts } from '@sluice/replication';
+import type { BucketStorage, CheckpointState, StreamInfo, TableState, TaskState } from '@sluice/storage';
+import { closedGate } from '@sluice/storage';
+import type { ClientActivity, ClientConnections } from '../http/client-connections.ts';
+import type { Verdict } from './progress-watch.ts';
+
+export interface StatusPorts {
+  readonly storage: BucketStorage;
+  readonly facts: () => readonly EngineStreamFacts[];
+  readonly verdict: () => Verdict;
+  readonly connections: ClientConnections;
+  readonly clock: Clock;
+  readonly version: string;
+  readonly role: 'all' | 'serve';
+  /** `Clock.monotonic` at start. */
+  readonly startedAtMs: number;
+  /** Distance between two positions of the source, where it can be told. */
+  readonly bytesBetween: (from: Position, to: Position) => number | null;
+}
+
+export interface StatusDocument {
+  readonly service: {
+    readonly version: string;
+    readonly uptimeSeconds: number;
+    readonly role: 'all' | 'serve';
+    readonly ready: boolean;
+    readonly reason: string;
+    readonly memory: { readonly rssBytes: number; readonly heapUsedBytes: number };
+  };
+  readonly streams: readonly StreamStatus[];
+  readonly clients: {
+    readonly connected: number;
+    readonly max: number;
+    readonly byActivity: Readonly<Record<ClientActivity, number>>;
+    readonly totals: Readonly<ClientConnections['totals']>;
+  };
+}
+
+export interface StreamStatus {
+  readonly id: number;
+  readonly lifecycle: StreamInfo['lifecycle'];
+  /** `standby`: another process replicates. Null while stopped, or between attempts. */
+  readonly phase: ReplicatorFacts['phase'] | 'standby' | null;
+  readonly createdAt: string;
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly hint: string;
+    readonly at: string;
+  } | null;
+  readonly checkpoint: CheckpointState['checkpoint'];
+  readonly gates: {
+    readonly snapshot: { readonly open: boolean; readonly waitsFor: string | null };
+    readonly boundary: { readonly open: boolean; readonly waitsFor: string | null };
+    readonly position: { readonly open: boolean; readonly waitsFor: string | null };
+    /** The one that holds the checkpoint back now; null if none does. */
+    readonly closed: 'snapshot' | 'boundary' | 'position' | null;
+  };
+  readonly progress: Progress;
+  readonly tables: readonly TableStatus[];
+  readonly problems: readonly {
+    readonly table: string;
+    readonly code: string;
+    readonly message: string;
+    readonly hint: string;
+  }[];
+  readonly positions: {
+    readonly sourceHead: Position | null;
+    readonly durable: Position | null;
+    readonly acknowledged: Position | null;
+    readonly checkpoint: Position | null;
+  };
+  readonly lag: { readonly bytes: number | null; readonly seconds: number | null };
+  readonly slot: {
+    readonly status: string;
+    readonly active: boolean;
+    readonly retainedBytes: number | null;
+    readonly budgetBytes: number | null;
+  } | null;
+  readonly counters: ReplicatorFacts['stream'] | null;
+  readonly budget: { readonly usedBytes: number; readonly maxBytes: number } | null;
+  readonly rowErrors: number;
+}
+
+interface Progress {
+  readonly rows: number;
+  readonly rowsEstimate: number;
+  /** 0 to 100; by rows, by an estimate that may be off. */
+  readonly percent: number;
+  readonly rowsPerSecond: number | null;
+  readonly secondsLeft: number | null;
+}
+
+export interface TableStatus extends Progress {
+  readonly schema: string;
+  readonly name: string;
+  readonly snapshot: TableState['snapshot'];
+  readonly generation: number;
+  readonly bytes: number;
+  readonly tasks: { readonly done: number; readonly all: number };
+}
+
+export async function statusDocument(ports: StatusPorts): Promise<StatusDocument> {
+  const { clock, connections } = ports;
+  const verdict = ports.verdict();
+  const facts = ports.facts();
+  const streams = await ports.storage.listStreams();
+  const memory = process.memoryUsage();
+  return {
+    service: {
+      version: ports.version,
+      uptimeSeconds: Math.round((clock.monotonic() - ports.startedAtMs) / 1000),
+      role: ports.role,
+      ready: verdict.ready,
+      reason: verdict.reason,
+      memory: { rssBytes: memory.rss, heapUsedBytes: memory.heapUsed },
+    },
+    streams: await Promise.all(
+      streams.map((stream) => streamStatus(stream, facts.find((each) => each.streamId === stream.id) ?? null, ports)),
+    ),
+    clients: {
+      connected: connections.size,
+      max: connections.max,
+      byActivity: connections.byActivity(),
+      totals: { ...connections.totals },
+    },
+  };
+}
+
+async function streamStatus(
+  stream: StreamInfo,
+  facts: EngineStreamFacts | null,
+  ports: StatusPorts,
+): Promise<StreamStatus> {
+  const reader = ports.storage.reader(stream.id);
+  const [state, tables, tasks] = await Promise.all([reader.checkpointState(), reader.tables(), reader.tasks()]);
+  const replicator = facts?.replicator ?? null;
+  const health = replicator?.health ?? null;
+  const position = state.checkpoint?.position ?? null;
+  const tableRows = tables.map((table) => tableStatus(table, { tasks, replicator, clock: ports.clock }));
+  return {
+    id: stream.id,
+    lifecycle: stream.lifecycle,
+    phase: facts?.error?.code === 'PSYNC_S1003' ? 'standby' : (replicator?.phase ?? null),
+    createdAt: new Date(stream.createdAtMs).toISOString(),
+    error: errorOf(stream, facts),
+    checkpoint: state.checkpoint,
+    gates: gates(state, tables, replicator),
+    progress: overall(tableRows, replicator, ports.clock),
+    tables: tableRows,
+    problems: (replicator?.problems ?? []).map((problem) => ({ ...problem, hint: hintOf(problem.code) })),
+    positions: {
+      sourceHead: health?.head ?? null,
+      durable: replicator?.stream.durable ?? null,
+      acknowledged: health?.acknowledged ?? null,
+      checkpoint: position,
+    },
+    lag: {
+      bytes: health === null || position === null ? null : ports.bytesBetween(position, health.head),
+      seconds: lagSeconds(replicator, ports.clock),
+    },
+    slot:
+      health === null
+        ? null
+        : {
+            status: health.status,
+            active: health.active,
+            retainedBytes: health.retainedBytes,
+            budgetBytes: health.budgetBytes,
+          },
+    counters: replicator?.stream ?? null,
+    budget: replicator === null ? null : { usedBytes: replicator.budgetUsedBytes, maxBytes: replicator.budgetMaxBytes },
+    rowErrors: replicator?.rowErrors ?? 0,
+  };
+}
+
+function errorOf(stream: StreamInfo, facts: EngineStreamFacts | null): StreamStatus['error'] {
+  // What this process knows is newer than what is stored; a standby's refusal is not an error.
+  const error = facts === null || facts.error?.code === 'PSYNC_S1003' ? stream.error : facts.error;
+  if (error === null) return null;
+  const hint = 'hint' in error ? String(error.hint) : hintOf(error.code);
+  return { code: error.code, message: error.message, hint, at: new Date(error.atMs).toISOString() };
+}
+
+function hintOf(code: string): string {
+  return code in errorCodes ? errorCodes[code as ErrorCode].hint : '';
+}
+
+function gates(
+  state: CheckpointState,
+  tables: readonly TableState[],
+  replicator: ReplicatorFacts | null,
+): StreamStatus['gates'] {
+  const at = replicator?.stream.durable ?? state.checkpoint?.position ?? '';
+  const pending = tables.filter((table) => table.snapshot === 'pending').map((table) => table.relation.name);
+  const boundaryOpen = state.noCheckpointBefore === null || state.noCheckpointBefore <= at;
+  const positionOpen = state.checkpoint === null || state.checkpoint.position <= at;
+  return {
+    snapshot: {
+      open: state.snapshotDone,
+      waitsFor: state.snapshotDone ? null : `the copy of ${pending.length === 0 ? 'all tables' : pending.join(', ')}`,
+    },
+    boundary: { open: boundaryOpen, waitsFor: boundaryOpen ? null : `the stream to reach ${state.noCheckpointBefore}` },
+    position: {
+      open: positionOpen,
+      waitsFor: positionOpen ? null : `the stream to reach ${state.checkpoint?.position}`,
+    },
+    closed: closedGate(state, at),
+  };
+}
+
+function tableStatus(
+  table: TableState,
+  about: {
+    readonly tasks: readonly TaskState[];
+    readonly replicator: ReplicatorFacts | null;
+    readonly clock: Clock;
+  },
+): TableStatus {
+  const tasks = about.tasks.filter((task) => task.tableId === table.id);
+  const rows = sum(tasks, (task) => task.rows);
+  const done = tasks.filter((task) => task.state === 'done');
+  // What is done is known; the estimate of the rest may be too low.
+  const rest = tasks.filter((task) => task.state !== 'done');
+  const rowsEstimate = sum(done, (task) => task.rows) + sum(rest, (task) => Math.max(task.rows, task.rowsEstimate));
+  const copied = about.replicator?.snapshot.rowsByTable.get(table.id) ?? 0;
+  const complete = table.snapshot === 'done';
+  return {
+    schema: table.relation.schema,
+    name: table.relation.name,
+    snapshot: table.snapshot,
+    generation: table.generation,
+    bytes: sum(tasks, (task) => task.bytes),
+    tasks: { done: done.length, all: tasks.length },
+    ...progress(
+      { rows, rowsEstimate, copied, complete, since: about.replicator?.snapshot.startedAtMs ?? null },
+      about.clock,
+    ),
+  };
+}
+
+function overall(tables: readonly TableStatus[], replicator: ReplicatorFacts | null, clock: Clock): Progress {
+  return progress(
+    {
+      rows: sum(tables, (table) => table.rows),
+      rowsEstimate: sum(tables, (table) => table.rowsEstimate),
+      copied: replicator?.snapshot.rows ?? 0,
+      complete: tables.length > 0 && tables.every((table) => table.snapshot === 'done'),
+      since: replicator?.snapshot.startedAtMs ?? null,
+    },
+    clock,
+  );
+}
+
+function progress(
+  copy: {
+    readonly rows: number;
+    readonly rowsEstimate: number;
+    /** Rows by this process since it began to copy. */
+    readonly copied: number;
+    readonly complete: boolean;
+    readonly since: number | null;
+  },
+  clock: Clock,
+): Progress {
+  const { rows, rowsEstimate, complete } = copy;
+  const percent = complete
+    ? 100
+    : rowsEstimate === 0
+      ? 0
+      : Math.min(99.9, Math.round((rows / rowsEstimate) * 1000) / 10);
+  const seconds = copy.since === null ? 0 : (clock.now() - copy.since) / 1000;
+  const rowsPerSecond = complete || copy.copied === 0 || seconds <= 0 ? null : Math.round(copy.copied / seconds);
+  const left = Math.max(0, rowsEstimate - rows);
+  const secondsLeft = complete
+    ? 0
+    : rowsPerSecond === null || rowsPerSecond === 0
+      ? null
+      : Math.ceil(left / rowsPerSecond);
+  return { rows, rowsEstimate, percent, rowsPerSecond, secondsLeft };
+}
+
+/** Age of the oldest source transaction that clients cannot see. Rises while nothing proves that there is none. */
+function lagSeconds(replicator: ReplicatorFacts | null, clock: Clock): number | null {
+  if (replicator === null) return null;
+  const { oldestUncommittedAtMs, durableAtMs } = replicator.stream;
+  const { health } = replicator;
+  const upToDate = health !== null && replicator.stream.durable !== null && replicator.stream.durable >= health.head;
+  const since = oldestUncommittedAtMs ?? (upToDate ? null : durableAtMs);
+  return since === null ? 0 : Math.max(0, Math.round((clock.now() - since) / 100) / 10);
+}
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
+}
