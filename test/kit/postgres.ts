@@ -44,6 +44,8 @@ export interface TestPostgres {
 }
 
 const PASSWORD = 'sluice test';
+/** One slot a test, and a hundred tests a file. */
+const KIT_SETTINGS = { max_replication_slots: '100', max_wal_senders: '20' };
 const FAST_SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
 
 export async function startPostgres(options: StartPostgresOptions = {}): Promise<TestPostgres> {
@@ -51,7 +53,7 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
   const server = await startEmbeddedPostgres({
     directory,
     password: PASSWORD,
-    settings: { ...(options.durable === true ? {} : FAST_SETTINGS), ...options.settings },
+    settings: { ...KIT_SETTINGS, ...(options.durable === true ? {} : FAST_SETTINGS), ...options.settings },
     disposable: true,
     clock: systemClock,
     logger: silentLogger,

@@ -18,7 +18,10 @@ export class Database {
     const { host, port, database } = settings.client;
     this.where = `${host}:${port}/${database}`;
     this.#pool = new Pool({ ...settings.client, max: settings.poolSizeMax, idleTimeoutMillis: 30_000 });
-    this.#pool.on('error', (error) => logger.debug({ error: error.message }, 'an idle source connection was lost'));
+    const lost = (error: Error) => logger.debug({ error: error.message }, 'a source connection was lost');
+    this.#pool.on('error', lost);
+    // The pool listens to idle connections only; without a listener, the loss of one in use would end the process.
+    this.#pool.on('connect', (client) => client.on('error', lost));
   }
 
   /** @throws SluiceError, classified */

@@ -11,7 +11,8 @@ import { sourceError, sqlState } from './errors.ts';
 import { type BlockRange, parseRange, tableChanged } from './plan.ts';
 import { qualifiedName, quoteName } from './quote.ts';
 
-const BLOCKS_FIRST = 128;
+/** A guess for the first statement, nothing more. */
+const BLOCK_BYTES = 8192;
 const BLOCKS_MAX = 32_768;
 const BLOCK_NUMBER_MAX = 0xffff_fffe;
 
@@ -21,7 +22,8 @@ const FILTER_SQL = `
   where p.pubname = $1 and r.prrelid = $2 and r.prqual is not null`;
 
 const STATE_SQL = `
-  select pg_relation_filenode($1::oid), ceil(pg_relation_size($1::oid)::float8 / current_setting('block_size')::int)`;
+  select pg_relation_filenode(c.oid), ceil(pg_relation_size(c.oid)::float8 / current_setting('block_size')::int)
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = $1 and n.nspname = $2 and c.relname = $3`;
 
 export interface ReadContext {
   readonly database: Database;
@@ -30,34 +32,31 @@ export interface ReadContext {
 
 export async function* readTask(context: ReadContext, request: ReadTask): AsyncGenerator<TaskChunk, void> {
   const { database } = context;
-  const { relation, signal } = request;
+  const { relation, signal, chunkBytes } = request;
   const range = parseRange(request.range);
   const select = selectSql(relation, range, await rowFilter(context, relation));
   let from = typeof request.cursor === 'number' ? request.cursor : range.from;
-  let blocks = BLOCKS_FIRST;
+  let blocks = Math.max(1, Math.min(BLOCKS_MAX, Math.round(chunkBytes / BLOCK_BYTES)));
   let end = await endOfRange(database, relation, range);
   for (;;) {
     signal.throwIfAborted();
-    const to = Math.min(from + blocks, range.to ?? from + blocks);
-    const statement = {
-      select: `${select} and ctid >= '(${from},0)' and ctid < '(${Math.min(to, BLOCK_NUMBER_MAX)},0)'`,
-    };
+    const to = Math.min(from + blocks, range.to ?? BLOCK_NUMBER_MAX);
+    const statement = `${select} and ctid >= '(${from},0)' and ctid < '(${to},0)'`;
     let bytes = 0;
-    let rows: readonly RawRow[] = [];
-    for await (const part of copyRows(database, { ...request, ...statement })) {
+    let final: CopyPart = { rows: [], bytes: 0, last: true };
+    for await (const part of copyRows(database, { ...request, select: statement })) {
       bytes += part.bytes;
       // Rows of one statement may be far more than a chunk: a block can lead to megabytes of values stored elsewhere.
-      if (!part.last) yield { rows: part.rows, bytes: part.bytes, cursor: from, last: false };
-      else rows = part.rows;
-      if (part.last) bytes = part.bytes;
+      if (part.last) final = part;
+      else yield { rows: part.rows, bytes: part.bytes, cursor: from, last: false };
     }
     // The last range goes on to where the table ends by now; an empty result may also mean that the file is gone.
     if (bytes === 0 || to >= end) end = await endOfRange(database, relation, range);
     const last = to >= end;
-    if (rows.length > 0 || last) yield { rows, bytes, cursor: to, last };
+    if (final.rows.length > 0 || last) yield { rows: final.rows, bytes: final.bytes, cursor: to, last };
     if (last) return;
     from = to;
-    blocks = nextBlocks(blocks, bytes, request.chunkBytes);
+    blocks = nextBlocks(blocks, bytes, chunkBytes);
   }
 }
 
@@ -87,8 +86,9 @@ async function rowFilter({ database, publication }: ReadContext, relation: Relat
 
 /** The block behind the range, as the table is now. @throws SLU_T1205 if the table has another file by now */
 async function endOfRange(database: Database, relation: Relation, range: BlockRange): Promise<number> {
-  const [file, blocks] = await database.row(STATE_SQL, [relation.sourceId]);
-  if (file === null || file === undefined) throw tableChanged(relation, 'it does not exist any more');
+  const [row] = await database.rows(STATE_SQL, [relation.sourceId, relation.schema, relation.name]);
+  if (row === undefined) throw tableChanged(relation, 'it was dropped or renamed');
+  const [file, blocks] = row;
   if (file !== range.file) throw tableChanged(relation, 'it was rewritten (TRUNCATE, VACUUM FULL, CLUSTER or ALTER)');
   return range.to === null ? Number(blocks) : range.to;
 }
