@@ -76,7 +76,9 @@ class NullStream implements StreamWriter {
   ): FlushResult {
     const before = this.dropped.ops;
     for (const write of writes) {
-      const effect = evaluate(write, null, null);
+      const table = this.tables.get(write.tableId);
+      if (table === undefined) throw new Error(`no table ${write.tableId}`);
+      const effect = evaluate(write, null, null, table);
       if (effect === null) continue;
       for (const op of effect.ops) this.dropped.opBytes += op.body.length;
       this.dropped.ops += effect.ops.length;

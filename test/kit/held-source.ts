@@ -10,6 +10,7 @@ export class DeliveryGate {
   #allowed = 0;
   #open: boolean;
   readonly #waiting: (() => void)[] = [];
+  readonly #broken = new AbortController();
 
   constructor(open = false) {
     this.#open = open;
@@ -37,20 +38,30 @@ export class DeliveryGate {
     else next();
   }
 
-  async pass(signal: AbortSignal): Promise<void> {
+  /** Whoever waits, or comes later, fails: the connection is gone. */
+  break(): void {
+    this.#broken.abort(new Error('the gate is broken'));
+  }
+
+  async pass(own?: AbortSignal): Promise<void> {
+    const signal = own === undefined ? this.#broken.signal : AbortSignal.any([own, this.#broken.signal]);
+    signal.throwIfAborted();
     if (this.#open) return;
     if (this.#allowed > 0) {
       this.#allowed--;
       return;
     }
     await new Promise<void>((resolve, reject) => {
-      const onAbort = () => {
-        this.#waiting.splice(this.#waiting.indexOf(resolve), 1);
+      const pass = () => {
+        signal.removeEventListener('abort', fail);
+        resolve();
+      };
+      const fail = () => {
+        this.#waiting.splice(this.#waiting.indexOf(pass), 1);
         reject(signal.reason as Error);
       };
-      if (signal.aborted) return reject(signal.reason as Error);
-      signal.addEventListener('abort', onAbort, { once: true });
-      this.#waiting.push(resolve);
+      signal.addEventListener('abort', fail, { once: true });
+      this.#waiting.push(pass);
     });
   }
 }

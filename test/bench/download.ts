@@ -1,0 +1,101 @@
+/**
+ * Download: all ops of one bucket to one client over HTTP, from the real service in its own process; against a bare scan
+ * of as many ops in storage. And the latency from a commit in the source to the line at the client.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SyncClient } from '../kit/client.ts';
+import { startPostgres, type TestPostgres } from '../kit/postgres.ts';
+import { ServiceProcess, tokenFor } from '../kit/service-process.ts';
+import { BENCH_RULES, benchDatabase } from './bench-source.ts';
+import type { BenchOptions } from './main.ts';
+import { downloadAll, type WireFormat } from './raw-download.ts';
+import { type Figure, ReportBuilder } from './report.ts';
+
+const USER = { sub: 'bench', claims: {} };
+const LATENCY_SAMPLES = 200;
+
+export async function benchDownload(options: BenchOptions): Promise<ReportBuilder> {
+  const report = new ReportBuilder();
+  const postgres = await startPostgres({ settings: { max_wal_size: '8GB', shared_buffers: '256MB' } });
+  try {
+    await serveAll(postgres, report, options);
+    await measureLatency(postgres, report);
+  } finally {
+    await postgres.stop();
+  }
+  return report;
+}
+
+async function serveAll(postgres: TestPostgres, report: ReportBuilder, { rows }: BenchOptions): Promise<void> {
+  const database = await benchDatabase(postgres, rows, 'uuid');
+  const service = await ServiceProcess.start({ sourceUri: database.uri, rules: BENCH_RULES });
+  try {
+    await service.until('clients are served', async () => (await service.probe('readiness')) === 200, 600_000);
+    const token = await tokenFor(USER);
+    for (const format of ['bson', 'ndjson'] as const) {
+      for (const gzip of [false, true]) {
+        await download(report, { url: service.url, token, rows, format, gzip });
+      }
+    }
+  } finally {
+    await service.dispose();
+  }
+}
+
+interface DownloadCase {
+  readonly url: string;
+  readonly token: string;
+  readonly rows: number;
+  readonly format: WireFormat;
+  readonly gzip: boolean;
+}
+
+async function download(report: ReportBuilder, { rows, ...request }: DownloadCase): Promise<Figure> {
+  const done = await downloadAll(request);
+  return report.add({
+    what: `download, ${request.format}${request.gzip ? ' + gzip' : ''}`,
+    unit: 'ops/s',
+    rate: rows / done.seconds,
+    seconds: done.seconds,
+    detail: { megabytes: done.bytes / 1e6, firstByteMs: done.secondsToFirstByte * 1000, lines: done.lines },
+  });
+}
+
+/** One row after another into a quiet source; a client waits for each. */
+async function measureLatency(postgres: TestPostgres, report: ReportBuilder): Promise<void> {
+  const database = await benchDatabase(postgres, 1000, 'serial');
+  const service = await ServiceProcess.start({ sourceUri: database.uri, rules: BENCH_RULES });
+  const connection = await database.connect();
+  try {
+    await service.until('clients are served', async () => (await service.probe('readiness')) === 200, 60_000);
+    const client = new SyncClient({ endpoint: service.url, token: await tokenFor(USER) });
+    const arrivedAt = new Map<string, number>();
+    const connected = client.connect((line) => {
+      const data = line['data'] as { readonly data: readonly { readonly object_id: string }[] } | undefined;
+      for (const op of data?.data ?? []) arrivedAt.set(op.object_id, performance.now());
+    });
+    await client.until((synced) => synced.stats.completes > 0);
+    const milliseconds: number[] = [];
+    for (let sample = 0; sample < LATENCY_SAMPLES; sample++) {
+      const id = 5_000_000 + sample;
+      await connection.query(`INSERT INTO items (id, title) VALUES (${id}, 'late')`);
+      const committedAt = performance.now();
+      while (!arrivedAt.has(String(id))) await sleep(1);
+      milliseconds.push(Math.max(0, (arrivedAt.get(String(id)) ?? 0) - committedAt));
+      await sleep(10);
+    }
+    client.disconnect();
+    await connected;
+    milliseconds.sort((a, b) => a - b);
+    const quantile = (share: number) => milliseconds[Math.floor(share * (milliseconds.length - 1))] ?? 0;
+    report.add({
+      what: 'latency from source commit to client line, p50',
+      unit: 'ms',
+      rate: quantile(0.5),
+      detail: { p95: quantile(0.95), max: quantile(1), samples: milliseconds.length },
+    });
+  } finally {
+    await connection.end();
+    await service.dispose();
+  }
+}

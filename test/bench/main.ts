@@ -1,0 +1,52 @@
+/**
+ * `npm run bench -- snapshot|stream|download [--rows N] [--json] [--profile]`: our rate, the physical limit measured in
+ * the same run on the same data, and the ratio of the two. Figures are printed as they come; with --json the whole
+ * report goes to standard output as one document.
+ */
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { benchDownload } from './download.ts';
+import type { ReportBuilder } from './report.ts';
+import { benchSnapshot } from './snapshot.ts';
+import { benchStream } from './stream.ts';
+
+export interface BenchOptions {
+  readonly rows: number;
+  /** Name the functions that cost most in this process. */
+  readonly profile: boolean;
+}
+
+interface Bench {
+  readonly run: (options: BenchOptions) => Promise<ReportBuilder>;
+  readonly rows: number;
+}
+
+const BENCHES: Readonly<Record<string, Bench>> = {
+  snapshot: { run: benchSnapshot, rows: 1_000_000 },
+  stream: { run: benchStream, rows: 100_000 },
+  download: { run: benchDownload, rows: 1_000_000 },
+};
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { rows: { type: 'string' }, json: { type: 'boolean' }, profile: { type: 'boolean' } },
+  });
+  const name = positionals[0] ?? '';
+  const bench = BENCHES[name];
+  if (bench === undefined) {
+    process.stderr.write(`usage: npm run bench -- ${Object.keys(BENCHES).join('|')} [--rows N] [--json] [--profile]\n`);
+    return 2;
+  }
+  const options = { rows: Number(values.rows ?? bench.rows), profile: values.profile ?? false };
+  process.stderr.write(`${name}, ${options.rows.toLocaleString('en')} rows\n`);
+  const report = await bench.run(options);
+  const machine = { cores: availableParallelism(), node: process.version };
+  if (values.json) {
+    const document = report.build({ bench: name, machine, parameters: { ...options } });
+    process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+  }
+  return 0;
+}
+
+process.exitCode = await main();

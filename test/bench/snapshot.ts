@@ -1,0 +1,101 @@
+/**
+ * Snapshot: rows of about 200 bytes copied through one definition, into nothing and into LMDB; against a drain of COPY
+ * in this process, and against writing the same bytes straight into LMDB.
+ */
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLogger, systemClock } from '@sluice/core';
+import { openLmdbStorage } from '@sluice/storage-lmdb';
+import { startPostgres, type TestPostgres } from '../kit/postgres.ts';
+import { BENCH_RULES, benchDatabase, type KeyKind } from './bench-source.ts';
+import { drainCopy } from './copy-drain.ts';
+import type { BenchOptions } from './main.ts';
+import { createNullStorage } from './null-storage.ts';
+import { printCosts, profiled } from './profile.ts';
+import { replicateUntil } from './replication-run.ts';
+import { type Figure, ReportBuilder } from './report.ts';
+
+export async function benchSnapshot(options: BenchOptions): Promise<ReportBuilder> {
+  const report = new ReportBuilder();
+  const postgres = await startPostgres({ settings: { max_wal_size: '8GB', shared_buffers: '512MB' } });
+  try {
+    for (const key of ['serial', 'uuid'] as const) await copyInto(postgres, report, { ...options, key });
+  } finally {
+    await postgres.stop();
+  }
+  return report;
+}
+
+interface CopyOptions extends BenchOptions {
+  readonly key: KeyKind;
+}
+
+async function copyInto(postgres: TestPostgres, report: ReportBuilder, options: CopyOptions): Promise<void> {
+  const { rows, key } = options;
+  const database = await benchDatabase(postgres, rows, key);
+  const drained = await drainCopy(database.uri, 'items');
+  const copyLimit = report.add({
+    what: `COPY drained, ${key} keys`,
+    unit: 'rows/s',
+    rate: rows / drained.seconds,
+    seconds: drained.seconds,
+    detail: { bytesPerRow: drained.bytes / rows },
+  });
+
+  const nothing = createNullStorage();
+  const { result, costs } = await profiled(options.profile, () =>
+    replicateUntil({ ...nothing, uri: database.uri, slot: `null_${key}`, rules: BENCH_RULES, until: null }),
+  );
+  const evaluated = report.add({
+    what: `copy into nothing, ${key} keys`,
+    unit: 'rows/s',
+    rate: rows / result.seconds,
+    seconds: result.seconds,
+    detail: {
+      opBytes: nothing.dropped.opBytes / nothing.dropped.ops,
+      recordBytes: nothing.dropped.recordBytes / nothing.dropped.records,
+    },
+  });
+  report.compare(evaluated, copyLimit, null);
+  printCosts(costs);
+
+  const ours = await copyIntoLmdb(database.uri, report, options);
+  report.compare(ours, copyLimit, null);
+}
+
+async function copyIntoLmdb(uri: string, report: ReportBuilder, options: CopyOptions): Promise<Figure> {
+  const { rows, key } = options;
+  const path = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
+  const storage = await openLmdbStorage({ path, clock: systemClock, logger: silentLogger });
+  try {
+    const stream = await storage.createStream(BENCH_RULES, 0);
+    const work = { uri, slot: `lmdb_${key}`, rules: BENCH_RULES, storage, stream, until: null };
+    const { result, costs } = await profiled(options.profile, () => replicateUntil(work));
+    const { snapshot } = result.facts;
+    const figure = report.add({
+      what: `copy into LMDB, to the first checkpoint, ${key} keys`,
+      unit: 'rows/s',
+      rate: rows / result.seconds,
+      seconds: result.seconds,
+      detail: {
+        readSeconds: snapshot.readMs / 1000,
+        flushSeconds: snapshot.flushMs / 1000,
+        chunks: snapshot.chunks,
+        diskBytesPerRow: (await diskBytes(path)) / rows,
+        peakMegabytes: process.resourceUsage().maxRSS / 1024,
+      },
+    });
+    printCosts(costs);
+    return figure;
+  } finally {
+    await storage.close();
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+async function diskBytes(directory: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(directory)) bytes += (await stat(join(directory, name))).blocks * 512;
+  return bytes;
+}
