@@ -12,6 +12,7 @@ import type {
   SelectStatement,
   TypeName,
 } from './ast.ts';
+import { parseCall } from './call-parser.ts';
 import { literalOf, negativeLiteral } from './literals.ts';
 import { DEPTH_MAX, type TokenCursor } from './token-cursor.ts';
 
@@ -348,70 +349,8 @@ export class ExpressionParser {
 
   /** A call that starts at the current token. */
   functionCall(): FunctionCall {
-    const cursor = this.#cursor;
-    const first = cursor.expectName(false);
-    const second = cursor.takeOperator('.') ? cursor.expectName(true) : null;
-    const [schema, name] = second === null ? [null, first] : [first, second];
-    const nameRange = { start: first.start, end: name.end };
-    const call = { kind: 'call', schema, name, nameRange } as const;
-    if (!cursor.takeOperator('(')) {
-      return { ...call, args: [], keywordForm: true, modifier: null, ...nameRange };
-    }
-    const { args, keywordForm, modifier } = this.#arguments(name.name);
-    cursor.expectOperator(')');
-    const start = first.start;
-    const end = cursor.previousEnd;
-    const behind = this.#behindCall();
-    return this.#node({ ...call, args, keywordForm, modifier: modifier ?? behind, start, end }, args);
-  }
-
-  #arguments(name: string): { args: Expression[]; keywordForm: boolean; modifier: Range | null } {
-    const cursor = this.#cursor;
-    const args: Expression[] = [];
-    let keywordForm = false;
-    let modifier = cursor.takeKeyword('DISTINCT');
-    if (cursor.isOperator('*') && cursor.isOperator(')', 1)) modifier = cursor.take();
-    if (cursor.isOperator(')')) return { args, keywordForm, modifier };
-    args.push(this.#argument());
-    if (name === 'substring' && (cursor.isKeyword('FROM') || cursor.isKeyword('FOR'))) {
-      keywordForm = true;
-      if (cursor.takeKeyword('FROM') !== null) args.push(this.expression());
-      else args.push({ kind: 'literal', value: 1n, start: cursor.current.start, end: cursor.current.start });
-      if (cursor.takeKeyword('FOR') !== null) args.push(this.expression());
-    }
-    while (cursor.takeOperator(',')) args.push(this.#argument());
-    const order = cursor.takeKeyword('ORDER BY');
-    if (order !== null) {
-      modifier ??= order;
-      do this.expression();
-      while (cursor.takeOperator(','));
-    }
-    return { args, keywordForm, modifier };
-  }
-
-  /** An argument may be a statement without parentheses of its own: `EXISTS (SELECT ..)`. */
-  #argument(): Expression {
-    if (!this.#cursor.isKeyword('SELECT')) return this.expression();
-    const select = this.#cursor.nested(this.#select);
-    return { kind: 'subquery', select, start: select.start, end: select.end };
-  }
-
-  /** `FILTER (..)` and `OVER (..)` behind a call. */
-  #behindCall(): Range | null {
-    const cursor = this.#cursor;
-    let found: Range | null = null;
-    for (const keyword of ['FILTER', 'OVER']) {
-      if (!cursor.isKeyword(keyword) || !cursor.isOperator('(', 1)) continue;
-      found ??= cursor.takeKeyword(keyword);
-      let depth = 0;
-      do {
-        if (cursor.isOperator('(')) depth++;
-        if (cursor.isOperator(')')) depth--;
-        if (cursor.isEnd()) cursor.fail('")" was expected');
-        cursor.take();
-      } while (depth > 0);
-    }
-    return found;
+    const call = parseCall({ cursor: this.#cursor, expression: () => this.expression(), select: this.#select });
+    return this.#node(call, call.args);
   }
 }
 
