@@ -4,7 +4,7 @@
  */
 import { type Clock, decodeOp, type Random, silentLogger } from '@sluice/core';
 import { Replicator } from '@sluice/replication';
-import type { BucketStorage, StreamReader } from '@sluice/storage';
+import type { BucketStorage, StreamReader, StreamWriter } from '@sluice/storage';
 import type { RowEvaluator, SyncRules } from '@sluice/sync-rules';
 import { seededRandom } from '../kit/seeded-random.ts';
 import { Scheduler, settled } from './scheduler.ts';
@@ -19,6 +19,8 @@ export interface SimulationOptions {
   readonly reopen: (storage: BucketStorage) => Promise<BucketStorage>;
   readonly transactions: number;
   readonly crashes: number;
+  /** Takes a rule out, to see it missed. */
+  readonly mutant?: (writer: StreamWriter) => Partial<StreamWriter>;
 }
 
 const STEPS_MAX = 20_000;
@@ -32,7 +34,7 @@ export async function simulate(options: SimulationOptions): Promise<string | nul
   const stream = await storage.createStream('rules', 0);
   let { transactions, crashes } = options;
   let checked = -1;
-  let process = startProcess(database, storage, stream.id, random);
+  let process = startProcess({ database, storage, id: stream.id, random, mutant: options.mutant });
   await settled();
   for (let step = 0; step < STEPS_MAX; step++) {
     const dice = random();
@@ -43,7 +45,7 @@ export async function simulate(options: SimulationOptions): Promise<string | nul
       crashes--;
       process.scheduler.dropAll();
       storage = await options.reopen(storage);
-      process = startProcess(database, storage, stream.id, random);
+      process = startProcess({ database, storage, id: stream.id, random, mutant: options.mutant });
       await settled();
     } else {
       await process.scheduler.step();
@@ -60,21 +62,6 @@ export async function simulate(options: SimulationOptions): Promise<string | nul
     checked = key;
     const difference = await compare(reader, checkpoint.opId, database.stateAt(checkpoint.position));
     if (difference !== null)
-      (options as { debug?: (x: unknown) => void }).debug?.(
-        process.scheduler.trace.join('\n') +
-          JSON.stringify(
-            database.log.map((l) =>
-              l.events.map((e) => [
-                e.kind,
-                (e as { row?: unknown }).row,
-                (e as { before?: unknown }).before,
-                (e as { relation?: { name: string } }).relation?.name,
-                (e as { position?: string }).position,
-              ]),
-            ),
-          ),
-      );
-    if (difference !== null)
       return `step ${step}, checkpoint ${checkpoint.opId} at ${checkpoint.position}: ${difference}`;
   }
   return `no progress: the head was not checkpointed within ${STEPS_MAX} steps`;
@@ -85,12 +72,15 @@ interface SimulatedProcess {
   failure: string | null;
 }
 
-function startProcess(
-  database: SimulatedDatabase,
-  storage: BucketStorage,
-  id: number,
-  random: Random,
-): SimulatedProcess {
+interface ProcessInputs {
+  readonly database: SimulatedDatabase;
+  readonly storage: BucketStorage;
+  readonly id: number;
+  readonly random: Random;
+  readonly mutant: SimulationOptions['mutant'];
+}
+
+function startProcess({ database, storage, id, random, mutant }: ProcessInputs): SimulatedProcess {
   const scheduler = new Scheduler(random);
   const process: SimulatedProcess = { scheduler, failure: null };
   const never = new AbortController().signal;
@@ -102,7 +92,10 @@ function startProcess(
   };
   const slow: BucketStorage = {
     ...bound(storage),
-    openWriter: async (streamId, owner) => slowWriter(await storage.openWriter(streamId, owner), scheduler),
+    openWriter: async (streamId, owner) => {
+      const writer = slowWriter(await storage.openWriter(streamId, owner), scheduler);
+      return { ...writer, ...mutant?.(writer) };
+    },
   };
   const run = async () => {
     const stream = (await storage.listStreams()).find((candidate) => candidate.id === id);

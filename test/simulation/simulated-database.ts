@@ -79,7 +79,7 @@ export class SimulatedDatabase {
     const dice = this.#random();
     if (key === undefined || dice < 0.25) {
       const row = this.#set(name, this.#newKey());
-      return [{ kind: rows.size > keys.length ? 'insert' : 'update', relation, row, before: null } as StreamEvent];
+      return [{ kind: rows.size > keys.length ? 'insert' : 'update', relation, row, before: null }];
     }
     if (dice < 0.45) {
       rows.delete(key);

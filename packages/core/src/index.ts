@@ -23,3 +23,4 @@ export { type Logger, type LogFields, silentLogger } from './logger.ts';
 export { type DecodedOp, decodeOp, type OpDraft, type OpKind, putOp, removeOp } from './op.ts';
 export { BEFORE_ALL, maxPosition, type Position } from './position.ts';
 export { RECORD_KEY_BYTES_MAX, recordKey } from './record-key.ts';
+export { writeText } from './text-bytes.ts';

@@ -5,7 +5,7 @@
  *     u8 version/flags | str read-ahead position (if flagged) | varint n, n * (str bucket, str type, str id) | varint m, m * str lookup | varint v, v * value
  *     str = varint length + UTF-8        value = varint 0 (null) | 1 (not known) | length + 2, UTF-8
  */
-import { invariant, type Position, type RawRow, type RawValue } from '@sluice/core';
+import { invariant, type Position, type RawRow, type RawValue, writeText } from '@sluice/core';
 
 export interface Membership {
   readonly bucket: string;
@@ -86,16 +86,25 @@ function putValue(value: RawValue): void {
   else putSized(value, 2);
 }
 
-/** Length (plus `bias`) and bytes. Short text, the common case, is written once behind a one-byte length. */
+/**
+ * Length (plus `bias`) and bytes. The text is written first, behind as many length bytes as it can need, so that its
+ * UTF-8 length need not be counted before.
+ */
 function putSized(value: string, bias: number): void {
   if (value.length <= 40) {
-    const length = slab.write(value, at + 1, 'utf8');
+    const length = writeText(slab, value, at + 1);
     slab[at] = length + bias;
     at += 1 + length;
-    return;
+  } else if (value.length <= 5000) {
+    const length = slab.write(value, at + 2, 'utf8');
+    const size = length + bias;
+    slab[at] = (size & 0x7f) | 0x80;
+    slab[at + 1] = size >>> 7;
+    at += 2 + length;
+  } else {
+    putVarint(Buffer.byteLength(value) + bias);
+    at += slab.write(value, at, 'utf8');
   }
-  putVarint(Buffer.byteLength(value) + bias);
-  at += slab.write(value, at, 'utf8');
 }
 
 export function decodeRecord(bytes: Uint8Array): SourceRecord {
