@@ -1,5 +1,7 @@
 /** WHERE and ON of a stream as a condition tree. */
+import { EvaluationError } from '../evaluation-error.ts';
 import type { Plan } from '../expression/plan.ts';
+import { bigParse, isArray } from '../json.ts';
 import type {
   BinaryExpression,
   Expression,
@@ -27,6 +29,8 @@ export interface ConditionScope {
     argument: Plan<StreamInput>,
     at: Range,
   ): { readonly source: SourceId; readonly value: Plan<StreamInput> } | null;
+  /** Reports something behind IN that is no list. */
+  wrongList(range: Range): null;
   toDocument(range: Range): Range;
 }
 
@@ -74,6 +78,7 @@ function readBinary(node: BinaryExpression, scope: ConditionScope): Condition | 
 function readIn(node: InExpression, scope: ConditionScope): Condition | null {
   const { right } = node;
   if (right.kind === 'array' || right.kind === 'row' || right.kind === 'list') return plain(node, scope);
+  if (right.kind === 'literal' && right.value !== null && !isJsonArray(right.value)) return scope.wrongList(right);
   const subquery = right.kind === 'subquery' ? scope.subquery(right.select) : scope.commonTable(right);
   const operand = scope.plan(node.operand);
   if (subquery === undefined) return readInScalar(node, operand, scope);
@@ -92,6 +97,16 @@ function readInScalar(node: InExpression, operand: Plan<StreamInput> | null, sco
   const elements = scope.elements(array, node.right);
   if (elements === null) return null;
   return joinedWith([{ sources: [elements.source], conditions: [] }], equalityTerm(operand, elements.value));
+}
+
+/** `x IN ('a')` comes here as a bare text: it is a list for people, but not for the parser. */
+function isJsonArray(value: unknown): boolean {
+  try {
+    return typeof value === 'string' && isArray(bigParse(value));
+  } catch (error) {
+    if (error instanceof EvaluationError) return false;
+    throw error;
+  }
 }
 
 function readOverlap(node: BinaryExpression, scope: ConditionScope): Condition | null {

@@ -85,7 +85,7 @@ function simplified(condition: Condition, sources: Sources): Condition {
     case 'join':
       return condition;
     case 'not':
-      return negated(simplified(condition.operand, sources), condition.at, sources);
+      return negated(condition.operand, condition.at, sources);
     case 'and':
     case 'or': {
       const operands = condition.operands.map((operand) => simplified(operand, sources));
@@ -94,12 +94,13 @@ function simplified(condition: Condition, sources: Sources): Condition {
   }
 }
 
+/** @param at the whole negation */
 function negated(condition: Condition, at: Range, sources: Sources): Condition {
   switch (condition.kind) {
     case 'term':
       return term({ op: 'not', operand: condition.plan });
     case 'not':
-      return condition.operand;
+      return simplified(condition.operand, sources);
     case 'join':
       throw new NegatedJoin(at, at);
     case 'and':
@@ -111,9 +112,11 @@ function negated(condition: Condition, at: Range, sources: Sources): Condition {
   }
 }
 
+/** Whether it is itself the joining of sources. */
 function hasJoin(condition: Condition): boolean {
-  if (condition.kind === 'and' || condition.kind === 'or') return condition.operands.some(hasJoin);
-  return condition.kind === 'join';
+  return condition.kind === 'and' || condition.kind === 'or'
+    ? condition.operands.some((operand) => operand.kind === 'join')
+    : false;
 }
 
 function conflictAt(condition: Condition, sources: Sources): Range | null {

@@ -37,7 +37,7 @@ export function readQuery(scalar: SqlScalar, commonTables: CommonTables, compile
   const outputs = new OutputReader(reader, { compile, scalar, reporter });
   for (const item of select.items) outputs.read(item);
   const { primary, items } = outputs;
-  if (primary === null) reporter.add('no-primary-table', select);
+  if (primary === null && !reader.scope.hasBroken) reporter.add('no-primary-table', select);
   const alternatives = readAlternatives(reader, select, { compile, scalar, reporter });
   if (primary === null || alternatives === null) return null;
   return { sources, primary, items, joined: reader.joined, alternatives };

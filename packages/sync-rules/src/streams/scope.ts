@@ -11,6 +11,8 @@ export type Relation =
     }
   /** `json_each`, its columns perhaps renamed. */
   | { readonly kind: 'each'; readonly source: SourceId; readonly fields: ReadonlyMap<string, ElementField> }
+  /** Wrong, and reported: nothing more is said about its columns. */
+  | { readonly kind: 'broken' }
   /** A query in FROM. A column that is wrong, and reported, is null. */
   | { readonly kind: 'query'; readonly columns: ReadonlyMap<string, Plan<StreamInput> | null> };
 
@@ -41,6 +43,10 @@ export class Scope {
   /** Inner names hide outer ones. */
   find(name: string): Relation | undefined {
     return this.#relations.get(name) ?? this.#parent?.find(name);
+  }
+
+  get hasBroken(): boolean {
+    return this.relations.some(({ kind }) => kind === 'broken');
   }
 
   get names(): readonly string[] {

@@ -46,6 +46,8 @@ export interface QueryColumn {
 
 export interface InnerQuery {
   readonly columns: readonly QueryColumn[];
+  /** Wrong, and reported: there are columns that are not known. */
+  readonly hasStar: boolean;
   readonly sources: readonly SourceId[];
   readonly conditions: readonly Condition[];
 }
@@ -72,9 +74,11 @@ export class SelectReader implements ConditionScope {
   static readInner(select: SelectStatement, context: ReadContext, parent: Scope | null): InnerQuery {
     const reader = new SelectReader(select, context, parent);
     const columns: QueryColumn[] = [];
+    let hasStar = false;
     for (const item of select.items) {
       if (item.kind === 'star') {
         context.reporter.add('star-in-subquery', item);
+        hasStar = true;
         continue;
       }
       const { expression, alias } = item;
@@ -82,7 +86,7 @@ export class SelectReader implements ConditionScope {
         expression.kind === 'column' ? expression.column.name : context.scalar.sql.slice(item.start, item.end);
       columns.push({ name: alias?.name ?? bare, plan: reader.plan(expression) });
     }
-    return { columns, sources: reader.joined, conditions: reader.conditions };
+    return { columns, hasStar, sources: reader.joined, conditions: reader.conditions };
   }
 
   get sources(): Sources {
@@ -105,6 +109,11 @@ export class SelectReader implements ConditionScope {
 
   plan(node: Expression): Plan<StreamInput> | null {
     return buildPlan(node, this.#build);
+  }
+
+  wrongList(range: Range): null {
+    this.#context.reporter.add('in-list', range);
+    return null;
   }
 
   toDocument(range: Range): Range {
@@ -132,6 +141,7 @@ export class SelectReader implements ConditionScope {
   /** Columns of a relation, for a star. Null: a table, whose columns are not known here. */
   columnsOf(relation: Relation, at: Range): readonly QueryColumn[] | null {
     if (relation.kind === 'table') return null;
+    if (relation.kind === 'broken') return [];
     if (relation.kind === 'query') {
       return [...relation.columns].map(([name, plan]) => ({ name, plan: this.#located(plan, at) }));
     }
@@ -151,24 +161,22 @@ export class SelectReader implements ConditionScope {
       reporter.add('unsupported-join', join.onRange ?? select, join.type === 'INNER' ? 'USING' : join.type);
       return;
     }
-    const named = this.#relation(source);
-    if (named !== null && !this.scope.add(named.name, named.relation)) {
-      reporter.add('duplicate-source', source.alias ?? source, named.name);
-    }
+    const name = source.alias?.name ?? (source.kind === 'table' ? source.name.name : 'json_each');
+    const relation = this.#relation(source) ?? { kind: 'broken' };
+    if (!this.scope.add(name, relation)) reporter.add('duplicate-source', source.alias ?? source, name);
     if (join?.on) this.#require(join.on);
   }
 
-  #relation(source: FromItem['source']): { readonly name: string; readonly relation: Relation } | null {
+  #relation(source: FromItem['source']): Relation | null {
     if (source.kind === 'table') return this.#table(source);
     return source.kind === 'function' ? this.#each(source) : this.#fromQuery(source);
   }
 
-  #table(source: TableSource): { name: string; relation: Relation } | null {
+  #table(source: TableSource): Relation | null {
     const { compile, reporter } = this.#context;
-    const name = source.alias?.name ?? source.name.name;
     if (source.schema === null) {
       const inner = this.#commonTable(source.name);
-      if (inner !== undefined) return inner === null ? null : { name, relation: this.#joinQuery(inner, source) };
+      if (inner !== undefined) return inner === null ? null : this.#joinQuery(inner, source);
     }
     const pattern = tablePatternOf(source, compile.defaultSchema);
     if (pattern === null || source.columnAliases.length > 0) {
@@ -176,16 +184,17 @@ export class SelectReader implements ConditionScope {
       return null;
     }
     const tables = compile.schema === null ? [] : knownTables(pattern, compile.schema);
-    if (compile.schema !== null && tables.length === 0) reporter.add('unknown-table', source.nameRange, name);
+    if (compile.schema !== null && tables.length === 0)
+      reporter.add('unknown-table', source.nameRange, source.name.name);
     const columns = tables.flatMap((table) => table.columns.map((column) => column.name));
     const id = this.sources.add({ kind: 'table', pattern, outputName: source.alias?.name ?? null });
     this.#joined.push(id);
     const knownColumns = tables.length === 0 ? null : new Set(columns);
-    return { name, relation: { kind: 'table', source: id, knownColumns } };
+    return { kind: 'table', source: id, knownColumns };
   }
 
-  #each(source: FunctionSource): { name: string; relation: Relation } | null {
-    const { call, alias, columnAliases } = source;
+  #each(source: FunctionSource): Relation | null {
+    const { call, columnAliases } = source;
     const [argument, ...others] = call.args;
     const isEach = call.schema === null && call.name.name === 'json_each';
     if (!isEach || argument === undefined || others.length > 0 || columnAliases.length > 2) {
@@ -200,7 +209,7 @@ export class SelectReader implements ConditionScope {
       columnAliases[index]?.name ?? field,
       field,
     ]);
-    return { name: alias?.name ?? 'json_each', relation: { kind: 'each', source: id, fields: new Map(fields) } };
+    return { kind: 'each', source: id, fields: new Map(fields) };
   }
 
   /** Null, and reported, if the argument depends on more than one thing, or on another array. */
@@ -213,13 +222,13 @@ export class SelectReader implements ConditionScope {
     return null;
   }
 
-  #fromQuery(source: SubquerySource): { name: string; relation: Relation } | null {
+  #fromQuery(source: SubquerySource): Relation | null {
     const inner = SelectReader.readInner(source.select, this.#context, null);
     if (source.alias === null) {
       this.#context.reporter.add('alias-needed', source);
       return null;
     }
-    return { name: source.alias.name, relation: this.#joinQuery(inner, source) };
+    return this.#joinQuery(inner, source);
   }
 
   #joinQuery(inner: InnerQuery, { columnAliases }: { readonly columnAliases: readonly Identifier[] }): Relation {
@@ -243,7 +252,8 @@ export class SelectReader implements ConditionScope {
     return SelectReader.readInner(select, { ...this.#context, scalar, reporter, commonTables: null }, null);
   }
 
-  #oneColumn({ columns, sources, conditions }: InnerQuery, at: Range): Subquery | null {
+  #oneColumn({ columns, hasStar, sources, conditions }: InnerQuery, at: Range): Subquery | null {
+    if (hasStar) return null;
     const [column, ...others] = columns;
     if (column === undefined || others.length > 0) {
       this.#context.reporter.add('one-column-needed', at);
@@ -284,7 +294,7 @@ export class SelectReader implements ConditionScope {
 
   #column(node: ColumnReference): Plan<StreamInput> | null {
     const relation = this.#relationOf(node);
-    if (relation === null) return null;
+    if (relation === null || relation.kind === 'broken') return null;
     const { name } = node.column;
     if (relation.kind === 'table') return this.#tableColumn(relation, node);
     const known = relation.kind === 'each' ? [...relation.fields.keys()] : [...relation.columns.keys()];
