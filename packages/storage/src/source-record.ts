@@ -21,7 +21,7 @@ export interface SourceRecord {
    * said, even of another row that came to the key since. `copy`: read by the table's copy, so behind its end; else read
    * before that position. Null once all values came through the stream, or the stream has passed the read.
    */
-  readonly readAhead: 'copy' | Position | null;
+  readonly readAhead: Position | null;
   readonly memberships: readonly Membership[];
   readonly lookups: readonly string[];
   readonly values: RawRow;

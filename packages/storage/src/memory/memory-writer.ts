@@ -9,6 +9,7 @@ export class MemoryWriter implements StreamWriter {
   readonly #stream: MemoryStream;
   readonly #wake: () => void;
   readonly #token: number;
+  readonly #undo: (() => void)[] = [];
 
   constructor(stream: MemoryStream, wake: () => void) {
     this.#stream = stream;
@@ -21,11 +22,13 @@ export class MemoryWriter implements StreamWriter {
     this.#assertLease();
     const before = this.#stream.state.headOp;
     let head = before;
-    for (const write of writes) {
-      const moved = write.movedFrom === undefined ? null : this.#live(write.tableId, write.movedFrom);
-      const effect = evaluate(write, this.#live(write.tableId, write.key), moved, this.#table(write.tableId));
-      if (effect !== null) head = this.#apply(write.tableId, write.key, effect, head);
-    }
+    this.#allOrNothing(() => {
+      for (const write of writes) {
+        const moved = write.movedFrom === undefined ? null : this.#live(write.tableId, write.movedFrom);
+        const effect = evaluate(write, this.#live(write.tableId, write.key), moved, this.#table(write.tableId));
+        if (effect !== null) head = this.#apply(write.tableId, write.key, effect, head);
+      }
+    });
     this.#stream.state = advance(this.#stream.state, { kind: 'flushed', headOp: head, boundary });
     return { kind: 'flushed', headOp: head, ops: head - before };
   }
@@ -40,11 +43,13 @@ export class MemoryWriter implements StreamWriter {
     if (!guardHolds(guard, this.#stream.tables.get(guard.tableId))) return { kind: 'discarded' };
     const before = this.#stream.state.headOp;
     let head = before;
-    for (const write of writes) {
-      if (this.#rows(write.tableId).has(write.key)) continue;
-      const effect = evaluate(write, null, null, this.#table(write.tableId));
-      if (effect !== null) head = this.#apply(write.tableId, write.key, effect, head);
-    }
+    this.#allOrNothing(() => {
+      for (const write of writes) {
+        if (this.#rows(write.tableId).has(write.key)) continue;
+        const effect = evaluate(write, null, null, this.#table(write.tableId));
+        if (effect !== null) head = this.#apply(write.tableId, write.key, effect, head);
+      }
+    });
     this.#stream.tasks = this.#stream.tasks.map((task) =>
       task.tableId !== guard.tableId || task.index !== progress.index
         ? task
@@ -202,9 +207,26 @@ export class MemoryWriter implements StreamWriter {
     return record?.kind === 'live' ? record.bytes : null;
   }
 
+  /** Takes back the rows, ops and lookups of work that throws. */
+  #allOrNothing(work: () => void): void {
+    const { ops, lookups } = this.#stream;
+    const lengths = { ops: ops.length, lookups: lookups.length };
+    this.#undo.length = 0;
+    try {
+      work();
+    } catch (error) {
+      for (const undo of this.#undo.reverse()) undo();
+      ops.length = lengths.ops;
+      lookups.length = lengths.lookups;
+      throw error;
+    }
+  }
+
   /** @returns the new head */
   #apply(tableId: TableId, key: RecordKey, effect: Effect, head: OpId): OpId {
     const rows = this.#rows(tableId);
+    const before = rows.get(key);
+    this.#undo.push(() => (before === undefined ? rows.delete(key) : rows.set(key, before)));
     if (effect.record !== null) rows.set(key, { kind: 'live', bytes: effect.record.slice(), partial: effect.partial });
     else if (needsTombstones(this.#table(tableId), this.#stream.state.checkpoint)) rows.set(key, { kind: 'tombstone' });
     else rows.delete(key);

@@ -1,0 +1,103 @@
+/**
+ * The smallest rules that use everything an adapter handles: a row names its buckets and lookups itself. Stands where
+ * sync rules stand in the product.
+ */
+import { decodeOp, invariant, putOp, type RecordKey, removeOp, type TableId } from '@sluice/core';
+import type { TableState } from '../table-state.ts';
+import type { Effect, LookupDraft, RowWrite } from '../writer.ts';
+
+/** A row as it shall be; `row: null` deletes it. */
+export interface ToyWrite extends RowWrite {
+  readonly row: ToyRow | null;
+}
+
+export interface ToyRow {
+  readonly value: string;
+  readonly buckets: readonly string[];
+  /** Lookup key → value. */
+  readonly lookups?: Readonly<Record<string, string>>;
+  readonly partial?: boolean;
+}
+
+export function put(table: TableState, key: RecordKey, value: string, row: Partial<ToyRow> = {}): ToyWrite {
+  return { tableId: table.id, key, row: { value, buckets: ['all'], ...row } };
+}
+
+export function remove(table: TableState, key: RecordKey): ToyWrite {
+  return { tableId: table.id, key, row: null };
+}
+
+export function evaluateToyRow(write: ToyWrite, prior: Uint8Array | null, moved: Uint8Array | null): Effect {
+  const before = prior === null ? null : decodeToyRow(prior);
+  if (write.row === null) return endOf(write.tableId, write.key, before);
+  if (write.row.partial === true) return { record: encodeToyRow(write.row), ops: [], lookups: [], partial: true };
+  // A row that moved keeps a trace of where it came from: that is how tests see that `moved` was loaded.
+  const from = moved === null ? '' : ` from ${decodeToyRow(moved).value}`;
+  const row: ToyRow = { ...write.row, value: write.row.value + from };
+  const left = endOf(write.tableId, write.key, before && without(before, row));
+  const lookups: LookupDraft[] = Object.entries(row.lookups ?? {}).map(([key, value]) => ({ key, value }));
+  return {
+    record: encodeToyRow(row),
+    ops: [...row.buckets.map((bucket) => toyPut(bucket, write, row.value)), ...left.ops],
+    lookups: [...lookups, ...left.lookups],
+    partial: false,
+  };
+}
+
+export function eraseToyRow(table: TableState, key: RecordKey, record: Uint8Array): Effect {
+  return endOf(table.id, key, decodeToyRow(record));
+}
+
+function toyPut(bucket: string, { tableId, key }: ToyWrite, value: string) {
+  return putOp(bucket, 'rows', key, subkeyOf(tableId, key), JSON.stringify({ value }));
+}
+
+function endOf(table: TableId, key: RecordKey, row: ToyRow | null): Effect {
+  const published = row === null || row.partial === true ? null : row;
+  return {
+    record: null,
+    ops: (published?.buckets ?? []).map((bucket) => removeOp(bucket, 'rows', key, subkeyOf(table, key))),
+    lookups: Object.keys(published?.lookups ?? {}).map((lookup) => ({ key: lookup, value: '' })),
+    partial: false,
+  };
+}
+
+/** What of `before` is not in `row` any more. */
+function without(before: ToyRow, row: ToyRow): ToyRow {
+  const gone = Object.entries(before.lookups ?? {}).filter(([key]) => row.lookups?.[key] === undefined);
+  return {
+    ...before,
+    buckets: before.buckets.filter((bucket) => !row.buckets.includes(bucket)),
+    lookups: Object.fromEntries(gone),
+  };
+}
+
+function subkeyOf(table: TableId, key: RecordKey): string {
+  return `${table}.${key}`;
+}
+
+function encodeToyRow(row: ToyRow): Uint8Array {
+  return Buffer.from(JSON.stringify(row));
+}
+
+export function decodeToyRow(record: Uint8Array): ToyRow {
+  return JSON.parse(Buffer.from(record).toString()) as ToyRow;
+}
+
+/** Applies ops as a client does. */
+export function reduceOps(bodies: readonly Uint8Array[]): Record<string, string> {
+  const rows = new Map<string, { readonly id: string; readonly value: string }>();
+  for (const body of bodies) {
+    const op = decodeOp(body);
+    const subkey = op.subkey ?? '';
+    if (op.op === 'REMOVE') rows.delete(subkey);
+    else rows.set(subkey, { id: op.objectId ?? '', value: valueOf(op.data) });
+  }
+  const sorted = [...rows.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  return Object.fromEntries(sorted.map(({ id, value }) => [id, value]));
+}
+
+function valueOf(data: string | undefined): string {
+  invariant(data !== undefined, 'a put without data');
+  return (JSON.parse(data) as { value: string }).value;
+}
