@@ -13,6 +13,8 @@ import { packageVersion } from './lifecycle.ts';
 /** @returns the exit code: 0 well, 1 an error that is described on stderr, 2 wrong usage */
 export async function main(argv: readonly string[]): Promise<number> {
   let code = 0;
+  // `sluice sync | head` ends us in order.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   const run = (command: Promise<number>) => command.then((result) => void (code = result));
   const program = new Command('sluice')
     .description(
