@@ -24,7 +24,7 @@ export interface PostgresSourceConfig {
   readonly slotName?: string;
   /** Default `powersync`. */
   readonly publicationName?: string;
-  /** Connections for catalogue queries and table reads, besides the one of the stream. Default 6. */
+  /** Connections for table reads, besides three for the catalogue and the one of the stream. Default 8. */
   readonly poolSizeMax?: number;
   readonly connectTimeoutMs?: number;
   /** Longest wait for a new slot, which waits for transactions in progress. Default 120 s. */
@@ -33,7 +33,7 @@ export interface PostgresSourceConfig {
   readonly slotBusyTimeoutMs?: number;
   /** The server is asked for a sign of life this often; it answers with a position. Default 10 s. */
   readonly heartbeatIntervalMs?: number;
-  /** The stream breaks off if the server sends nothing for this long. Default 60 s. */
+  /** The stream or a copy breaks off if the server sends nothing for this long. Default 60 s. */
   readonly readDeadlineMs?: number;
   /** Wire bytes of the stream that may wait for their consumer before the socket is paused. Default 16 MiB. */
   readonly streamPendingBytesMax?: number;
@@ -66,6 +66,8 @@ const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   search_path: 'pg_catalog',
   statement_timeout: '0',
   idle_in_transaction_session_timeout: '0',
+  // A read that waits for an ALTER TABLE is given up and tried again, before every later query queues behind it.
+  lock_timeout: '30s',
 };
 
 /** @throws PSYNC_S1104 – PSYNC_S1110 naming the part that is missing or wrong */
@@ -75,7 +77,7 @@ export function resolveSettings(config: PostgresSourceConfig): SourceSettings {
     tag: config.tag ?? 'default',
     slot: slotName(config.slotName ?? 'sluice'),
     publication: config.publicationName ?? 'powersync',
-    poolSizeMax: config.poolSizeMax ?? 6,
+    poolSizeMax: config.poolSizeMax ?? 8,
     slotTimeoutMs: config.slotTimeoutMs ?? 120_000,
     slotBusyTimeoutMs: config.slotBusyTimeoutMs ?? 15_000,
     heartbeatIntervalMs: config.heartbeatIntervalMs ?? 10_000,

@@ -1,4 +1,7 @@
-/** The small pool for catalogue queries and table reads. Every value comes back as the text the server sent. */
+/**
+ * Connections for the catalogue and for table reads, in two pools: a copy that waits for its consumer must not keep the
+ * stream from asking where the head is. Every value comes back as the text the server sent.
+ */
 import { invariant, type Logger } from '@sluice/core';
 import { Pool, type PoolClient } from 'pg';
 import type { SourceSettings } from './config.ts';
@@ -6,40 +9,44 @@ import { sourceError } from './errors.ts';
 
 export type TextRow = readonly (string | null)[];
 
+const CATALOGUE_CONNECTIONS_MAX = 3;
+/** No catalogue query takes this long; the network may swallow an answer. */
+const CATALOGUE_TIMEOUT_MS = 60_000;
+
 /** Leaves values as text: the driver's own parsers lose digits of timestamps, numerics and JSON. */
 const asText = { getTypeParser: () => (value: string) => value };
 
 export class Database {
   /** Host, port and database, for messages. */
   readonly where: string;
-  readonly #pool: Pool;
+  readonly #catalogue: Pool;
+  readonly #readers: Pool;
 
   constructor(settings: SourceSettings, logger: Logger) {
     const { host, port, database } = settings.client;
     this.where = `${host}:${port}/${database}`;
-    this.#pool = new Pool({ ...settings.client, max: settings.poolSizeMax, idleTimeoutMillis: 30_000 });
+    const common = { ...settings.client, idleTimeoutMillis: 30_000 };
+    this.#catalogue = new Pool({ ...common, max: CATALOGUE_CONNECTIONS_MAX, query_timeout: CATALOGUE_TIMEOUT_MS });
+    this.#readers = new Pool({ ...common, max: settings.poolSizeMax });
     const lost = (error: Error) => logger.debug({ error: error.message }, 'a source connection was lost');
-    this.#pool.on('error', lost);
-    // The pool listens to idle connections only; without a listener, the loss of one in use would end the process.
-    this.#pool.on('connect', (client) => client.on('error', lost));
-  }
-
-  /** @throws SluiceError, classified */
-  async rows(sql: string, values: readonly unknown[] = []): Promise<readonly TextRow[]> {
-    try {
-      const result = await this.#pool.query<(string | null)[]>({
-        text: sql,
-        values: [...values],
-        rowMode: 'array',
-        types: asText,
-      });
-      return result.rows;
-    } catch (error) {
-      throw sourceError(error, this.where);
+    for (const pool of [this.#catalogue, this.#readers]) {
+      pool.on('error', lost);
+      // The pool listens to idle connections only; without a listener, the loss of one in use would end the process.
+      pool.on('connect', (client) => client.on('error', lost));
     }
   }
 
-  /** The only row of a query that always has one. */
+  /** A catalogue query. @throws SluiceError, classified */
+  rows(sql: string, values: readonly unknown[] = []): Promise<readonly TextRow[]> {
+    return this.#query(this.#catalogue, sql, values);
+  }
+
+  /** A query on tables of the user, which may take its time. @throws SluiceError, classified */
+  tableRows(sql: string, values: readonly unknown[]): Promise<readonly TextRow[]> {
+    return this.#query(this.#readers, sql, values);
+  }
+
+  /** The only row of a catalogue query that always has one. */
   async row(sql: string, values: readonly unknown[] = []): Promise<TextRow> {
     const [row] = await this.rows(sql, values);
     invariant(row !== undefined, 'a query of the source that always has a row had none');
@@ -49,13 +56,23 @@ export class Database {
   /** A connection for one caller, who releases it; `release(true)` throws it away. */
   async connect(): Promise<PoolClient> {
     try {
-      return await this.#pool.connect();
+      return await this.#readers.connect();
     } catch (error) {
       throw sourceError(error, this.where);
     }
   }
 
   async close(): Promise<void> {
-    await this.#pool.end();
+    await Promise.all([this.#catalogue.end(), this.#readers.end()]);
+  }
+
+  async #query(pool: Pool, sql: string, values: readonly unknown[]): Promise<readonly TextRow[]> {
+    try {
+      const query = { text: sql, values: [...values], rowMode: 'array' as const, types: asText };
+      const result = await pool.query<(string | null)[]>(query);
+      return result.rows;
+    } catch (error) {
+      throw sourceError(error, this.where);
+    }
   }
 }

@@ -125,6 +125,13 @@ describe('problems', () => {
   });
 });
 
+describe('unlogged tables', () => {
+  it('are reported where they are named', async () => {
+    const database = await newDatabase('create unlogged table fast (id int primary key)');
+    expect(problems(await find(database, 'fast'))).toEqual(['SLU_S1152']);
+  });
+});
+
 describe('columns', () => {
   it('are those the stream sends: not dropped, not generated, only those published', async () => {
     const database = await newDatabase(

@@ -12,6 +12,8 @@ interface CatalogueTable {
   readonly schema: string;
   readonly name: string;
   readonly kind: string;
+  /** `p` permanent, `u` unlogged, `t` temporary. */
+  readonly persistence: string;
   readonly identity: string;
   readonly rows: number;
   readonly pages: number;
@@ -65,7 +67,7 @@ function catalogueSql(version: number): string {
   with wanted (schema, name, wildcard) as (select * from unnest($1::text[], $2::text[], $3::bool[])),
     published as materialized ${lateral}
   select json_build_object(
-    'oid', c.oid::text, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'identity', c.relreplident,
+    'oid', c.oid::text, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'persistence', c.relpersistence, 'identity', c.relreplident,
     'rows', c.reltuples, 'pages', c.relpages,
     'bytes', coalesce(pg_relation_size(c.oid), 0),
     'toastBytes', coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0),
@@ -182,6 +184,9 @@ function problemOf(table: CatalogueTable, keyColumns: readonly number[], setting
       code: 'SLU_S1152',
       message: `${name} is ${KINDS[table.kind] ?? 'not a table'}: it has no changes of its own`,
     };
+  }
+  if (table.persistence !== 'p') {
+    return { code: 'SLU_S1152', message: `${name} is unlogged or temporary: ALTER TABLE ${name} SET LOGGED;` };
   }
   if (!table.published) {
     const remedy = `ALTER PUBLICATION ${quoteName(settings.publication)} ADD TABLE ${name};`;

@@ -18,7 +18,7 @@ export async function readRows(
   const found: RawRow[] = [];
   for (let from = 0; from < rows.length; from += step) {
     const { sql, values } = keyQuery(relation, keyColumns, rows.slice(from, from + step));
-    found.push(...(await database.rows(sql, values)));
+    found.push(...(await database.tableRows(sql, values)));
   }
   return found;
 }

@@ -1,7 +1,7 @@
 /**
  * Reads a range of blocks with COPY, in statements of their own: no snapshot and no lock outlives a few hundred blocks.
  */
-import { type RawRow, type Relation, SluiceError } from '@sluice/core';
+import { type Clock, type RawRow, type Relation, SluiceError } from '@sluice/core';
 import type { ReadTask, TaskChunk } from '@sluice/replication';
 import type { PoolClient } from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
@@ -28,6 +28,8 @@ const STATE_SQL = `
 export interface ReadContext {
   readonly database: Database;
   readonly publication: string;
+  readonly clock: Clock;
+  readonly readDeadlineMs: number;
 }
 
 export async function* readTask(context: ReadContext, request: ReadTask): AsyncGenerator<TaskChunk, void> {
@@ -44,7 +46,7 @@ export async function* readTask(context: ReadContext, request: ReadTask): AsyncG
     const statement = `${select} and ctid >= '(${from},0)' and ctid < '(${to},0)'`;
     let bytes = 0;
     let final: CopyPart = { rows: [], bytes: 0, last: true };
-    for await (const part of copyRows(database, { ...request, select: statement })) {
+    for await (const part of copyRows(context, { ...request, select: statement })) {
       bytes += part.bytes;
       // Rows of one statement may be far more than a chunk: a block can lead to megabytes of values stored elsewhere.
       if (part.last) final = part;
@@ -106,22 +108,29 @@ interface CopyPart {
   readonly last: boolean;
 }
 
-async function* copyRows(database: Database, request: CopyRequest): AsyncGenerator<CopyPart, void> {
+async function* copyRows(context: ReadContext, request: CopyRequest): AsyncGenerator<CopyPart, void> {
+  const { database } = context;
   const { relation, signal, chunkBytes } = request;
   const client = await database.connect();
-  const abort = () => stream.destroy(signal.reason as Error);
   const stream = client.query(copyTo(`copy (${request.select}) to stdout`));
+  // The driver reports the end of a connection to its last query even after everyone has turned away from it.
+  stream.on('error', () => undefined);
+  const abort = () => stream.destroy(signal.reason as Error);
   signal.addEventListener('abort', abort, { once: true });
+  const watchdog = new Watchdog(context, (error) => stream.destroy(error));
   let complete = false;
   try {
     const parser = new CopyTextParser(relation.columns.length);
     let rows: RawRow[] = [];
     let bytes = 0;
     for await (const chunk of stream as AsyncIterable<Buffer>) {
+      watchdog.fed();
       parser.push(chunk, rows);
       bytes += chunk.length;
       if (bytes < 2 * chunkBytes) continue;
+      watchdog.pause();
       yield { rows, bytes, last: false };
+      watchdog.fed();
       rows = [];
       bytes = 0;
     }
@@ -132,8 +141,35 @@ async function* copyRows(database: Database, request: CopyRequest): AsyncGenerat
     signal.throwIfAborted();
     throw explainCopyError(error, relation, database.where);
   } finally {
+    watchdog.pause();
     signal.removeEventListener('abort', abort);
     release(client, complete);
+  }
+}
+
+/** Gives a read up if the server has sent nothing for too long; the network may have swallowed it. */
+class Watchdog {
+  readonly #context: ReadContext;
+  readonly #bite: (error: SluiceError) => void;
+  #cancel: () => void = () => undefined;
+
+  constructor(context: ReadContext, bite: (error: SluiceError) => void) {
+    this.#context = context;
+    this.#bite = bite;
+    this.fed();
+  }
+
+  fed(): void {
+    this.#cancel();
+    const { clock, readDeadlineMs, database } = this.#context;
+    this.#cancel = clock.timer(readDeadlineMs, () => {
+      const seconds = Math.round(readDeadlineMs / 1000);
+      this.#bite(new SluiceError('SLU_S1151', `a copy got nothing for ${seconds} s`, { where: database.where }));
+    });
+  }
+
+  pause(): void {
+    this.#cancel();
   }
 }
 
@@ -157,6 +193,10 @@ function explainCopyError(error: unknown, relation: Relation, where: string): Sl
         cause: error,
         hint,
       });
+    }
+    case '55P03': {
+      const message = `${relation.schema}.${relation.name} is locked, for example by an ALTER TABLE`;
+      return new SluiceError('PSYNC_S1120', message, { cause: error, where });
     }
     default:
       return sourceError(error, where);

@@ -110,7 +110,9 @@ class PostgresSource implements ChangeSource {
   }
 
   readTask(request: ReadTask): AsyncIterable<TaskChunk> {
-    return readTask({ database: this.#database, publication: this.#settings.publication }, request);
+    const { publication, readDeadlineMs } = this.#settings;
+    const { clock } = this.#tools;
+    return readTask({ database: this.#database, publication, clock, readDeadlineMs }, request);
   }
 
   readRows(relation: Relation, keyColumns: readonly number[], rows: readonly RawRow[]): Promise<readonly RawRow[]> {

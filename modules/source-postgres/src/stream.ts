@@ -29,6 +29,8 @@ export async function* streamChanges(
   let reached: Position = '';
   const heartbeat = (position: Position): void => {
     if (decoder.inTransaction || position < reached) return;
+    // The server often repeats what the commit just before has said.
+    if (position === reached && batch.length > 0) return;
     reached = position;
     batch.push({ kind: 'heartbeat', position });
   };
@@ -39,21 +41,28 @@ export async function* streamChanges(
     if (event.kind === 'commit') reached = maxPosition(reached, event.position) ?? reached;
     batch.push(event);
   };
+  const statusMs = await statusIntervalMs(context.database);
+  if (signal.aborted) return;
   const connection = await WalConnection.open({
     ...context,
     where: context.database.where,
     client: settings.client,
     publication: settings.publication,
     from: context.durable(),
-    heartbeatIntervalMs: Math.min(settings.heartbeatIntervalMs, await statusIntervalMs(context.database)),
+    heartbeatIntervalMs: Math.min(settings.heartbeatIntervalMs, statusMs),
     readDeadlineMs: settings.readDeadlineMs,
     pendingBytesMax: settings.streamPendingBytesMax,
     onMessage,
     onKeepalive: heartbeat,
+    signal,
+  }).catch((error: unknown) => {
+    if (signal.aborted) return null;
+    throw error;
   });
+  if (connection === null) return;
   try {
     for (;;) {
-      await connection.arrival(signal);
+      await connection.arrival();
       if (signal.aborted) return;
       const ready = batch;
       batch = [];

@@ -30,6 +30,7 @@ export interface WalConnectionOptions {
   readonly pendingBytesMax: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly signal: AbortSignal;
   /** What is durable now; asked at every status update. */
   readonly durable: () => Position;
   /** Gets each message; its bytes are valid during the call. @throws to break the connection off */
@@ -56,6 +57,7 @@ export class WalConnection {
   #lastReported: Position = '';
   #stopTimer: () => void = () => undefined;
   #closing = false;
+  #failStart: (error: Error) => void = () => undefined;
 
   private constructor(options: WalConnectionOptions) {
     this.#options = options;
@@ -68,24 +70,31 @@ export class WalConnection {
 
   /** Resolves when the server streams. @throws PSYNC_S1146, SLU_S1147, PSYNC_S1121 … */
   static async open(options: WalConnectionOptions): Promise<WalConnection> {
+    const { signal, clock, readDeadlineMs, where } = options;
+    signal.throwIfAborted();
     const connection = new WalConnection(options);
+    signal.addEventListener('abort', connection.#onAbort, { once: true });
+    const cancel = clock.timer(readDeadlineMs, () =>
+      connection.#giveUp(new SluiceError('SLU_S1151', 'the server did not begin to stream', { where })),
+    );
     try {
       await connection.#start();
     } catch (error) {
       await connection.close();
       throw error;
+    } finally {
+      cancel();
     }
     return connection;
   }
 
-  /** Resolves when something has arrived since the last call. @throws what the connection broke off with */
-  async arrival(signal: AbortSignal): Promise<void> {
+  /** Resolves when something has arrived since the last call, or on abort. @throws what the connection broke off with */
+  async arrival(): Promise<void> {
+    const { signal } = this.#options;
     while (!this.#arrived && this.#failure === null && !signal.aborted) {
       await new Promise<void>((wake) => {
         this.#wake = wake;
-        signal.addEventListener('abort', this.#wakeUp, { once: true });
       });
-      signal.removeEventListener('abort', this.#wakeUp);
     }
     if (this.#arrived) this.#arrived = false;
     else if (this.#failure !== null) throw this.#failure;
@@ -103,6 +112,7 @@ export class WalConnection {
   async close(): Promise<void> {
     if (this.#closing) return;
     this.#closing = true;
+    this.#options.signal.removeEventListener('abort', this.#onAbort);
     this.#stopTimer();
     const stream = this.#connection?.stream;
     if (stream !== undefined && this.#failure === null) await this.#farewell();
@@ -128,6 +138,7 @@ export class WalConnection {
         this.#fail(this.#explain(error));
         failed(this.#failure ?? error);
       };
+      this.#failStart = failed;
       this.#service.on('start', () => {
         this.#stopTimer = this.#everySecond();
         started();
@@ -184,6 +195,17 @@ export class WalConnection {
     this.#wakeUp();
   }
 
+  readonly #onAbort = (): void => {
+    this.#failStart(this.#options.signal.reason as Error);
+    this.#wakeUp();
+  };
+
+  #giveUp(error: SluiceError): void {
+    this.#fail(error);
+    this.#failStart(error);
+    this.#connection?.stream.destroy();
+  }
+
   #explain(error: unknown): SluiceError {
     return explainStreamError(error, this.#options);
   }
@@ -206,11 +228,8 @@ export class WalConnection {
     const silentMs = this.#paused ? 0 : now - this.#lastReceivedMs;
     if (silentMs > readDeadlineMs) {
       const seconds = Math.round(silentMs / 1000);
-      this.#fail(
-        new SluiceError('SLU_S1151', `the server was silent for ${seconds} s`, { where: this.#options.where }),
-      );
-      this.#connection?.stream.destroy();
-      return;
+      const { where } = this.#options;
+      return this.#giveUp(new SluiceError('SLU_S1151', `the server was silent for ${seconds} s`, { where }));
     }
     const sinceStatus = now - this.#lastStatusMs;
     const moved = this.#options.durable() !== this.#lastReported;
