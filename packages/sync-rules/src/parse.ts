@@ -1,6 +1,7 @@
 /** The way into the package: YAML text to compiled rules, or to what is wrong with it. */
 import type { ParsedRules, ParseOptions } from './api.ts';
 import { readBucketDefinition } from './bucket-definitions/bucket-definition.ts';
+import { checkEventQuery } from './bucket-definitions/event-query.ts';
 import type { CompileContext, Definition } from './definition.ts';
 import { Diagnostics } from './diagnostics.ts';
 import type { RulesDocument } from './document.ts';
@@ -31,6 +32,7 @@ function contextOf(document: RulesDocument, options: ParseOptions, diagnostics: 
 }
 
 function readDefinitions(document: RulesDocument, context: CompileContext): Definition[] {
+  for (const payload of document.events.flatMap(({ payloads }) => payloads)) checkEventQuery(payload, context);
   return [
     ...document.bucketDefinitions.flatMap((source) => readBucketDefinition(source, context) ?? []),
     ...readStreams(document, context),

@@ -234,3 +234,26 @@ test('one mistake in a parameter query is one report, unless nothing of the quer
     'no-parameter-query: SELECT id FROM t',
   ]);
 });
+
+test.each([
+  ['OR of one parameter', 'OR', (index: number) => `c${index} = bucket.u`],
+  ['AND of one parameter', 'AND', (index: number) => `c${index} = bucket.u`],
+  [
+    'AND of row conditions behind a parameter',
+    'AND',
+    (index: number) => (index === 0 ? 'u = bucket.u' : `c${index} > 1`),
+  ],
+])('twenty thousand operands: %s', (_, operator, operand) => {
+  const where = Array.from({ length: 20_000 }, (_, index) => operand(index)).join(` ${operator} `);
+  const start = performance.now();
+  const rules = rulesOf(definition(['SELECT request.user_id() AS u'], [`SELECT id FROM t WHERE ${where}`]));
+  evaluate(rules, 't', [{ id: '1', u: 'ann' }]);
+  expect(performance.now() - start).toBeLessThan(5000);
+});
+
+test('twenty thousand parameters in one key', () => {
+  const where = Array.from({ length: 20_000 }, (_, index) => `c${index} = request.jwt() ->> 'k${index}'`).join(' AND ');
+  const start = performance.now();
+  rulesOf(definition([`SELECT id AS u FROM p WHERE ${where}`], ['SELECT id FROM t WHERE u = bucket.u']));
+  expect(performance.now() - start).toBeLessThan(5000);
+});

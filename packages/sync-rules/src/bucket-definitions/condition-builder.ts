@@ -6,20 +6,10 @@
 import { type BuildContext, buildNode } from '../expression/build.ts';
 import { type Plan, planText } from '../expression/plan.ts';
 import type { BinaryExpression, Expression, InExpression, LogicalExpression, Range } from '../sql/ast.ts';
-import { type Condition, isUnbounded, slotsOf } from './condition.ts';
+import { Chain } from './chain.ts';
+import { type Clause, planClause, type Slot } from './clause.ts';
+import type { Condition } from './condition.ts';
 import { dependencyOf, type Input, inputText } from './input.ts';
-
-/** A part of a condition: a plan of one dependency, or a condition that binds parameters. Null: wrong and reported. */
-type Clause =
-  | { readonly kind: 'static' | 'row' | 'parameter'; readonly plan: Plan<Input> }
-  | { readonly kind: 'match'; readonly condition: Condition }
-  | null;
-
-/** A parameter of the condition: `bucket.name`, or a request expression; `expand`: looked up element by element. */
-export interface Slot {
-  readonly plan: Plan<Input>;
-  readonly expand: boolean;
-}
 
 export class ConditionBuilder {
   readonly #build: BuildContext<Input>;
@@ -83,61 +73,16 @@ export class ConditionBuilder {
       seen = dependency;
       return plan;
     };
-    return this.#planClause(buildNode(node, operand, this.#build));
-  }
-
-  #planClause(plan: Plan<Input> | null): Clause {
-    return plan === null ? null : { kind: dependencyOf(plan), plan };
+    return planClause(buildNode(node, operand, this.#build));
   }
 
   #logical(node: LogicalExpression): Clause {
-    const [first, ...others] = node.operands;
-    if (first === undefined) return null;
-    let left = this.#clause(first);
-    for (const operand of others) {
-      const right = this.#clause(operand);
-      left =
-        left === null || right === null
-          ? null
-          : this.#combine(node.operator, [left, right], { start: node.start, end: operand.end });
+    const chain = new Chain(node, this.#slots, { bareParameters: this.#bareParameters, build: this.#build });
+    for (const operand of node.operands) {
+      const clause = this.#clause(operand);
+      chain.add(clause, operand.end, (part) => this.#asCondition(part));
     }
-    return left;
-  }
-
-  #combine(operator: 'AND' | 'OR', sides: readonly [NonNullable<Clause>, NonNullable<Clause>], range: Range): Clause {
-    const plan = this.#samePlans(operator, sides);
-    if (plan !== null) return this.#planClause(plan);
-    const [left, right] = [this.#asCondition(sides[0]), this.#asCondition(sides[1])];
-    if (operator === 'AND') {
-      const arrays = isUnbounded(left) && isUnbounded(right);
-      if (arrays || this.#expandingSlots([left, right]) > 1) {
-        this.#build.report('too-many-arrays', range);
-        return null;
-      }
-      return { kind: 'match', condition: { kind: 'all', conditions: [...parts(left), ...parts(right)] } };
-    }
-    const [leftSlots, rightSlots] = [slotsOf(left), slotsOf(right)];
-    if (leftSlots.size !== rightSlots.size || [...leftSlots].some((slot) => !rightSlots.has(slot))) {
-      this.#build.report('or-different-parameters', range);
-      return null;
-    }
-    return { kind: 'match', condition: { kind: 'any', conditions: [left, right] } };
-  }
-
-  /** Both sides as one plan, if they depend on the same; null otherwise. */
-  #samePlans(operator: 'AND' | 'OR', [left, right]: readonly [NonNullable<Clause>, NonNullable<Clause>]) {
-    if (left.kind === 'match' || right.kind === 'match') return null;
-    const kinds = new Set([left.kind, right.kind]);
-    const parameters = kinds.has('parameter');
-    if (parameters && (kinds.has('row') || this.#bareParameters)) return null;
-    const op = operator === 'AND' ? 'and' : 'or';
-    const operands = [left.plan, right.plan].flatMap((plan) => (plan.op === op ? plan.operands : [plan]));
-    return { op, operands } satisfies Plan<Input>;
-  }
-
-  #expandingSlots(conditions: readonly Condition[]): number {
-    const slots = new Set(conditions.flatMap((condition) => [...slotsOf(condition)]));
-    return [...slots].filter((slot) => this.#slots[slot]?.expand === true).length;
+    return chain.clause();
   }
 
   #asCondition(clause: NonNullable<Clause>): Condition {
@@ -182,7 +127,7 @@ export class ConditionBuilder {
     }
     const binds = this.#bindingSide(left, right);
     if (binds === null) {
-      return this.#planClause({ op: 'compare', operator: '=', left: left.plan, right: right.plan });
+      return planClause({ op: 'compare', operator: '=', left: left.plan, right: right.plan });
     }
     const slot = this.#slot(binds.parameter.plan, false);
     return { kind: 'match', condition: { kind: 'equal', slot, row: binds.row.plan } };
@@ -212,7 +157,7 @@ export class ConditionBuilder {
     const match = this.#inMatch(left, right);
     if (match === null) {
       const plan: Plan<Input> = { op: 'inJson', operand: left.plan, array: right.plan };
-      return this.#planClause(node.negated ? { op: 'not', operand: plan } : plan);
+      return planClause(node.negated ? { op: 'not', operand: plan } : plan);
     }
     if (!node.negated) return { kind: 'match', condition: match };
     this.#build.report('parameter-match-in-expression', node);
@@ -231,7 +176,3 @@ export class ConditionBuilder {
 }
 
 type OperandClause = Extract<Clause, { readonly plan: Plan<Input> }>;
-
-function parts(condition: Condition): readonly Condition[] {
-  return condition.kind === 'all' ? condition.conditions : [condition];
-}

@@ -2,7 +2,7 @@
 import { inputsOf, type Plan } from '../expression/plan.ts';
 import type { Reporter } from '../reporter.ts';
 import type { Condition } from './condition.ts';
-import type { Slot } from './condition-builder.ts';
+import type { Slot } from './clause.ts';
 import { type Input, isAuthenticated, isChosenByClient } from './input.ts';
 import type { ParameterQuery } from './parameter-query.ts';
 
