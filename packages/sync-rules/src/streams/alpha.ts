@@ -23,9 +23,9 @@ function findOr(node: Expression | null): Expression | null {
 }
 
 /** False if the query is wrong, which has been reported. */
-export function checkAlphaQuery(query: StreamQuery, scalar: SqlScalar, { diagnostics }: CompileContext): boolean {
+export function checkAlphaQuery(query: StreamQuery, { diagnostics }: CompileContext): boolean {
   if (query.items.some((item) => item.kind === 'star' || item.name === 'id')) return true;
-  diagnostics.add('missing-id', scalar.range);
+  diagnostics.add('missing-id', query.firstOutputAt);
   return false;
 }
 
@@ -39,7 +39,8 @@ export function checkAlphaRequest(plan: RequestPlan, scalar: SqlScalar, { diagno
 
 export function warnAlphaDefault(source: StreamSource, plans: readonly RequestPlan[], context: CompileContext): void {
   if (source.autoSubscribe && plans.some(usesSubscription)) {
-    context.diagnostics.add('default-uses-subscription', source.keyRange, source.name);
+    const [first] = source.queries;
+    context.diagnostics.add('default-uses-subscription', first?.range ?? source.keyRange, source.name);
   }
 }
 

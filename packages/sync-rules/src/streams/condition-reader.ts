@@ -46,7 +46,7 @@ export function readCondition(node: Expression, scope: ConditionScope): Conditio
   if (node.kind === 'binary') return readBinary(node, scope);
   if (node.kind === 'in') return readIn(node, scope);
   if (node.kind !== 'unary' || node.operator !== 'NOT') return plain(node, scope);
-  return negation(readCondition(node.operand, scope), node, scope);
+  return negation(readCondition(node.operand, scope), node.operand, scope);
 }
 
 function readLogical(node: LogicalExpression, scope: ConditionScope): Condition | null {

@@ -29,7 +29,7 @@ export type Condition =
   | Term
   | Join
   | { readonly kind: 'and' | 'or'; readonly operands: readonly Condition[] }
-  /** `at`: in the document. */
+  /** `at`: what is negated, in the document. */
   | { readonly kind: 'not'; readonly operand: Condition; readonly at: Range };
 
 export type Conjunction = readonly (Term | Join)[];
@@ -39,7 +39,7 @@ export const TERMS_MAX = 100;
 export type NormalForm =
   | { readonly ok: true; readonly alternatives: readonly Conjunction[] }
   | { readonly ok: false; readonly problem: 'too-many' }
-  /** NOT over something that joins sources: the whole of it, and the input that cannot be negated with the others. */
+  /** NOT over something that joins sources: what is negated, and the input that cannot be negated with the others. */
   | { readonly ok: false; readonly problem: 'negated-join'; readonly at: Range; readonly conflict: Range };
 
 export function term(plan: Plan<StreamInput>): Term {
@@ -94,11 +94,14 @@ function simplified(condition: Condition, sources: Sources): Condition {
   }
 }
 
-/** @param at the whole negation */
+/** @param at what is negated */
 function negated(condition: Condition, at: Range, sources: Sources): Condition {
   switch (condition.kind) {
-    case 'term':
+    case 'term': {
+      const conflict = sources.conflictIn(condition.plan);
+      if (conflict !== null) throw new NegatedJoin(at, conflict.at);
       return term({ op: 'not', operand: condition.plan });
+    }
     case 'not':
       return simplified(condition.operand, sources);
     case 'join':

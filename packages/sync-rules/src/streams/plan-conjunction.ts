@@ -151,7 +151,8 @@ class ConjunctionPlanner {
     const info = this.#query.sources.get(root);
     invariant(info.kind === 'table', 'streams: rows come from tables');
     const eaches = this.#eachesOf(root);
-    const convert = (plan: Plan<StreamInput>): Plan<RowInput> => toRowPlan(plan, eaches);
+    const hasSuffix = this.#query.hasTableSuffix && info.pattern.wildcard;
+    const convert = (plan: Plan<StreamInput>): Plan<RowInput> => toRowPlan(plan, { eaches, hasSuffix });
     return { info, eaches, convert, builder: new SourceBuilder(convert, rowInputText) };
   }
 
@@ -164,7 +165,7 @@ class ConjunctionPlanner {
   #eachArgument(id: SourceId): Plan<RowInput> {
     const source = this.#query.sources.get(id);
     invariant(source.kind === 'each', 'streams: only arrays have elements');
-    return toRowPlan(source.argument, []);
+    return toRowPlan(source.argument, { eaches: [], hasSuffix: false });
   }
 
   #rowPlan(root: SourceId, { info, eaches, builder }: PlannedTable): RowPlan {
@@ -178,10 +179,20 @@ class ConjunctionPlanner {
   }
 }
 
-function toRowPlan(plan: Plan<StreamInput>, eaches: readonly SourceId[]): Plan<RowInput> {
+interface RowInputs {
+  readonly eaches: readonly SourceId[];
+  readonly hasSuffix: boolean;
+}
+
+const TABLE_SUFFIX = '_table_suffix';
+
+function toRowPlan(plan: Plan<StreamInput>, { eaches, hasSuffix }: RowInputs): Plan<RowInput> {
   return mapInputs<StreamInput, RowInput>(plan, (input) => {
     invariant(input.kind !== 'request', 'streams: a row does not know the request');
-    if (input.kind === 'column') return { op: 'input', input: { kind: 'column', name: input.name } };
+    if (input.kind === 'column') {
+      if (hasSuffix && input.name === TABLE_SUFFIX) return { op: 'input', input: { kind: 'tableSuffix' } };
+      return { op: 'input', input: { kind: 'column', name: input.name } };
+    }
     return { op: 'input', input: { kind: 'element', each: eaches.indexOf(input.source), field: input.field } };
   });
 }

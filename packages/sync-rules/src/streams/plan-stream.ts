@@ -32,7 +32,7 @@ export function planStream(
   const isAlpha = context.compatibility.edition < 3;
   const queries = source.queries.map((scalar) => {
     const query = readQuery(scalar, commonTables, context);
-    const isUsable = query !== null && (!isAlpha || checkAlphaQuery(query, scalar, context));
+    const isUsable = query !== null && (!isAlpha || checkAlphaQuery(query, context));
     return isUsable ? { query, scalar } : null;
   });
   const usable = queries.filter((query) => query !== null);
@@ -82,6 +82,7 @@ function projectionItem(item: StreamQuery['items'][number], { toRow }: Conjuncti
   const plan = toRow(item.plan);
   const { name } = item;
   if (plan.op !== 'input') return { kind: 'plan', name, plan };
-  invariant(plan.input.kind === 'column', 'streams: only columns are selected');
+  invariant(plan.input.kind !== 'element', 'streams: only columns are selected');
+  if (plan.input.kind === 'tableSuffix') return { kind: 'plan', name, plan };
   return { kind: 'column', name, column: plan.input.name };
 }

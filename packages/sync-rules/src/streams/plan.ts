@@ -12,6 +12,8 @@ import type { ElementField, RequestInput } from './input.ts';
 
 export type RowInput =
   | { readonly kind: 'column'; readonly name: string }
+  /** What a wildcard stands for in the name of the table. */
+  | { readonly kind: 'tableSuffix' }
   /** `each`: place among the arrays of the row. */
   | { readonly kind: 'element'; readonly each: number; readonly field: ElementField };
 
@@ -82,7 +84,8 @@ export interface RequestPlan {
 // --- canonical texts ----------------------------------------------------------------------------------------------
 
 export function rowInputText(input: RowInput): string {
-  return input.kind === 'column' ? `[${JSON.stringify(input.name)}]` : `element${input.each}.${input.field}`;
+  if (input.kind === 'column') return `[${JSON.stringify(input.name)}]`;
+  return input.kind === 'element' ? `element${input.each}.${input.field}` : 'tableSuffix';
 }
 
 export function bucketRowText(row: BucketRowPlan): string {

@@ -21,6 +21,9 @@ export interface StreamQuery {
   /** The table whose rows are synced. */
   readonly primary: SourceId;
   readonly items: readonly OutputItem[];
+  readonly firstOutputAt: Range;
+  /** Whether tables whose name has a wildcard have a column `_table_suffix`: in edition 2. */
+  readonly hasTableSuffix: boolean;
   /** Sources of every alternative. */
   readonly joined: readonly SourceId[];
   readonly alternatives: readonly Conjunction[];
@@ -40,7 +43,15 @@ export function readQuery(scalar: SqlScalar, commonTables: CommonTables, compile
   if (primary === null && !reader.scope.hasBroken) reporter.add('no-primary-table', select);
   const alternatives = readAlternatives(reader, select, { compile, scalar, reporter });
   if (primary === null || alternatives === null) return null;
-  return { sources, primary, items, joined: reader.joined, alternatives };
+  return {
+    sources,
+    primary,
+    items,
+    firstOutputAt: scalar.toDocument(select.items[0] ?? select),
+    hasTableSuffix: compile.compatibility.edition < 3,
+    joined: reader.joined,
+    alternatives,
+  };
 }
 
 interface QueryText {

@@ -17,7 +17,7 @@ export function readStreams(document: RulesDocument, context: CompileContext): r
     return plan === null ? [] : [{ source, plan }];
   });
   checkCommonTables(shared, context);
-  const names = new SharedParts(context.bucketPrefix);
+  const names = new SharedParts();
   return planned.map(({ source, plan }) => definitionOf(source, plan, { names, context }));
 }
 
@@ -39,22 +39,16 @@ function warnDangers({ kinds }: StreamPlan, { compatibility, diagnostics }: Comp
 
 /** Parts that several streams have in common belong to the first of them. */
 class SharedParts {
-  readonly #prefix: string;
   readonly #bucketNames = new Map<string, string>();
   readonly #indexes = new Set<string>();
-
-  constructor(prefix: string) {
-    this.#prefix = prefix;
-  }
 
   /** The name of buckets with these rows: the one proposed, unless there are such buckets already. */
   bucketName(rows: StreamBucket['rows'], proposed: string): string {
     const shape = JSON.stringify(rows.map(bucketRowText).sort());
     const known = this.#bucketNames.get(shape);
     if (known !== undefined) return known;
-    const name = this.#prefix + proposed;
-    this.#bucketNames.set(shape, name);
-    return name;
+    this.#bucketNames.set(shape, proposed);
+    return proposed;
   }
 
   /** Whether this is the first to have the index. */
@@ -81,7 +75,7 @@ function definitionOf(source: StreamSource, { kinds }: StreamPlan, { names, cont
   const sharedBuckets = new Set(names.bucketNames);
   const buckets = kinds.map(({ number, rows, request }): StreamBucket => {
     const proposed = `${source.name}|${number}`;
-    return { name: isAlpha ? bucketPrefix + proposed : names.bucketName(rows, proposed), rows, request };
+    return { name: isAlpha ? proposed : names.bucketName(rows, proposed), rows, request };
   });
   const stages = buckets.flatMap(({ request }) => request.stages);
   const indexes = stages.flatMap((stage) => (stage.kind === 'index' ? [stage.index] : []));
@@ -90,6 +84,7 @@ function definitionOf(source: StreamSource, { kinds }: StreamPlan, { names, cont
     isDefault: source.autoSubscribe,
     // Streams of edition 2 all have the same priority, which rules written for it rely on.
     priority: isAlpha ? null : source.priority,
+    bucketPrefix,
     buckets,
     sharedBuckets,
     indexes: indexes.filter((index) => names.claimIndex(index)),

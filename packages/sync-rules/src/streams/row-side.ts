@@ -1,4 +1,5 @@
 /** Rows of a stream's tables: those that are synced, and those that lead from keys to values. */
+import { invariant } from '@sluice/core';
 import type { RowSink } from '../api.ts';
 import { EvaluationError } from '../evaluation-error.ts';
 import { type Bind, compilePlan, type Getter } from '../expression/compile.ts';
@@ -7,6 +8,7 @@ import { jsonEach, type JsonEachRow } from '../functions/json-each.ts';
 import { bucketJson, valueJson } from '../json.ts';
 import type { JsonMode } from '../json-path.ts';
 import type { TableCompiler } from '../table-compiler.ts';
+import { tableSuffix } from '../table-pattern.ts';
 import { isParameter, isTrue, type ParameterValue, type Value } from '../value.ts';
 import { lookupKeys } from './lookup-key.ts';
 import type { BucketRowPlan, IndexPlan, RowInput, RowPlan } from './plan.ts';
@@ -27,7 +29,7 @@ export function compileBucketRows<Cell>(
   options: RowSideOptions<Cell>,
 ): RowStep<Cell> {
   const { compiler } = options;
-  const project = compileProjection(plan.projection, compiler, columnBind(compiler));
+  const project = compileProjection(plan.projection, compiler, columnBind(compiler, plan));
   const objectType = plan.outputName ?? compiler.table.name;
   const keysOf = compileKeys(plan, plan.keys, options);
   const bucketOf = (keys: readonly ParameterValue[]): string => `${bucketName}[${keys.map(bucketJson).join(',')}]`;
@@ -82,11 +84,12 @@ type Keys = readonly ParameterValue[];
 
 /** For every combination of elements that passes the filters and has a usable value for each plan: the values. */
 function compileKeys<Cell>(
-  { eaches, filters }: RowPlan,
+  plan: RowPlan,
   plans: readonly RowPlan['keys'][number][],
   { compiler, mode }: RowSideOptions<Cell>,
 ): (row: readonly Cell[]) => readonly Keys[] {
-  const ofColumn = columnBind(compiler);
+  const { eaches, filters } = plan;
+  const ofColumn = columnBind(compiler, plan);
   if (eaches.length === 0) {
     const match = compileMatch(
       filters.map((plan) => compilePlan(plan, ofColumn)),
@@ -99,7 +102,7 @@ function compileKeys<Cell>(
   }
   const bind: Bind<RowInput, RowWithElements<Cell>> = (input) => {
     if (input.kind === 'element') return ({ elements }) => elements[input.each]?.[input.field];
-    const column = compiler.column(input.name);
+    const column = ofColumn(input);
     return ({ row }) => column(row);
   };
   const match = compileMatch(
@@ -117,8 +120,13 @@ function compileKeys<Cell>(
   };
 }
 
-function columnBind<Cell>(compiler: TableCompiler<Cell>): Bind<RowInput, readonly Cell[]> {
-  return (input) => (input.kind === 'column' ? compiler.column(input.name) : () => undefined);
+function columnBind<Cell>(compiler: TableCompiler<Cell>, { table }: RowPlan): Bind<RowInput, readonly Cell[]> {
+  return (input) => {
+    invariant(input.kind !== 'element', 'streams: elements are not columns');
+    if (input.kind === 'column') return compiler.column(input.name);
+    const suffix = tableSuffix(table, compiler.table.name);
+    return () => suffix;
+  };
 }
 
 /** All filters and all values are computed, whatever the others say: an error in one is an error of the row. */

@@ -24,7 +24,6 @@ const PRIORITY_DEFAULT = 3;
 
 /** A kind of bucket: its name before the parameters, its rows, and how requests come to it. */
 export interface StreamBucket {
-  /** With the prefix of all buckets. */
   readonly name: string;
   readonly rows: readonly BucketRowPlan[];
   readonly request: RequestPlan;
@@ -35,6 +34,8 @@ export interface StreamParts {
   readonly isDefault: boolean;
   /** Null: not given. */
   readonly priority: number | null;
+  /** Put before the names of buckets; no part of what the stream means. */
+  readonly bucketPrefix: string;
   readonly buckets: readonly StreamBucket[];
   /** Buckets whose rows another stream of the document brings; they have that stream's name. */
   readonly sharedBuckets: ReadonlySet<string>;
@@ -77,7 +78,7 @@ export class StreamDefinition implements Definition {
     const steps: RowStep<Cell>[] = [
       ...this.#rows
         .filter(({ plan }) => reads(plan))
-        .map(({ bucket, plan }) => compileBucketRows(plan, bucket, options)),
+        .map(({ bucket, plan }) => compileBucketRows(plan, this.#parts.bucketPrefix + bucket, options)),
       ...this.#parts.indexes.filter(reads).map((index) => compileIndexRows(index, options)),
     ];
     if (steps.length === 0) return null;
@@ -120,7 +121,7 @@ export class StreamDefinition implements Definition {
   #resolved(bucket: string, parameters: readonly string[], activation: Activation): ResolvedBucket[] {
     const priority = activation.overridePriority ?? this.#priority;
     return parameters.map((text) => ({
-      bucket: bucket + text,
+      bucket: this.#parts.bucketPrefix + bucket + text,
       priority,
       definition: this.name,
       reasons: [activation.reason],
