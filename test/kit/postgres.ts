@@ -5,6 +5,8 @@
  *     const db = await postgres.createDatabase();        // in the test
  *     await db.query('create table t (id int primary key)');
  *     await postgres.stop();                             // afterAll
+ *
+ * SLUICE_TEST_POSTGRES_BIN names the directory of another version's programs, to run the same tests on it.
  */
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
@@ -55,6 +57,9 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
     password: PASSWORD,
     settings: { ...KIT_SETTINGS, ...(options.durable === true ? {} : FAST_SETTINGS), ...options.settings },
     disposable: true,
+    ...(process.env.SLUICE_TEST_POSTGRES_BIN === undefined
+      ? {}
+      : { binDirectory: process.env.SLUICE_TEST_POSTGRES_BIN }),
     clock: systemClock,
     logger: silentLogger,
   });

@@ -230,7 +230,8 @@ function describeLoss(reason: string | null): string {
     case 'wal_level_insufficient':
       return 'wal_level was lowered below logical';
     default:
-      return 'the server has given it up';
+      // Before version 17 the server does not say; there is hardly another reason.
+      return 'the server has given it up, most likely because it fell behind by more than max_slot_wal_keep_size';
   }
 }
 

@@ -3,6 +3,7 @@ import type { ChangeSource, DiscoveredTable, TaskChunk } from '@sluice/replicati
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../../../test/kit/postgres.ts';
 import { sourceOn, streamToHead } from '../../../test/kit/postgres-source.ts';
+import type { PostgresSourceConfig } from './config.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -16,10 +17,14 @@ interface Fixture {
   readonly table: DiscoveredTable;
 }
 
-async function fixture(sql: string, publication = 'for all tables'): Promise<Fixture> {
+async function fixture(
+  sql: string,
+  publication = 'for all tables',
+  config: PostgresSourceConfig = {},
+): Promise<Fixture> {
   const database = await postgres.createDatabase();
   await database.query(`${sql}; create publication powersync ${publication}`);
-  const source = sourceOn(database);
+  const source = sourceOn(database, config);
   const [table] = await source.discover([{ connectionTag: 'default', schema: 'public', name: 't', wildcard: false }]);
   if (table === undefined) throw new Error('the table was not found');
   return { database, source, table };
@@ -126,6 +131,63 @@ describe('reading a task', () => {
     const [task] = await at.source.planTable(at.table.relation);
     const rows = (await readChunks(at, task?.range ?? null)).flatMap((chunk) => chunk.rows);
     expect(rows).toEqual([1, 3, 5, 7, 9].map((id) => [String(id), '1']));
+    await at.source.close();
+  });
+});
+
+describe('a copy that is disturbed', () => {
+  const LARGE = `create table t (id int primary key, v text); alter table t alter v set storage external;
+    insert into t select i, repeat('v', 100000) from generate_series(1, 400) i`;
+
+  async function inTheMiddle(config: PostgresSourceConfig, disturb: (pid: number, at: Fixture) => Promise<void>) {
+    const at = await fixture(LARGE, 'for all tables', config);
+    const [task] = await at.source.planTable(at.table.relation);
+    const chunks = reader(at, task?.range ?? null, { chunkBytes: 1_000_000 })[Symbol.asyncIterator]();
+    const first = await chunks.next();
+    expect(first.value).toMatchObject({ last: false, cursor: 0 });
+    const [{ pid } = { pid: 0 }] = await at.database.query<{ pid: number }>(
+      "select pid from pg_stat_activity where query like 'copy (select%' and datname = current_database() and pid <> pg_backend_pid()",
+    );
+    await disturb(pid, at);
+    const outcome = await (async () => {
+      for (let rows = 0; ; ) {
+        const { value, done } = await chunks.next();
+        if (done === true) return rows;
+        rows += value.rows.length;
+      }
+    })().catch((error: unknown) => error);
+    return { at, outcome };
+  }
+
+  it('by the end of its connection is a retryable error', async () => {
+    const { at, outcome } = await inTheMiddle({}, async (pid, { database }) => {
+      await database.query('select pg_terminate_backend($1)', [pid]);
+    });
+    expect(outcome).toMatchObject({ code: 'PSYNC_S1121', action: 'retry' });
+    expect(await at.source.head()).toMatch(/^[0-9A-F]{16}$/);
+    await at.source.close();
+  });
+
+  it('by a server that falls silent is given up', async () => {
+    let stopped = 0;
+    const { at, outcome } = await inTheMiddle({ readDeadlineMs: 1_000 }, async (pid) => {
+      process.kill(pid, 'SIGSTOP');
+      stopped = pid;
+    });
+    process.kill(stopped, 'SIGCONT');
+    expect(outcome).toMatchObject({ code: 'SLU_S1151', action: 'retry' });
+    await at.source.close();
+  });
+
+  it('by a consumer that goes away leaves nothing behind', async () => {
+    const { at } = await inTheMiddle({}, async () => undefined);
+    const [task] = await at.source.planTable(at.table.relation);
+    const large = { chunkBytes: 1_000_000 };
+    for (let i = 0; i < 20; i++)
+      for await (const chunk of reader(at, task?.range ?? null, large)) if (!chunk.last) break;
+    const running =
+      "select pid from pg_stat_activity where query like 'copy (select%' and state = 'active' and pid <> pg_backend_pid()";
+    await expect.poll(() => at.database.query(running)).toEqual([]);
     await at.source.close();
   });
 });

@@ -28,6 +28,8 @@ export interface EmbeddedPostgresOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Removes the directory when the server ends, however it ends. For tests. */
   readonly disposable?: boolean;
+  /** Directory of `initdb` and `postgres`, for another version than the one from npm. */
+  readonly binDirectory?: string;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -66,7 +68,7 @@ const DEFAULT_SETTINGS: Readonly<Record<string, string>> = {
 
 /** @throws SLU_C0007 with the server's own words if it does not come up */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const binaries = await findPostgresBinaries();
+  const binaries = await findPostgresBinaries(options.binDirectory);
   const runAs = await findRunAs();
   await checkReachable(binaries.postgres, runAs);
   const directory = resolve(options.directory);
@@ -94,14 +96,10 @@ async function fillDirectory(
   if (runAs.uid !== undefined) await chown(passwordFile, runAs.uid, runAs.gid ?? runAs.uid);
   try {
     const flags = ['-D', directory, '-U', 'postgres', '--auth=scram-sha-256', `--pwfile=${passwordFile}`, '--no-sync'];
-    const locale = [
-      '--encoding=UTF8',
-      '--locale-provider=builtin',
-      '--locale=C.UTF-8',
-      '--lc-collate=C',
-      '--lc-ctype=C',
-    ];
-    await run(binaries.initdb, [...flags, ...locale], runAs);
+    // The locale that is built into Postgres since 17 is the same on every machine.
+    const builtin = ['--locale-provider=builtin', '--locale=C.UTF-8', '--lc-collate=C', '--lc-ctype=C'];
+    const locale = options.binDirectory === undefined ? builtin : ['--locale=C'];
+    await run(binaries.initdb, [...flags, '--encoding=UTF8', ...locale], runAs);
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
     throw error;

