@@ -45,6 +45,7 @@ export function createHttpServer(logger: Logger): HttpServer {
   app.server.headersTimeout = HEADERS_TIMEOUT_MS;
   app.server.on('connection', (socket) => socket.setKeepAlive(true, TCP_KEEPALIVE_MS));
   app.decorateRequest('session', null);
+  app.removeContentTypeParser('text/plain');
   app.addContentTypeParser(
     ['application/yaml', 'text/yaml', 'application/x-yaml'],
     { parseAs: 'string' },
