@@ -1,0 +1,144 @@
+/**
+ * The bare engine under the LMDB storage, to measure the storage against: the same stores, the same value sizes and the
+ * same transactions, written straight with lmdb, without evaluation, port, packing or tables.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Database, open, type RootDatabase } from 'lmdb';
+
+export type KeyKind = 'serial' | 'random';
+
+export interface RawStorageWriteOptions {
+  /** An empty or missing directory. */
+  readonly path: string;
+  readonly rows: number;
+  /** Bytes of one row's JSON. */
+  readonly rowBytes: number;
+  readonly keyKind: KeyKind;
+  /** Rows of one transaction; by default as many as a snapshot flush of 8 MiB holds. */
+  readonly flushRows?: number;
+}
+
+export interface RawStorageWrite {
+  readonly rows: number;
+  readonly seconds: number;
+  readonly rowsPerSecond: number;
+  /** Size of the database file afterwards. */
+  readonly fileBytes: number;
+}
+
+export interface RawStorageScan {
+  /** Values of the op store: each a run of ops. */
+  readonly runs: number;
+  readonly ops: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly opsPerSecond: number;
+}
+
+/** What the storage adds to a row's JSON: names and checksum in the op; membership, key and lengths in the record. */
+const OP_OVERHEAD_BYTES = 110;
+const RECORD_OVERHEAD_BYTES = 60;
+const RUN_BYTES = 8 * 4096 - 16;
+const GROUP_BYTES = 4096 - 16;
+const GROUP_SLOTS = 64;
+const FLUSH_BYTES = 8 * 1024 * 1024;
+const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const;
+
+type Store = Database<Buffer, Buffer>;
+
+interface Stores {
+  readonly root: RootDatabase<Buffer, Buffer>;
+  readonly ops: Store;
+  readonly records: Store;
+  readonly index: Store;
+}
+
+function openStores(path: string): Stores {
+  const root = open<Buffer, Buffer>({ path, maxDbs: 16, noMemInit: true, noSubdir: false, ...BINARY });
+  const store = (name: string): Store => root.openDB<Buffer, Buffer>({ name, ...BINARY });
+  return { root, ops: store('ops'), records: store('records'), index: store('index') };
+}
+
+/** Writes durably, one transaction behind the other's fsync, as the storage does. */
+export async function rawStorageWrite(options: RawStorageWriteOptions): Promise<RawStorageWrite> {
+  const { path, rows, rowBytes } = options;
+  const flushRows = options.flushRows ?? Math.floor(FLUSH_BYTES / rowBytes);
+  const stores = openStores(path);
+  const flush = flushWriter(stores, options);
+  const startedAt = performance.now();
+  let durable: PromiseLike<unknown> = Promise.resolve();
+  for (let first = 0; first < rows; first += flushRows) {
+    const committed = stores.root.childTransaction(() => flush(first, Math.min(flushRows, rows - first)));
+    durable = stores.root.flushed;
+    await committed;
+  }
+  await durable;
+  const seconds = (performance.now() - startedAt) / 1000;
+  await stores.root.close();
+  return { rows, seconds, rowsPerSecond: rows / seconds, fileBytes: statSync(join(path, 'data.mdb')).size };
+}
+
+function flushWriter({ ops, records, index }: Stores, { rowBytes, keyKind }: RawStorageWriteOptions) {
+  const opBytes = rowBytes + OP_OVERHEAD_BYTES;
+  const recordBytes = rowBytes + RECORD_OVERHEAD_BYTES;
+  const opsPerRun = Math.max(1, Math.floor(RUN_BYTES / opBytes));
+  const recordsPerGroup = Math.min(GROUP_SLOTS, Math.max(1, Math.floor(GROUP_BYTES / recordBytes)));
+  const slab = Buffer.from(randomBytes(2 * Math.max(RUN_BYTES, opBytes, recordBytes)));
+  const prefixed = Buffer.alloc(16);
+  const entry = Buffer.alloc(6);
+  let groups = 0;
+  return (first: number, count: number): void => {
+    for (let row = 0; row < count; row += opsPerRun) {
+      const taken = Math.min(opsPerRun, count - row);
+      const run = slab.subarray(0, taken * opBytes);
+      run.writeUInt32LE(taken, 0);
+      ops.putSync(numbered(prefixed, first + row + taken, 16), run);
+    }
+    for (let row = 0; row < count; row += recordsPerGroup) {
+      const taken = Math.min(recordsPerGroup, count - row);
+      records.putSync(numbered(prefixed, ++groups, 12), slab.subarray(0, taken * recordBytes));
+    }
+    for (const hash of sortedHashes(first, count, keyKind)) {
+      prefixed.writeUInt32BE(hash, 8);
+      prefixed.writeUInt32BE((hash * 0x9e3779b1) >>> 0, 12);
+      index.putSync(prefixed, entry, { noOverwrite: true });
+    }
+  };
+}
+
+function numbered(key: Buffer, value: number, bytes: number): Buffer {
+  key.fill(0);
+  key.writeUInt32BE(1, 0);
+  key.writeUInt32BE(1, 4);
+  key.writeUIntBE(value, bytes - 6, 6);
+  return key.subarray(0, bytes);
+}
+
+/** Record keys are stored by hash: random ones and serial ones differ only in how long it takes to make them. */
+function sortedHashes(first: number, count: number, keyKind: KeyKind): Uint32Array {
+  const hashes = new Uint32Array(count);
+  for (let at = 0; at < count; at++) {
+    hashes[at] =
+      keyKind === 'serial' ? Math.imul(first + at, 0x85ebca6b) : Number.parseInt(randomUUID().slice(0, 8), 16);
+  }
+  return hashes.sort();
+}
+
+/** Reads every op run of a database that `rawStorageWrite` or the storage wrote, in order, with nothing done to it. */
+export async function rawStorageScan({ path }: { readonly path: string }): Promise<RawStorageScan> {
+  const { root, ops } = openStores(path);
+  const startedAt = performance.now();
+  let runs = 0;
+  let count = 0;
+  let bytes = 0;
+  for (const { value } of ops.getRange({})) {
+    runs++;
+    count += value.readUInt32LE(0);
+    bytes += value.length;
+  }
+  const seconds = (performance.now() - startedAt) / 1000;
+  await root.close();
+  return { runs, ops: count, bytes, seconds, opsPerSecond: count / seconds };
+}
