@@ -19,14 +19,14 @@ export function timeText(raw: string, options: TypeOptions): string {
 
 /** @returns null for years before Christ; the raw text for years after 9999 */
 export function timestampText(raw: string, options: TypeOptions): string | null {
-  const match = matchTimestamp(raw);
+  const match = plainTimestamp(raw) ?? matchTimestamp(raw);
   if (match === null) return raw.endsWith(' BC') ? null : raw;
   return rendered(match, options);
 }
 
 /** In UTC. @returns null for years before Christ or after 9999 */
 export function timestamptzText(raw: string, options: TypeOptions): string | null {
-  const match = matchTimestamp(raw);
+  const match = plainTimestamp(raw) ?? matchTimestamp(raw);
   if (match === null) return null;
   const offset = match.offset === '' || match.offset === '+00' ? 0 : offsetSeconds(match.offset);
   const utc = offset === 0 ? match : inUtc(match, offset);
@@ -43,6 +43,20 @@ interface Timestamp {
 }
 
 const TIMESTAMP = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d+))?([+-]\d\d(?::\d\d)*)?$/;
+
+const [SPACE, DASH, POINT, ZERO, NINE] = [32, 45, 46, 48, 57];
+
+/** Years of four digits, in UTC or without a zone: nearly all there are, at the price of a few slices. */
+function plainTimestamp(raw: string): Timestamp | null {
+  const end = raw.endsWith('+00') ? raw.length - 3 : raw.length;
+  if (raw.charCodeAt(4) !== DASH || raw.charCodeAt(10) !== SPACE || end < 19) return null;
+  if (end > 19 && raw.charCodeAt(19) !== POINT) return null;
+  for (let at = 20; at < end; at++) {
+    const digit = raw.charCodeAt(at);
+    if (digit < ZERO || digit > NINE) return null;
+  }
+  return { date: raw.slice(0, 10), clock: raw.slice(11, 19), fraction: raw.slice(20, end), offset: '' };
+}
 
 function matchTimestamp(raw: string): Timestamp | null {
   if (raw === 'infinity') return { date: '9999-12-31', clock: '23:59:59', fraction: '', offset: '' };
