@@ -12,8 +12,8 @@ export interface LoadOptions {
   readonly population: Population;
   readonly writesPerSecond: number;
   readonly seed: number;
-  /** The transactions before this load's first; to go on after another load. */
-  readonly after?: Load;
+  /** Number of the newest transaction of an earlier load, to go on after it. */
+  readonly after?: number;
 }
 
 export interface LoadReport {
@@ -76,7 +76,7 @@ class RunningLoad {
   constructor(client: pg.Client, options: LoadOptions) {
     this.#client = client;
     this.#options = options;
-    this.committed = options.after?.committed ?? 0;
+    this.committed = options.after ?? 0;
     this.#writer = new LoadWriter(options.population, options.seed + this.committed);
   }
 

@@ -9,6 +9,8 @@ export interface ProxyOptions {
   readonly port: number;
   /** Rewrites a chunk on its way to the server; must keep its length. */
   readonly rewrite?: (text: string) => string;
+  /** Is shown the first bytes of every chunk on its way to a client, decoded as latin1. */
+  readonly onAnswer?: (head: string) => void;
 }
 
 export interface RecordingProxy {
@@ -22,7 +24,7 @@ export interface RecordingProxy {
   close(): Promise<void>;
 }
 
-export async function startProxy({ host, port, rewrite }: ProxyOptions): Promise<RecordingProxy> {
+export async function startProxy({ host, port, rewrite, onAnswer }: ProxyOptions): Promise<RecordingProxy> {
   const sockets = new Set<Socket>();
   const counts = { asked: [] as string[], answeredBytes: 0, connections: 0 };
   const server = createServer((client) => {
@@ -37,6 +39,7 @@ export async function startProxy({ host, port, rewrite }: ProxyOptions): Promise
     });
     upstream.on('data', (chunk: Buffer) => {
       counts.answeredBytes += chunk.length;
+      onAnswer?.(chunk.toString('latin1', 0, 1000));
       // Back-pressure passes through.
       if (!client.write(chunk)) {
         upstream.pause();

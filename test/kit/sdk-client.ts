@@ -5,14 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  type AbstractPowerSyncDatabase,
-  column,
-  createConsoleLogger,
-  PowerSyncDatabase,
-  Schema,
-  Table,
-} from '@powersync/node';
+import { type AbstractPowerSyncDatabase, column, LogLevels, PowerSyncDatabase, Schema, Table } from '@powersync/node';
 
 export type SdkTables = Readonly<Record<string, Readonly<Record<string, 'text' | 'integer' | 'real'>>>>;
 
@@ -47,14 +40,21 @@ export class SdkClient {
   readonly #temporaryFolder: string | null;
   /** Messages of download errors, in order. */
   readonly errors: string[] = [];
+  /** What the SDK logged as a warning or worse: a checksum that does not fit is told nowhere else. */
+  readonly warnings: readonly string[];
 
-  private constructor(db: PowerSyncDatabase, options: SdkClientOptions, temporaryFolder: string | null) {
+  private constructor(
+    db: PowerSyncDatabase,
+    parts: { options: SdkClientOptions; warnings: readonly string[]; temporaryFolder: string | null },
+  ) {
     this.#db = db;
-    this.#options = options;
-    this.#temporaryFolder = temporaryFolder;
+    this.#options = parts.options;
+    this.warnings = parts.warnings;
+    this.#temporaryFolder = parts.temporaryFolder;
   }
 
   static async open(options: SdkClientOptions): Promise<SdkClient> {
+    const warnings: string[] = [];
     const temporaryFolder = options.folder === undefined ? await mkdtemp(join(tmpdir(), 'sluice-sdk-')) : null;
     const schema = new Schema(
       Object.fromEntries(
@@ -67,11 +67,15 @@ export class SdkClient {
     const db = new PowerSyncDatabase({
       schema,
       database: { dbFilename: 'client.db', dbLocation: options.folder ?? temporaryFolder ?? tmpdir() },
-      // What goes wrong is in `errors`; the console stays quiet.
-      logger: createConsoleLogger({ prefix: 'sdk', minLevel: 100 }),
+      // What goes wrong is in `errors` and `warnings`; the console stays quiet.
+      logger: {
+        log: ({ level, message, error }) => {
+          if (level >= LogLevels.warn) warnings.push(error === undefined ? message : `${message}: ${String(error)}`);
+        },
+      },
     });
     await db.init();
-    const client = new SdkClient(db, options, temporaryFolder);
+    const client = new SdkClient(db, { options, warnings, temporaryFolder });
     db.registerListener({
       statusChanged: (status) => {
         const error = status.dataFlowStatus.downloadError;
