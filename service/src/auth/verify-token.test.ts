@@ -1,7 +1,7 @@
 import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import { silentLogger, SluiceError, systemClock } from '@sluice/core';
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { fetchJson, isLocal } from './fetch-json.ts';
 import { FetchLimit } from './fetch-limit.ts';
@@ -50,7 +50,7 @@ function sign(
   header: Record<string, unknown> = {},
   key: Keys['privateKey'] | Uint8Array = secret,
 ): Promise<string> {
-  return new SignJWT(claims as JWTPayload).setProtectedHeader({ alg: 'HS256', kid: 'hs', ...header }).sign(key);
+  return new SignJWT(claims).setProtectedHeader({ alg: 'HS256', kid: 'hs', ...header }).sign(key);
 }
 
 /** A token made by hand, with any header, payload and HMAC key. */
