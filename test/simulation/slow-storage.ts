@@ -1,4 +1,7 @@
-/** A writer whose every call waits for its turn before and after the work: a flush may be late, or its answer. */
+/**
+ * A writer whose every call waits for its turn before and after the work: a flush may be late, or its answer. The
+ * stream's calls take effect in the order in which they were made, as the port promises.
+ */
 import type { StreamWriter } from '@sluice/storage';
 import type { Scheduler } from './scheduler.ts';
 
@@ -9,14 +12,24 @@ export function slowWriter(writer: StreamWriter, scheduler: Scheduler): StreamWr
     await scheduler.turn(`${name} ended`);
     return result;
   };
+  let streamTurn: Promise<unknown> = Promise.resolve();
+  const inOrder = <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    const started = streamTurn.then(() => scheduler.turn(`${name} starts`));
+    const result = started.then(work);
+    streamTurn = result.catch(() => {});
+    return result.then(async (value) => {
+      await scheduler.turn(`${name} ended`);
+      return value;
+    });
+  };
   return {
-    flush: (flush) => slowly('flush', () => writer.flush(flush)),
+    flush: (flush) => inOrder('flush', () => writer.flush(flush)),
     flushSnapshot: (flush) => slowly('flush snapshot', () => writer.flushSnapshot(flush)),
-    commit: (position, options) => slowly('commit', () => writer.commit(position, options)),
+    commit: (position, options) => inOrder('commit', () => writer.commit(position, options)),
     addTable: (relation, keyColumns) => slowly('add table', () => writer.addTable(relation, keyColumns)),
     removeTable: (id) => slowly('remove table', () => writer.removeTable(id)),
     planTable: (id, tasks) => slowly('store plan', () => writer.planTable(id, tasks)),
-    eraseRows: (request) => slowly('erase', () => writer.eraseRows({ ...request, limit: 3 })),
+    eraseRows: (request) => inOrder('erase', () => writer.eraseRows({ ...request, limit: 3 })),
     markTableSnapshotDone: (id, generation, position) =>
       slowly('table done', () => writer.markTableSnapshotDone(id, generation, position)),
     markTableSnapshotRequired: (id) => slowly('table required', () => writer.markTableSnapshotRequired(id)),

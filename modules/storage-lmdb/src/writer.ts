@@ -73,6 +73,8 @@ export class LmdbWriter implements StreamWriter {
   readonly #stream: StreamId;
   readonly #context: WriterContext;
   readonly #serial = new Serial();
+  /** Why the writer ended: what stands behind a failed flush must not be published. */
+  #failure: { readonly error: unknown } | null = null;
 
   constructor(context: WriterContext) {
     this.#context = context;
@@ -91,7 +93,7 @@ export class LmdbWriter implements StreamWriter {
         putError(this.#schema, this.#stream, null);
         return { kind: 'flushed', headOp, ops: headOp - state.headOp };
       },
-      () => rows.evaluate(flush, this.#context.clock),
+      { prepare: () => rows.evaluate(flush, this.#context.clock), endsWriter: true },
     );
   }
 
@@ -168,15 +170,18 @@ export class LmdbWriter implements StreamWriter {
   }
 
   eraseRows(request: EraseRows): Promise<{ readonly remaining: boolean; readonly erased: number }> {
-    return this.#write(() => {
-      const table = requireTable(this.#schema, this.#stream, request.tableId);
-      const next: TableState = { ...table, truncateEpoch: table.truncateEpoch + 1 };
-      putTable(this.#schema, this.#stream, next);
-      const state = this.#state();
-      const { headOp, ...result } = eraseRows(this.#schema, { stream: this.#stream, table: next, state }, request);
-      this.#advance(state, { kind: 'flushed', headOp, boundary: request.boundary });
-      return result;
-    });
+    return this.#write(
+      () => {
+        const table = requireTable(this.#schema, this.#stream, request.tableId);
+        const next: TableState = { ...table, truncateEpoch: table.truncateEpoch + 1 };
+        putTable(this.#schema, this.#stream, next);
+        const state = this.#state();
+        const { headOp, ...result } = eraseRows(this.#schema, { stream: this.#stream, table: next, state }, request);
+        this.#advance(state, { kind: 'flushed', headOp, boundary: request.boundary });
+        return result;
+      },
+      { endsWriter: true },
+    );
   }
 
   markTableSnapshotDone(tableId: TableId, generation: number, position: Position): Promise<void> {
@@ -231,15 +236,21 @@ export class LmdbWriter implements StreamWriter {
     );
   }
 
-  /** One fenced transaction, behind those before it. `prepare` may read what `work` relies on. Resolves when durable. */
-  async #write<T>(work: () => T, prepare?: () => Promise<void>): Promise<T> {
+  /** One fenced transaction, behind those before it. Resolves when durable. */
+  async #write<T>(work: () => T, options: WriteOptions = {}): Promise<T> {
     const { value, durable } = await this.#serial.run(async () => {
-      this.#schema.root.resetReadTxn();
-      await prepare?.();
-      return commitVisibly(this.#schema, () => {
-        assertLease(this.#schema, this.#stream, this.#context.token);
-        return work();
-      });
+      if (this.#failure !== null) throw this.#failure.error;
+      try {
+        this.#schema.root.resetReadTxn();
+        await options.prepare?.();
+        return await commitVisibly(this.#schema, () => {
+          assertLease(this.#schema, this.#stream, this.#context.token);
+          return work();
+        });
+      } catch (error) {
+        if (options.endsWriter === true) this.#failure = { error };
+        throw error;
+      }
     });
     await durable;
     return value;
@@ -263,4 +274,11 @@ export class LmdbWriter implements StreamWriter {
       state: progress.done ? 'done' : 'pending',
     });
   }
+}
+
+interface WriteOptions {
+  /** May read what the transaction relies on. */
+  readonly prepare?: () => Promise<void>;
+  /** Whether a failure ends the writer. */
+  readonly endsWriter?: true;
 }

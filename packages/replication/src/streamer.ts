@@ -4,8 +4,9 @@
  * or not (rule R11).
  *
  * Per batch off the wire: transactions that ended are flushed in one storage transaction, then one commit, then one
- * acknowledgement. A transaction too large to wait for its end is flushed in parts; each part raises the position
- * boundary to its transaction, so that no checkpoint can show a part.
+ * acknowledgement. While storage waits for the disk, the next batch is taken; storage keeps the order of calls. A
+ * transaction too large to wait for its end is flushed in parts; each part raises the position boundary to its
+ * transaction, so that no checkpoint can show a part.
  */
 import {
   BEFORE_ALL,
@@ -24,6 +25,7 @@ import type { ChangeSource } from './change-source.ts';
 import { evaluate } from './evaluate.ts';
 import { approximateBytes, type ChangeWrite, deleteWrite } from './row-write.ts';
 import type { StreamProgress } from './progress.ts';
+import { Publications } from './publications.ts';
 import type { TableBinding } from './table-binding.ts';
 import { eraseTable, type TableCatalog } from './table-catalog.ts';
 
@@ -56,20 +58,27 @@ export class Streamer {
   #isHeartbeat = false;
   #committedAtMs: number | null = null;
   #inTransaction = false;
-  #madePartial = false;
 
   constructor(ports: StreamerPorts) {
     this.#ports = ports;
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    for await (const batch of this.#ports.source.stream(signal)) {
-      for (const event of batch) {
-        const waiting = this.#take(event);
-        if (waiting !== null) await waiting;
+    const failed = new AbortController();
+    const publications = new Publications(failed);
+    const own = AbortSignal.any([signal, failed.signal]);
+    try {
+      for await (const batch of this.#ports.source.stream(own)) {
+        for (const event of batch) {
+          const waiting = this.#take(event);
+          if (waiting !== null) await waiting;
+        }
+        await this.#publish(publications);
       }
-      await this.#publish();
+    } finally {
+      await publications.settled();
     }
+    failed.signal.throwIfAborted();
   }
 
   /** Null in the common case: no promise per row. */
@@ -163,51 +172,74 @@ export class Streamer {
 
   /** Everything, the open transaction's rows included. */
   async #flushAll(): Promise<void> {
-    await this.#flush(this.#writes.length, this.#boundary);
+    await this.#flush(this.#takeWrites(this.#writes.length), this.#boundary);
   }
 
-  async #flush(count: number, boundary: Position): Promise<void> {
-    if (count === 0) return;
-    const writes = count === this.#writes.length ? this.#writes : this.#writes.slice(0, count);
+  #takeWrites(count: number): readonly ChangeWrite[] {
+    const taken = count === this.#writes.length ? this.#writes : this.#writes.slice(0, count);
     this.#writes = count === this.#writes.length ? [] : this.#writes.slice(count);
     this.#endedWrites = Math.max(0, this.#endedWrites - count);
+    if (this.#writes.length === 0) this.#bytes = 0;
+    return taken;
+  }
+
+  async #flush(writes: readonly ChangeWrite[], boundary: Position): Promise<void> {
+    if (writes.length === 0) return;
     const { clock, progress, writer } = this.#ports;
     const startedAt = clock.monotonic();
-    const result = await writer.flush({ writes, evaluate: this.#evaluate, boundary });
+    let madePartial = false;
+    const result = await writer.flush({
+      writes,
+      boundary,
+      evaluate: (write, prior, moved, table) => {
+        const effect = evaluate(write, prior, moved, table);
+        if (effect?.partial) madePartial = true;
+        return effect;
+      },
+    });
     progress.flushMs += clock.monotonic() - startedAt;
     progress.flushes++;
     if (result.kind === 'flushed') progress.ops += result.ops;
-    this.#bytes = this.#writes.length === 0 ? 0 : this.#bytes;
-    if (this.#madePartial) {
-      this.#madePartial = false;
-      await this.#ports.completePartials();
-    }
+    if (madePartial) await this.#ports.completePartials();
   }
 
-  readonly #evaluate: typeof evaluate = (write, prior, moved, table) => {
-    const effect = evaluate(write, prior, moved, table);
-    if (effect?.partial) this.#madePartial = true;
-    return effect;
-  };
-
   /** Flush what ended, commit at the newest boundary, acknowledge: in this order. */
-  async #publish(): Promise<void> {
+  async #publish(publications: Publications): Promise<void> {
     const position = this.#ended;
     if (position === null) return;
-    await this.#flush(this.#endedWrites, this.#endedBoundary);
     this.#ended = null;
+    const writes = this.#takeWrites(this.#endedWrites);
+    const commit = { position, createEmpty: this.#isHeartbeat, committedAtMs: this.#committedAtMs };
+    const flushed = this.#flush(writes, this.#endedBoundary);
+    // Rows with gaps may have to be completed before this commit or any other. Without them it follows at once.
+    if (writes.some(mayBePartial)) await flushed.then(() => this.#commit(commit, flushed));
+    else await publications.add(this.#commit(commit, flushed));
+  }
+
+  async #commit({ position, createEmpty, committedAtMs }: PendingCommit, flushed: Promise<void>): Promise<void> {
     const { source, writer, progress, clock } = this.#ports;
-    const outcome = await writer.commit(position, { createEmpty: this.#isHeartbeat });
+    const [outcome] = await Promise.all([writer.commit(position, { createEmpty }), flushed]);
     source.acknowledge(position);
     progress.durable = position;
     progress.durableAtMs = clock.now();
     progress.commits++;
     progress.gate = outcome.kind === 'blocked' ? outcome.gate : null;
     if (outcome.kind === 'blocked') {
-      progress.oldestUncommittedAtMs ??= this.#committedAtMs;
+      progress.oldestUncommittedAtMs ??= committedAtMs;
       return;
     }
     progress.oldestUncommittedAtMs = null;
     if (outcome.kind === 'created') await this.#ports.onCheckpoint(outcome);
   }
+}
+
+interface PendingCommit {
+  readonly position: Position;
+  readonly createEmpty: boolean;
+  /** Source time of the newest transaction it covers; null if it covers none. */
+  readonly committedAtMs: number | null;
+}
+
+function mayBePartial(write: ChangeWrite): boolean {
+  return write.kind === 'upsert' && write.row.includes(undefined);
 }

@@ -1,6 +1,10 @@
 /**
  * The write side of the port. One writer per stream holds the lease; the stream and all snapshot tasks of a process
  * share it. Writers hold no authoritative state: every method reads what it needs inside its own storage transaction.
+ *
+ * Calls of `flush`, `commit` and `eraseRows` take effect in the order in which they were made, also when the caller has
+ * not awaited the earlier ones. A failed `flush` or `eraseRows` ends the writer: later calls are refused with the same
+ * error, so that no commit can publish a position whose rows are missing.
  */
 import type { OpDraft, OpId, Position, RecordKey, Relation, TableId } from '@sluice/core';
 import type { CommitOutcome } from './checkpoint-state.ts';

@@ -173,6 +173,22 @@ export function rowConformance(withWorld: WithWorld): void {
       const failing = [put(table, 'good', '1'), put(table, 'bad', '1')];
       await expect(world.writer.flush({ writes: failing, evaluate, boundary: at(3) })).rejects.toThrow('bad row');
       expect(await world.reader.checkpointState()).toEqual(before);
+    }));
+
+  test('nothing is published behind a failed flush, not even by a commit that did not wait for it', () =>
+    withWorld(async (world) => {
+      const table = await world.copiedTable();
+      await world.transaction(2, put(table, 'a', '1'));
+      const evaluate = () => {
+        throw new Error('bad row');
+      };
+      const failing = world.writer.flush({ writes: [put(table, 'b', '1')], evaluate, boundary: at(3) });
+      const behind = world.writer.commit(at(3), { createEmpty: true });
+      await expect(failing).rejects.toThrow('bad row');
+      await expect(behind).rejects.toThrow('bad row');
+      expect((await world.reader.checkpoint())?.position).toBe(at(2));
+      await world.writer.close();
+      world.writer = await world.storage.openWriter(world.stream.id, 'next');
       await world.transaction(3, put(table, 'b', '1'));
       expect(await world.rows('all')).toEqual({ a: '1', b: '1' });
     }));

@@ -9,6 +9,7 @@ export class MemoryWriter implements StreamWriter {
   readonly #stream: MemoryStream;
   readonly #wake: () => void;
   readonly #token: number;
+  #failure: { readonly error: unknown } | null = null;
   readonly #undo: (() => void)[] = [];
 
   constructor(stream: MemoryStream, wake: () => void) {
@@ -22,13 +23,14 @@ export class MemoryWriter implements StreamWriter {
     this.#assertLease();
     const before = this.#stream.state.headOp;
     let head = before;
-    this.#allOrNothing(() => {
+    const apply = () => {
       for (const write of writes) {
         const moved = write.movedFrom === undefined ? null : this.#live(write.tableId, write.movedFrom);
         const effect = evaluate(write, this.#live(write.tableId, write.key), moved, this.#table(write.tableId));
         if (effect !== null) head = this.#apply(write.tableId, write.key, effect, head);
       }
-    });
+    };
+    this.#endingOnFailure(() => this.#allOrNothing(apply));
     this.#stream.state = advance(this.#stream.state, { kind: 'flushed', headOp: head, boundary });
     return { kind: 'flushed', headOp: head, ops: head - before };
   }
@@ -184,7 +186,18 @@ export class MemoryWriter implements StreamWriter {
     if (this.#stream.token === this.#token) this.#stream.writerOpen = false;
   }
 
+  /** Runs what must not be followed by a commit if it fails. */
+  #endingOnFailure<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
+  }
+
   #assertLease(): void {
+    if (this.#failure !== null) throw this.#failure.error;
     if (this.#stream.token !== this.#token) {
       throw new SluiceError('SLU_R1101', `another writer took over stream ${this.#stream.info.id}`);
     }
