@@ -54,14 +54,16 @@ test(`copy and stream side by side: ${ROWS} rows under ${WRITES_PER_SECOND} writ
     seed: testSeed,
   });
   const service = await ServiceProcess.start({ sourceUri: db.uri, rules: RULES });
+  const status = watchCheckpoints(service);
+  const clients = TEST_USERS.map((user, index) =>
+    WatchingClient.start(service, user, { format: index % 2 === 0 ? 'bson' : 'ndjson', gzip: index % 2 === 1 }),
+  );
   try {
-    const status = watchCheckpoints(service);
-    const clients = TEST_USERS.map((user, index) =>
-      WatchingClient.start(service, user, { format: index % 2 === 0 ? 'bson' : 'ndjson', gzip: index % 2 === 1 }),
-    );
     await service.until('the copy is complete', () => status.openedAtMs !== null, COPY_TIMEOUT_MS);
-    await service.until('all users hold a checkpoint', () =>
-      clients.every((client) => client.failure !== null || client.holdings.length > 0),
+    await service.until(
+      'all users hold a checkpoint',
+      () => clients.every((client) => client.failure !== null || client.holdings.length > 0),
+      COPY_TIMEOUT_MS,
     );
     // Some more checkpoints under writes.
     await sleep(4000);
@@ -96,7 +98,6 @@ test(`copy and stream side by side: ${ROWS} rows under ${WRITES_PER_SECOND} writ
     const standstill = slot.longestStandstillMs(status.startedAtMs ?? 0, status.openedAtMs ?? 0);
     expect(standstill).toBeLessThan(2000);
     expect(report.writesPerSecond).toBeGreaterThan(WRITES_PER_SECOND * 0.9);
-    for (const client of clients) await client.stop();
     console.log(
       JSON.stringify({
         rows: ROWS,
@@ -108,7 +109,7 @@ test(`copy and stream side by side: ${ROWS} rows under ${WRITES_PER_SECOND} writ
       }),
     );
   } finally {
-    await load.stop().catch(() => {});
+    await Promise.allSettled([load.stop(), status.stop(), slot.stop(), ...clients.map((client) => client.stop())]);
     await service.dispose();
     await connection.end();
   }

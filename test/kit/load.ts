@@ -53,9 +53,10 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
     },
     report: () => running.report(),
     stop: async () => {
+      const first = !running.stopping;
       running.stopping = true;
       await done;
-      await client.end();
+      if (first) await client.end();
       if (failure !== null) throw failure;
       return running.report();
     },

@@ -22,6 +22,8 @@ const INTERVAL_MS = 100;
 
 export async function watchSlot(uri: string): Promise<SlotWatch> {
   const client = new pg.Client(uri);
+  // The query that meets it fails, and `stop` tells.
+  client.on('error', () => {});
   await client.connect();
   const readings: SlotReading[] = [];
   let stopping = false;
@@ -35,10 +37,13 @@ export async function watchSlot(uri: string): Promise<SlotWatch> {
     }
   };
   const done = run();
+  // Told by `stop`, not before.
+  done.catch(() => {});
   return {
     readings,
     longestStandstillMs: (fromMs, toMs) => longestStandstill(readings, fromMs, toMs),
     stop: async () => {
+      if (stopping) return done;
       stopping = true;
       await done;
       await client.end();

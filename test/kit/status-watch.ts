@@ -74,6 +74,8 @@ export function watchCheckpoints(service: ServiceProcess): CheckpointWatch {
     }
   };
   const done = run();
+  // Told by `stop`, not before.
+  done.catch(() => {});
   return Object.assign(seen, {
     stop: async () => {
       stopping = true;
