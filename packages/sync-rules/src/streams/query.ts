@@ -1,4 +1,5 @@
 /** One query of a stream, read and checked: which table it syncs, which columns, under which alternatives. */
+import { warnUnquoted } from '../bucket-definitions/query-source.ts';
 import { inputsOf, type Plan } from '../expression/plan.ts';
 import type { CompileContext } from '../definition.ts';
 import type { SqlScalar } from '../document.ts';
@@ -7,7 +8,8 @@ import type { Range, SelectItem, SelectStatement } from '../sql/ast.ts';
 import type { CommonTables } from './common-tables.ts';
 import { type Condition, type Conjunction, normalForm, TERMS_MAX } from './condition.ts';
 import type { SourceId, StreamInput } from './input.ts';
-import { type QueryColumn, SelectReader } from './select-reader.ts';
+import type { QueryColumn } from './names.ts';
+import { SelectReader } from './select-reader.ts';
 import type { Relation } from './scope.ts';
 import { Sources } from './sources.ts';
 import { statementOf } from './statement.ts';
@@ -127,7 +129,8 @@ class OutputReader {
     const { expression, alias } = item;
     const plan = this.#reader.plan(expression);
     const bare = expression.kind === 'column' ? expression.column.name : null;
-    const { reporter, scalar } = this.#text;
+    const { compile, reporter, scalar } = this.#text;
+    if (alias !== null && compile.compatibility.edition < 3) warnUnquoted(alias, reporter);
     if (alias === null && bare === null && plan !== null) reporter.add('inferred-name', item);
     this.#value({ name: alias?.name ?? bare ?? scalar.sql.slice(item.start, item.end), plan });
   }
@@ -144,7 +147,7 @@ class OutputReader {
   }
 
   #starOf(relation: Relation, item: Range): void {
-    const columns = this.#reader.columnsOf(relation, item);
+    const columns = this.#reader.names.columnsOf(relation, item);
     if (columns === null && relation.kind === 'table') {
       if (this.#claim(relation.source, this.#reader.toDocument(item))) this.#items.push({ kind: 'star' });
     } else for (const column of columns ?? []) this.#value(column);

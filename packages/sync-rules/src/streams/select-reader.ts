@@ -1,16 +1,9 @@
 /** Reads one SELECT of a stream: its sources, its names, its conditions. Queries inside it are read into the same sources. */
-import type { CompileContext } from '../definition.ts';
-import { didYouMean } from '../did-you-mean.ts';
-import type { SqlScalar } from '../document.ts';
-import { type BuildContext, buildPlan } from '../expression/build.ts';
+import { warnUnquoted } from '../bucket-definitions/query-source.ts';
 import type { Plan } from '../expression/plan.ts';
-import { jsonMode } from '../compatibility.ts';
-import type { Reporter } from '../reporter.ts';
 import type {
-  ColumnReference,
   Expression,
   FromItem,
-  FunctionCall,
   FunctionSource,
   Identifier,
   Range,
@@ -20,29 +13,14 @@ import type {
 } from '../sql/ast.ts';
 import { knownTables, tablePatternOf } from '../table-pattern.ts';
 import { checkAlphaSelect } from './alpha.ts';
-import type { CommonTables } from './common-tables.ts';
 import type { Condition } from './condition.ts';
 import { type ConditionScope, readCondition, type Subquery } from './condition-reader.ts';
 import type { ElementField, SourceId, StreamInput } from './input.ts';
 import { mapInputs } from './map-inputs.ts';
-import { pathMode, requestCall, requestPlan } from './request-functions.ts';
+import { Names, type QueryColumn } from './names.ts';
+import type { ReadContext } from './read-context.ts';
 import { type Relation, Scope } from './scope.ts';
 import type { Sources } from './sources.ts';
-
-export interface ReadContext {
-  readonly compile: CompileContext;
-  readonly scalar: SqlScalar;
-  readonly reporter: Reporter;
-  /** Null inside a common table expression, which sees no other. */
-  readonly commonTables: CommonTables | null;
-  readonly sources: Sources;
-}
-
-/** A column of a query in FROM, behind IN or in `with`. Its plan is null if it is wrong, which has been reported. */
-export interface QueryColumn {
-  readonly name: string;
-  readonly plan: Plan<StreamInput> | null;
-}
 
 export interface InnerQuery {
   readonly columns: readonly QueryColumn[];
@@ -54,8 +32,8 @@ export interface InnerQuery {
 
 export class SelectReader implements ConditionScope {
   readonly scope: Scope;
+  readonly names: Names;
   readonly #context: ReadContext;
-  readonly #build: BuildContext<StreamInput>;
   readonly #joined: SourceId[] = [];
   readonly #conditions: Condition[] = [];
 
@@ -63,7 +41,7 @@ export class SelectReader implements ConditionScope {
   constructor(select: SelectStatement, context: ReadContext, parent: Scope | null) {
     this.scope = new Scope(parent);
     this.#context = context;
-    this.#build = this.#buildContext();
+    this.names = new Names(this.scope, context);
     if (context.compile.compatibility.edition < 3) checkAlphaSelect(select, context.reporter, parent !== null);
     for (const { clause, range } of select.extraClauses) context.reporter.add('unsupported-clause', range, clause);
     for (const item of select.from) this.#from(item, select);
@@ -108,7 +86,7 @@ export class SelectReader implements ConditionScope {
   }
 
   plan(node: Expression): Plan<StreamInput> | null {
-    return buildPlan(node, this.#build);
+    return this.names.plan(node);
   }
 
   wrongList(range: Range): null {
@@ -134,18 +112,7 @@ export class SelectReader implements ConditionScope {
   elements(argument: Plan<StreamInput>, at: Range): { source: SourceId; value: Plan<StreamInput> } | null {
     const source = this.#addEach(argument);
     if (source === null) return null;
-    const input: StreamInput = { kind: 'element', source, field: 'value', at: this.toDocument(at) };
-    return { source, value: { op: 'input', input } };
-  }
-
-  /** Columns of a relation, for a star. Null: a table, whose columns are not known here. */
-  columnsOf(relation: Relation, at: Range): readonly QueryColumn[] | null {
-    if (relation.kind === 'table') return null;
-    if (relation.kind === 'broken') return [];
-    if (relation.kind === 'query') {
-      return [...relation.columns].map(([name, plan]) => ({ name, plan: this.#located(plan, at) }));
-    }
-    return [...relation.fields].map(([name, field]) => ({ name, plan: this.#element(relation.source, field, at) }));
+    return { source, value: this.names.element(source, 'value', at) };
   }
 
   #require(node: Expression): void {
@@ -178,6 +145,8 @@ export class SelectReader implements ConditionScope {
       const inner = this.#commonTable(source.name);
       if (inner !== undefined) return inner === null ? null : this.#joinQuery(inner, source);
     }
+    const isBare = source.schema === null && source.alias === null;
+    if (isBare && compile.compatibility.edition < 3) warnUnquoted(source.name, reporter);
     const pattern = tablePatternOf(source, compile.defaultSchema);
     if (pattern === null || source.columnAliases.length > 0) {
       reporter.add(pattern === null ? 'wrong-schema-name' : 'unsupported-source', source.schema ?? source);
@@ -260,86 +229,6 @@ export class SelectReader implements ConditionScope {
       return null;
     }
     return column.plan === null ? null : { column: column.plan, sources, conditions };
-  }
-
-  // --- expressions ------------------------------------------------------------------------------------------------
-
-  #buildContext(): BuildContext<StreamInput> {
-    const { compile, reporter } = this.#context;
-    const { edition } = compile.compatibility;
-    return {
-      edition,
-      mode: jsonMode(compile.compatibility),
-      allowsInJson: edition < 3,
-      column: (node) => this.#column(node),
-      call: (node) => this.#call(node),
-      report: (code, range, subject, details) => reporter.add(code, range, subject, details),
-    };
-  }
-
-  #call(node: FunctionCall): Plan<StreamInput> | null | undefined {
-    const call = requestCall(node);
-    if (call === undefined) return undefined;
-    if (node.args.length !== call.argumentCount || node.modifier !== null) {
-      this.#context.reporter.add('wrong-argument-count', node, `${call.argumentCount} wanted`);
-      return null;
-    }
-    const left = requestPlan(call, this.toDocument(node));
-    const [argument] = node.args;
-    if (argument === undefined) return left;
-    const right = this.plan(argument);
-    const mode = pathMode(this.#build.edition, this.#build.mode);
-    return right === null ? null : { op: 'json', operator: '->>', mode, left, right };
-  }
-
-  #column(node: ColumnReference): Plan<StreamInput> | null {
-    const relation = this.#relationOf(node);
-    if (relation === null || relation.kind === 'broken') return null;
-    const { name } = node.column;
-    if (relation.kind === 'table') return this.#tableColumn(relation, node);
-    const known = relation.kind === 'each' ? [...relation.fields.keys()] : [...relation.columns.keys()];
-    if (!known.includes(name)) {
-      const hint = didYouMean(name, known);
-      this.#context.reporter.add('no-such-column', node, name, hint === undefined ? {} : { hint });
-      return null;
-    }
-    if (relation.kind === 'query') return this.#located(relation.columns.get(name) ?? null, node);
-    return this.#element(relation.source, relation.fields.get(name) ?? 'value', node);
-  }
-
-  #tableColumn(relation: Extract<Relation, { kind: 'table' }>, node: ColumnReference): Plan<StreamInput> {
-    const { name } = node.column;
-    if (relation.knownColumns?.has(name) === false) {
-      const hint = didYouMean(name, relation.knownColumns);
-      this.#context.reporter.add('unknown-column', node, name, hint === undefined ? {} : { hint });
-    }
-    const input: StreamInput = { kind: 'column', source: relation.source, name, at: this.toDocument(node) };
-    return { op: 'input', input };
-  }
-
-  #element(source: SourceId, field: ElementField, node: Range): Plan<StreamInput> {
-    return { op: 'input', input: { kind: 'element', source, field, at: this.toDocument(node) } };
-  }
-
-  /** Inputs of an inner query's column stand where the column is used. */
-  #located(plan: Plan<StreamInput> | null, node: Range): Plan<StreamInput> | null {
-    const at = this.toDocument(node);
-    return plan === null ? null : mapInputs(plan, (input) => ({ op: 'input', input: { ...input, at } }));
-  }
-
-  #relationOf(node: ColumnReference): Relation | null {
-    const { reporter } = this.#context;
-    if (node.table === null) {
-      const [only, ...others] = this.scope.relations;
-      if (only !== undefined && others.length === 0) return only;
-      reporter.add('ambiguous-column', node, node.column.name);
-      return null;
-    }
-    const relation = node.schema === null ? this.scope.find(node.table.name) : undefined;
-    if (relation !== undefined) return relation;
-    const hint = didYouMean(node.table.name, this.scope.names);
-    reporter.add('unknown-table-name', node, node.table.name, hint === undefined ? {} : { hint });
-    return null;
   }
 }
 

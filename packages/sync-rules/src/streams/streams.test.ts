@@ -360,6 +360,8 @@ describe('edition 2', () => {
     ['SELECT id FROM t WHERE x IN (SELECT y FROM b WHERE live)', 'subquery-without-request'],
     ['SELECT id FROM t WHERE x BETWEEN 1 AND 2', 'unsupported-expression at x BETWEEN 1 AND 2'],
     ["SELECT id FROM t WHERE x = subscription.parameter('x')", 'default-uses-subscription'],
+    ['SELECT id, userName AS u FROM t', 'upper-case-name at userName'],
+    ['SELECT id AS Id, id FROM Things', 'upper-case-name at Things'],
   ])('%s', (query, diagnostic) => {
     expect(diagnosticsOf(alpha(query))).toContainEqual(expect.stringContaining(diagnostic));
   });
