@@ -10,7 +10,9 @@ import { BENCH_RULES, benchDatabase } from './bench-source.ts';
 import type { BenchOptions } from './main.ts';
 import { downloadAll, type WireFormat } from './raw-download.ts';
 import { type Figure, ReportBuilder } from './report.ts';
+import { rawStorageScan } from './storage-write.ts';
 
+const PROMISED_RATIO = 0.25;
 const USER = { sub: 'bench', claims: {} };
 const LATENCY_SAMPLES = 200;
 
@@ -31,10 +33,18 @@ async function serveAll(postgres: TestPostgres, report: ReportBuilder, { rows }:
   const service = await ServiceProcess.start({ sourceUri: database.uri, rules: BENCH_RULES });
   try {
     await service.until('clients are served', async () => (await service.probe('readiness')) === 200, 600_000);
+    const scan = await rawStorageScan({ path: service.storagePath });
+    const limit = report.add({
+      what: 'bare storage scan',
+      unit: 'ops/s',
+      rate: scan.opsPerSecond,
+      seconds: scan.seconds,
+    });
     const token = await tokenFor(USER);
     for (const format of ['bson', 'ndjson'] as const) {
       for (const gzip of [false, true]) {
-        await download(report, { url: service.url, token, rows, format, gzip });
+        const figure = await download(report, { url: service.url, token, rows, format, gzip });
+        report.compare(figure, limit, gzip ? null : PROMISED_RATIO);
       }
     }
   } finally {

@@ -11,10 +11,15 @@ import { startPostgres, type TestPostgres } from '../kit/postgres.ts';
 import { BENCH_RULES, benchDatabase, type KeyKind } from './bench-source.ts';
 import { drainCopy } from './copy-drain.ts';
 import type { BenchOptions } from './main.ts';
-import { createNullStorage } from './null-storage.ts';
+import { createNullStorage, type NullStorage } from './null-storage.ts';
 import { printCosts, profiled } from './profile.ts';
 import { replicateUntil } from './replication-run.ts';
 import { type Figure, ReportBuilder } from './report.ts';
+import { rawStorageWrite } from './storage-write.ts';
+
+const PROMISED_RATIO = 0.5;
+/** What the raw write adds to `rowBytes`, op and record together. */
+const RAW_OVERHEAD_BYTES = 110 + 60;
 
 export async function benchSnapshot(options: BenchOptions): Promise<ReportBuilder> {
   const report = new ReportBuilder();
@@ -60,8 +65,30 @@ async function copyInto(postgres: TestPostgres, report: ReportBuilder, options: 
   report.compare(evaluated, copyLimit, null);
   printCosts(costs);
 
+  const writeLimit = await writeRaw(report, options, nothing.dropped);
   const ours = await copyIntoLmdb(database.uri, report, options);
+  report.compare(ours, writeLimit, PROMISED_RATIO);
   report.compare(ours, copyLimit, null);
+}
+
+/** As many bytes a row as our ops and records have, in the same stores and transactions, with nothing else done. */
+async function writeRaw(report: ReportBuilder, options: CopyOptions, ours: NullStorage['dropped']): Promise<Figure> {
+  const { rows, key } = options;
+  const path = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
+  try {
+    const bytesPerRow = (ours.opBytes + ours.recordBytes) / rows;
+    const rowBytes = Math.round((bytesPerRow - RAW_OVERHEAD_BYTES) / 2);
+    const raw = await rawStorageWrite({ path, rows, rowBytes, keyKind: key === 'serial' ? 'serial' : 'random' });
+    return report.add({
+      what: `raw storage write of the same bytes, ${key} keys`,
+      unit: 'rows/s',
+      rate: raw.rowsPerSecond,
+      seconds: raw.seconds,
+      detail: { bytesPerRow, diskBytesPerRow: raw.fileBytes / rows },
+    });
+  } finally {
+    await rm(path, { recursive: true, force: true });
+  }
 }
 
 async function copyIntoLmdb(uri: string, report: ReportBuilder, options: CopyOptions): Promise<Figure> {
