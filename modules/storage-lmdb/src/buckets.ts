@@ -1,6 +1,5 @@
 /** One row per bucket: `u32 number | i32 checksum | f64 count | f64 last op`, sums over all its ops, written or not yet published. */
-import type { BucketName, OpId, StreamId } from '@sluice/core';
-import { bucketKey } from './keys.ts';
+import type { OpId } from '@sluice/core';
 import type { Schema } from './schema.ts';
 
 export interface BucketHead {
@@ -10,8 +9,8 @@ export interface BucketHead {
   readonly lastOp: OpId;
 }
 
-export function getBucketHead({ buckets }: Schema, stream: StreamId, bucket: BucketName): BucketHead | null {
-  const bytes = buckets.getBinaryFast(bucketKey(stream, bucket));
+export function getBucketHead({ buckets }: Schema, key: Buffer): BucketHead | null {
+  const bytes = buckets.getBinaryFast(key);
   if (bytes === undefined) return null;
   return {
     number: bytes.readUInt32LE(0),

@@ -24,6 +24,8 @@ export const FORMAT_VERSION = 1;
 export const OP_RUN_BYTES = 8 * 4096 - 16;
 /** Bytes of one stored group of records: one page less LMDB's header, since an update rewrites the group. */
 export const RECORD_GROUP_BYTES = 4096 - 16;
+/** Bytes of one page of the record index: 408 entries, for the same reason. */
+export const INDEX_PAGE_BYTES = 4080;
 /** Records of one group; a power of two, because a record's number is `group * GROUP_SLOTS + slot`. */
 export const GROUP_SLOTS = 64;
 

@@ -25,12 +25,12 @@ export function eraseRows(
   const found = liveRecords(schema, stream, { table: table.id, limit: limit + 1 });
   const erased = found.slice(0, limit);
   const tombstones = needsTombstones(table, state.checkpoint);
-  const records = new Records(schema, stream);
+  const records = new Records(schema, stream, table.id);
   const assembly = new Assembly();
   for (const stored of erased) {
     assembly.add(table.id, stored.key, erase(table, stored.key, stored.record));
-    if (tombstones) records.replace(table.id, stored, TOMBSTONE, NOTHING);
-    else records.remove(table.id, stored);
+    if (tombstones) records.replace(stored, TOMBSTONE, NOTHING);
+    else records.remove(stored);
   }
   records.write();
   const headOp = assembly.seal().write(schema, stream, state.headOp);

@@ -56,14 +56,14 @@ export function groupKey(stream: StreamId, table: TableId, number: number): Buff
   return group;
 }
 
-const index = Buffer.alloc(16);
+const index = Buffer.alloc(13);
 
-/** Store `index`: where the records are whose keys have this hash. */
-export function indexKey(stream: StreamId, table: TableId, high: number, low: number): Buffer {
+/** Store `index`: the page of the hashes that begin with the `depth` bits of `prefix`. */
+export function indexKey(stream: StreamId, table: TableId, depth: number, prefix: number): Buffer {
   index.writeUInt32BE(stream, 0);
   index.writeUInt32BE(table, 4);
-  index.writeUInt32BE(high, 8);
-  index.writeUInt32BE(low, 12);
+  index[8] = depth;
+  index.writeUInt32BE(prefix, 9);
   return index;
 }
 
@@ -135,7 +135,7 @@ export type DocumentKind =
   | 'counters'
   | 'table'
   | 'task'
-  | 'groups'
+  | 'tableSpace'
   | 'error'
   | 'changeLog';
 
@@ -148,7 +148,7 @@ const TAGS: Record<DocumentKind, number> = {
   counters: 6,
   table: 7,
   task: 8,
-  groups: 9,
+  tableSpace: 9,
   error: 10,
   changeLog: 11,
 };
@@ -165,24 +165,11 @@ export function userKey(user: string): Buffer {
   return boundedText(user);
 }
 
-/** 64-bit hash of a record key, in two halves. */
-export interface KeyHash {
-  high: number;
-  low: number;
-}
-
-/** Two independent 32-bit multiplicative hashes of the key's UTF-16 units. Collisions are resolved by comparing keys. */
-export function hashKey(key: string, into: KeyHash): void {
-  let high = 0x9e3779b9 ^ key.length;
-  let low = 0x85ebca6b;
-  for (let at = 0; at < key.length; at++) {
-    const unit = key.charCodeAt(at);
-    high = Math.imul(high ^ unit, 0x01000193);
-    low = Math.imul(low + unit, 0x5bd1e995);
-    low ^= low >>> 15;
-  }
-  high = Math.imul(high ^ (high >>> 16) ^ low, 0x7feb352d);
-  high = Math.imul(high ^ (high >>> 15), 0x846ca68b);
-  into.high = (high ^ (high >>> 16)) >>> 0;
-  into.low = low >>> 0;
+/** 32-bit hash of a record key's UTF-16 units. Collisions are resolved by comparing keys. */
+export function hashKey(key: string): number {
+  let hash = 0x9e3779b9 ^ key.length;
+  for (let at = 0; at < key.length; at++) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x846ca68b);
+  return (hash ^ (hash >>> 16)) >>> 0;
 }

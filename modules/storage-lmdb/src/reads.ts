@@ -13,7 +13,7 @@ import type {
 } from '@sluice/storage';
 import { getBucketHead } from './buckets.ts';
 import { readChanges } from './changes.ts';
-import { afterPrefix, getU64, markKey, opKey } from './keys.ts';
+import { afterPrefix, bucketKey, getU64, markKey, opKey } from './keys.ts';
 import { readLookup } from './lookups.ts';
 import { StoredRun } from './op-runs.ts';
 import { Records } from './records.ts';
@@ -107,11 +107,11 @@ export class LmdbReader implements StreamReader {
     limit: number,
   ): Promise<readonly { readonly key: RecordKey; readonly record: Uint8Array }[]> {
     this.#fresh();
-    const records = new Records(this.#schema, this.#stream);
+    const records = new Records(this.#schema, this.#stream, tableId);
     const start = Buffer.from(markKey(this.#stream, tableId, 0));
     const found: { key: RecordKey; record: Uint8Array }[] = [];
     for (const mark of this.#schema.partials.getKeys({ start, end: afterPrefix(start.subarray(0, 8)), limit })) {
-      const stored = records.at(tableId, getU64(mark, 8));
+      const stored = records.at(getU64(mark, 8));
       if (stored !== null) found.push({ key: stored.key, record: stored.record });
     }
     return found;
@@ -123,7 +123,7 @@ export class LmdbReader implements StreamReader {
   }
 
   #bucketSum(checkpoint: OpId, bucket: BucketName): BucketSum {
-    const head = getBucketHead(this.#schema, this.#stream, bucket);
+    const head = getBucketHead(this.#schema, bucketKey(this.#stream, bucket));
     if (head === null) return { bucket, checksum: 0, count: 0 };
     if (head.lastOp <= checkpoint) return { bucket, checksum: head.checksum, count: head.count };
     const kept = this.#sums.get(bucket);
@@ -147,7 +147,7 @@ export class LmdbReader implements StreamReader {
   }
 
   #readBucket({ bucket, after }: BucketRequest, checkpoint: OpId, left: Left): BucketChunk | null {
-    const head = getBucketHead(this.#schema, this.#stream, bucket);
+    const head = getBucketHead(this.#schema, bucketKey(this.#stream, bucket));
     if (head === null || head.lastOp <= after || after >= checkpoint) return null;
     const opIds: OpId[] = [];
     const bodies: Uint8Array[] = [];

@@ -1,10 +1,10 @@
 /**
  * Source records as they are stored: up to 64 of one table in one value, so that copying a table appends large values.
  *
- *     group: u8 count | count * u32 end of slot | slots         slot: u8 flags | u16 key bytes | key | record
+ *     group: slots | count * u32 end of slot | u8 count         slot: u8 flags | u16 key bytes | key | record
  *
- * little-endian, slot ends counted from the first slot; an empty slot holds nothing. A record's number is
- * `group * GROUP_SLOTS + slot` and stays while the record or its tombstone lives.
+ * little-endian; an empty slot holds nothing. A record's number is `group * GROUP_SLOTS + slot` and stays while the
+ * record or its tombstone lives.
  */
 import { invariant, type RecordKey } from '@sluice/core';
 import { GROUP_SLOTS, RECORD_GROUP_BYTES } from './config.ts';
@@ -12,7 +12,10 @@ import { GROUP_SLOTS, RECORD_GROUP_BYTES } from './config.ts';
 export const TOMBSTONE = 1;
 export const PARTIAL = 2;
 
-const NOTHING = Buffer.alloc(0);
+export const EMPTY_SLOT = Buffer.alloc(0);
+
+const BLOCK_BYTES = 1 << 20;
+const SLOT_HEAD_BYTES = 3;
 
 export interface StoredRecord {
   readonly number: number;
@@ -30,62 +33,101 @@ export function slotOf(number: number): number {
   return number % GROUP_SLOTS;
 }
 
-export function packSlot(key: RecordKey, flags: number, record: Uint8Array): Buffer {
-  const slot = Buffer.allocUnsafe(3 + Buffer.byteLength(key) + record.length);
-  writeSlot(slot, 0, { key, flags, record });
-  return slot;
+/** Writes slots one behind the other and cuts them into groups, in large blocks of memory. */
+export class GroupPacker {
+  readonly groups: Buffer[] = [];
+  #block = Buffer.allocUnsafeSlow(0);
+  #start = 0;
+  #at = 0;
+  readonly #ends = new Uint32Array(GROUP_SLOTS);
+  #slots = 0;
+
+  /** @returns the record's number, counted from the packer's first group */
+  add(key: RecordKey, flags: number, record: Uint8Array): number {
+    const bound = SLOT_HEAD_BYTES + 3 * key.length + record.length;
+    if (!this.#fits(bound)) this.seal();
+    if (this.#at + bound + 4 * GROUP_SLOTS + 1 > this.#block.length) this.#nextBlock(bound);
+    const block = this.#block;
+    const keyBytes = block.write(key, this.#at + SLOT_HEAD_BYTES, 'utf8');
+    block[this.#at] = flags;
+    block[this.#at + 1] = keyBytes & 0xff;
+    block[this.#at + 2] = keyBytes >>> 8;
+    block.set(record, this.#at + SLOT_HEAD_BYTES + keyBytes);
+    this.#at += SLOT_HEAD_BYTES + keyBytes + record.length;
+    this.#ends[this.#slots] = this.#at - this.#start;
+    return this.groups.length * GROUP_SLOTS + this.#slots++;
+  }
+
+  /** Ends the open group. */
+  seal(): void {
+    if (this.#slots === 0) return;
+    for (let slot = 0; slot < this.#slots; slot++) {
+      this.#block.writeUInt32LE(this.#ends[slot] as number, this.#at);
+      this.#at += 4;
+    }
+    this.#block[this.#at++] = this.#slots;
+    this.groups.push(this.#block.subarray(this.#start, this.#at));
+    this.#start = this.#at;
+    this.#slots = 0;
+  }
+
+  #fits(bytes: number): boolean {
+    if (this.#slots === 0) return true;
+    const used = this.#at - this.#start + 4 * (this.#slots + 1) + 1;
+    return this.#slots < GROUP_SLOTS && used + bytes <= RECORD_GROUP_BYTES;
+  }
+
+  #nextBlock(bound: number): void {
+    const open = this.#block.subarray(this.#start, this.#at);
+    this.#block = Buffer.allocUnsafeSlow(Math.max(BLOCK_BYTES, open.length + bound + 4 * GROUP_SLOTS + 1));
+    open.copy(this.#block);
+    this.#at = open.length;
+    this.#start = 0;
+  }
 }
 
-function writeSlot(target: Buffer, at: number, { key, flags, record }: Omit<StoredRecord, 'number'>): number {
-  const keyBytes = target.write(key, at + 3);
-  target[at] = flags;
-  target.writeUInt16LE(keyBytes, at + 1);
-  target.set(record, at + 3 + keyBytes);
-  return at + 3 + keyBytes + record.length;
+export function packSlot(key: RecordKey, flags: number, record: Uint8Array): Buffer {
+  const slot = Buffer.allocUnsafe(SLOT_HEAD_BYTES + Buffer.byteLength(key) + record.length);
+  const keyBytes = slot.write(key, SLOT_HEAD_BYTES);
+  slot[0] = flags;
+  slot.writeUInt16LE(keyBytes, 1);
+  slot.set(record, SLOT_HEAD_BYTES + keyBytes);
+  return slot;
 }
 
 /** Views `slot`. */
 export function readSlot(slot: Buffer, number: number): StoredRecord {
-  const keyEnd = 3 + slot.readUInt16LE(1);
-  return { number, key: slot.toString('utf8', 3, keyEnd), flags: slot[0] as number, record: slot.subarray(keyEnd) };
+  const keyEnd = SLOT_HEAD_BYTES + slot.readUInt16LE(1);
+  return {
+    number,
+    key: slot.toString('utf8', SLOT_HEAD_BYTES, keyEnd),
+    flags: slot[0] as number,
+    record: slot.subarray(keyEnd),
+  };
 }
 
 export function packGroup(slots: readonly Buffer[]): Buffer {
-  let bytes = 1 + 4 * slots.length;
-  for (const slot of slots) bytes += slot.length;
-  const group = Buffer.allocUnsafe(bytes);
-  group[0] = slots.length;
+  const ends = Buffer.allocUnsafe(4 * slots.length + 1);
   let end = 0;
-  for (let at = 0; at < slots.length; at++) {
-    const slot = slots[at] as Buffer;
-    group.set(slot, 1 + 4 * slots.length + end);
+  for (const [at, slot] of slots.entries()) {
     end += slot.length;
-    group.writeUInt32LE(end, 1 + 4 * at);
+    ends.writeUInt32LE(end, 4 * at);
   }
-  return group;
+  ends[4 * slots.length] = slots.length;
+  return Buffer.concat([...slots, ends]);
 }
 
 /** Views `group`, which must not be reused. */
 export function unpackGroup(group: Buffer): Buffer[] {
-  const count = group[0];
-  invariant(count !== undefined && count <= GROUP_SLOTS, 'record group: broken head');
-  const first = 1 + 4 * count;
+  const count = group[group.length - 1];
+  invariant(count !== undefined && count <= GROUP_SLOTS, 'record group: broken end');
+  const ends = group.length - 1 - 4 * count;
   const slots: Buffer[] = [];
-  let start = first;
+  let start = 0;
   for (let at = 0; at < count; at++) {
-    const end = first + group.readUInt32LE(1 + 4 * at);
+    const end = group.readUInt32LE(ends + 4 * at);
     slots.push(group.subarray(start, end));
     start = end;
   }
   return slots;
-}
-
-export function emptySlot(): Buffer {
-  return NOTHING;
-}
-
-/** Whether another slot of `bytes` still fits a group that has `slots` slots of `used` bytes. */
-export function fitsGroup(slots: number, used: number, bytes: number): boolean {
-  if (slots === 0) return true;
-  return slots < GROUP_SLOTS && 1 + 4 * (slots + 1) + used + bytes <= RECORD_GROUP_BYTES;
 }

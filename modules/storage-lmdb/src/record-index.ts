@@ -1,39 +1,178 @@
-/** Hash of a record key → numbers of the records that may have it: `u40 number` each, nearly always one. */
+/**
+ * Where the record of a key is. A hash table of pages that grows page by page: a page holds the entries of all hashes
+ * that begin with its prefix, sorted, `u32 hash | u48 record number` each (big-endian), and is cut in two when it is
+ * full. Hashes collide now and then: whoever finds an entry compares the key in the record.
+ *
+ * Against one LMDB entry per key this takes a third of the space, touches a third of the pages, and turns thousands of
+ * insertions into a merge per page (docs/decisions/0004-lmdb-layout.md).
+ */
+import type { StreamId, TableId } from '@sluice/core';
+import { INDEX_PAGE_BYTES } from './config.ts';
+import { indexKey } from './keys.ts';
 import type { Schema } from './schema.ts';
+import { getTableSpace, putTableSpace } from './tables.ts';
 
-const ENTRY_BYTES = 6;
-const NONE: readonly number[] = [];
-const ONLY_IF_ABSENT = { noOverwrite: true } as const;
+const ENTRY_BYTES = 10;
+const DEPTH_MAX = 32;
+const EMPTY = Buffer.alloc(0);
 
-export function readIndex({ index }: Schema, key: Buffer): readonly number[] {
-  const bytes = index.getBinaryFast(key);
-  if (bytes === undefined) return NONE;
-  if (bytes.length === ENTRY_BYTES) return [bytes.readUIntBE(0, ENTRY_BYTES)];
+/** The entries of all hashes whose first `depth` bits are `prefix`. */
+interface Page {
+  readonly depth: number;
+  readonly prefix: number;
+  readonly bytes: Buffer;
+}
+
+/** New entries, sorted by hash; those with one hash in the order in which they shall be found. */
+export interface NewEntries {
+  readonly hashes: Uint32Array;
+  readonly numbers: Float64Array;
+}
+
+export class RecordIndex {
+  readonly #schema: Schema;
+  readonly #stream: StreamId;
+  readonly #table: TableId;
+  /** Of the deepest page. */
+  #depth: number;
+
+  constructor(schema: Schema, stream: StreamId, table: TableId) {
+    this.#schema = schema;
+    this.#stream = stream;
+    this.#table = table;
+    this.#depth = getTableSpace(schema, stream, table).indexDepth;
+  }
+
+  /** Numbers of the records whose keys may have this hash. */
+  find(hash: number): number[] {
+    return numbersOf(this.#locate(hash).bytes, hash);
+  }
+
+  remove(hash: number, number: number): void {
+    const page = this.#locate(hash);
+    for (let at = lowerBound(page.bytes, hash); at < page.bytes.length; at += ENTRY_BYTES) {
+      if (page.bytes.readUInt32BE(at) !== hash) return;
+      if (page.bytes.readUIntBE(at + 4, 6) !== number) continue;
+      const rest = Buffer.concat([page.bytes.subarray(0, at), page.bytes.subarray(at + ENTRY_BYTES)]);
+      this.#put({ ...page, bytes: rest });
+      return;
+    }
+  }
+
+  /**
+   * Adds entries page by page.
+   * @param isKnown asked for entries whose hash is there already, with the numbers it leads to; known ones are left out
+   */
+  insert({ hashes, numbers }: NewEntries, isKnown: (at: number, found: readonly number[]) => boolean): void {
+    const depthBefore = this.#depth;
+    let from = 0;
+    while (from < hashes.length) {
+      const page = this.#locate(hashes[from] as number);
+      const last = lastHash(page);
+      let to = from + 1;
+      while (to < hashes.length && (hashes[to] as number) <= last) to++;
+      this.#putAll(merge(page, { hashes, numbers, from, to }, isKnown));
+      from = to;
+    }
+    if (this.#depth !== depthBefore) {
+      const space = getTableSpace(this.#schema, this.#stream, this.#table);
+      putTableSpace(this.#schema, this.#stream, this.#table, { ...space, indexDepth: this.#depth });
+    }
+  }
+
+  /** Looks from the deepest pages upwards: most are there, or one above. */
+  #locate(hash: number): Page {
+    for (let depth = this.#depth; depth >= 0; depth--) {
+      const prefix = prefixOf(hash, depth);
+      const bytes = this.#schema.index.get(indexKey(this.#stream, this.#table, depth, prefix));
+      if (bytes !== undefined) return { depth, prefix, bytes };
+    }
+    return { depth: 0, prefix: 0, bytes: EMPTY };
+  }
+
+  /** Stores a page, in parts if it is too large. */
+  #putAll(page: Page): void {
+    if (page.bytes.length <= INDEX_PAGE_BYTES || page.depth === DEPTH_MAX) {
+      this.#put(page);
+      return;
+    }
+    if (page.bytes.length > 0)
+      this.#schema.index.removeSync(indexKey(this.#stream, this.#table, page.depth, page.prefix));
+    const depth = page.depth + 1;
+    this.#depth = Math.max(this.#depth, depth);
+    const right: Page = { depth, prefix: page.prefix * 2 + 1, bytes: EMPTY };
+    const cut = lowerBound(page.bytes, firstHash(right));
+    this.#putAll({ depth, prefix: page.prefix * 2, bytes: page.bytes.subarray(0, cut) });
+    this.#putAll({ ...right, bytes: page.bytes.subarray(cut) });
+  }
+
+  /** An empty page is stored too: without it, hashes below it would be looked for above. */
+  #put({ depth, prefix, bytes }: Page): void {
+    this.#schema.index.putSync(indexKey(this.#stream, this.#table, depth, prefix), bytes);
+  }
+}
+
+interface Batch extends NewEntries {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The page with the batch's entries in their places. */
+function merge(page: Page, batch: Batch, isKnown: (at: number, found: readonly number[]) => boolean): Page {
+  const { hashes, numbers, from, to } = batch;
+  const old = page.bytes;
+  const merged = Buffer.allocUnsafeSlow(old.length + (to - from) * ENTRY_BYTES);
+  let read = 0;
+  let written = 0;
+  for (let at = from; at < to; at++) {
+    const hash = hashes[at] as number;
+    const place = upperBound(old, hash, read);
+    old.copy(merged, written, read, place);
+    written += place - read;
+    read = place;
+    const isThere = written > 0 && merged.readUInt32BE(written - ENTRY_BYTES) === hash;
+    if (isThere && isKnown(at, numbersOf(merged.subarray(0, written), hash))) continue;
+    merged.writeUInt32BE(hash, written);
+    merged.writeUIntBE(numbers[at] as number, written + 4, 6);
+    written += ENTRY_BYTES;
+  }
+  old.copy(merged, written, read, old.length);
+  return { ...page, bytes: merged.subarray(0, written + old.length - read) };
+}
+
+function numbersOf(bytes: Buffer, hash: number): number[] {
   const numbers: number[] = [];
-  for (let at = 0; at < bytes.length; at += ENTRY_BYTES) numbers.push(bytes.readUIntBE(at, ENTRY_BYTES));
+  for (let at = lowerBound(bytes, hash); at < bytes.length && bytes.readUInt32BE(at) === hash; at += ENTRY_BYTES) {
+    numbers.push(bytes.readUIntBE(at + 4, 6));
+  }
   return numbers;
 }
 
-/** Writes the entry of a hash that is not there yet. @returns false, and writes nothing, if it is. */
-export function addIfAbsent({ index }: Schema, key: Buffer, entry: Buffer): boolean {
-  // lmdb declares no result, but answers whether the value was put.
-  const written: unknown = index.putSync(key, entry, ONLY_IF_ABSENT);
-  return written === true;
+/** Offset of the first entry whose hash is not below `hash`. */
+function lowerBound(bytes: Buffer, hash: number): number {
+  return hash === 0 ? 0 : upperBound(bytes, hash - 1, 0);
 }
 
-export function addToIndex(schema: Schema, key: Buffer, number: number): void {
-  const numbers = readIndex(schema, key);
-  schema.index.putSync(key, packNumbers([...numbers, number]));
+/** Offset of the first entry, from `from` on, whose hash is above `hash`. */
+function upperBound(bytes: Buffer, hash: number, from: number): number {
+  let low = from / ENTRY_BYTES;
+  let high = bytes.length / ENTRY_BYTES;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (bytes.readUInt32BE(middle * ENTRY_BYTES) > hash) high = middle;
+    else low = middle + 1;
+  }
+  return low * ENTRY_BYTES;
 }
 
-export function removeFromIndex(schema: Schema, key: Buffer, number: number): void {
-  const left = readIndex(schema, key).filter((other) => other !== number);
-  if (left.length === 0) schema.index.removeSync(key);
-  else schema.index.putSync(key, packNumbers(left));
+function prefixOf(hash: number, depth: number): number {
+  return Math.floor(hash / 2 ** (DEPTH_MAX - depth));
 }
 
-export function packNumbers(numbers: readonly number[]): Buffer {
-  const bytes = Buffer.allocUnsafe(ENTRY_BYTES * numbers.length);
-  numbers.forEach((number, at) => bytes.writeUIntBE(number, at * ENTRY_BYTES, ENTRY_BYTES));
-  return bytes;
+function firstHash({ depth, prefix }: Page): number {
+  return prefix * 2 ** (DEPTH_MAX - depth);
+}
+
+function lastHash({ depth, prefix }: Page): number {
+  return (prefix + 1) * 2 ** (DEPTH_MAX - depth) - 1;
 }

@@ -1,45 +1,32 @@
 /**
  * The rows of one copied chunk. They are evaluated and packed before the transaction, as if none of them was there yet,
- * which is nearly always so; the transaction then adds their keys to the index, in the order of their hashes, and leaves
- * out those it finds there.
+ * which is nearly always so; the transaction then merges their keys into the index, and leaves out those it finds there.
  */
-import { type Clock, invariant, type OpId, type StreamId, type TableId } from '@sluice/core';
+import { type Clock, invariant, type OpId, type RecordKey, type StreamId, type TableId } from '@sluice/core';
 import type { Effect, RowWrite, SnapshotFlush, TableState } from '@sluice/storage';
 import { Assembly } from './assembly.ts';
 import { GROUP_SLOTS } from './config.ts';
-import { groupKey, hashKey, indexKey, markKey } from './keys.ts';
-import { emptySlot, fitsGroup, packGroup, packSlot, PARTIAL } from './record-groups.ts';
-import { addIfAbsent, addToIndex, readIndex } from './record-index.ts';
+import { groupKey, hashKey, markKey } from './keys.ts';
+import { EMPTY_SLOT, groupOf, GroupPacker, packGroup, PARTIAL, slotOf, unpackGroup } from './record-groups.ts';
+import { type NewEntries, RecordIndex } from './record-index.ts';
 import { Records, setMarks } from './records.ts';
 import type { Schema } from './schema.ts';
 import { inSlices } from './slices.ts';
-import { nextGroup, setNextGroup } from './tables.ts';
-
-interface Row {
-  readonly key: string;
-  readonly effect: Effect;
-  readonly high: number;
-  readonly low: number;
-  /** Number counted from the chunk's first group; -1 without a record. */
-  readonly number: number;
-}
-
-interface PackedGroup {
-  slots: Buffer[];
-  bytes: Buffer;
-}
+import { getTableSpace, putTableSpace } from './tables.ts';
 
 const ROWS_MAX = 2 ** 20;
-const entry = Buffer.alloc(6);
-const hash = { high: 0, low: 0 };
 
 export class SnapshotRows {
   readonly #table: TableId;
-  readonly #rows: Row[] = [];
-  readonly #groups: PackedGroup[] = [];
-  #slots: Buffer[] = [];
-  #slotBytes = 0;
-  #assembly = new Assembly();
+  readonly #keys: RecordKey[] = [];
+  /** Per row, the first op id it takes, counted within the flush. */
+  readonly #ordinals: number[] = [];
+  /** Per row, its number counted from the chunk's first group. */
+  readonly #numbers: number[] = [];
+  readonly #partials: number[] = [];
+  readonly #packer = new GroupPacker();
+  readonly #assembly = new Assembly();
+  /** Rows by hash, and by place among equal ones: `hash * ROWS_MAX + place`, because numbers sort fast. */
   #order = new Float64Array(0);
 
   private constructor(table: TableId) {
@@ -52,112 +39,108 @@ export class SnapshotRows {
     table: TableState,
     clock: Clock,
   ): Promise<SnapshotRows> {
-    const { writes, evaluate, guard } = flush;
+    const { writes, evaluate } = flush;
     invariant(writes.length <= ROWS_MAX, 'snapshot flush: too many rows');
-    const rows = new SnapshotRows(guard.tableId);
+    const rows = new SnapshotRows(table.id);
     await inSlices(clock, writes.length, (at) => {
       const write = writes[at] as W;
-      invariant(write.tableId === guard.tableId, 'snapshot flush: a row of another table');
+      invariant(write.tableId === table.id, 'snapshot flush: a row of another table');
       const effect = evaluate(write, null, null, table);
-      if (effect !== null) rows.#add(write.key, effect);
+      if (effect !== null && effect.record !== null) rows.#add(write.key, effect, effect.record);
     });
-    rows.#closeGroup();
-    rows.#assembly.seal();
-    rows.#sort();
+    rows.#seal();
     return rows;
   }
 
-  #add(key: string, effect: Effect): void {
-    hashKey(key, hash);
-    let number = -1;
-    if (effect.record !== null) {
-      const slot = packSlot(key, effect.partial ? PARTIAL : 0, effect.record);
-      if (!fitsGroup(this.#slots.length, this.#slotBytes, slot.length)) this.#closeGroup();
-      number = this.#groups.length * GROUP_SLOTS + this.#slots.length;
-      this.#slots.push(slot);
-      this.#slotBytes += slot.length;
-    }
-    this.#rows.push({ key, effect, high: hash.high, low: hash.low, number });
+  #add(key: RecordKey, effect: Effect, record: Uint8Array): void {
+    const at = this.#keys.length;
+    this.#keys.push(key);
+    this.#ordinals.push(this.#assembly.ordinals);
+    this.#numbers.push(this.#packer.add(key, effect.partial ? PARTIAL : 0, record));
+    if (effect.partial) this.#partials.push(at);
     this.#assembly.add(this.#table, key, effect);
   }
 
-  #closeGroup(): void {
-    if (this.#slots.length === 0) return;
-    this.#groups.push({ slots: this.#slots, bytes: packGroup(this.#slots) });
-    this.#slots = [];
-    this.#slotBytes = 0;
-  }
-
-  /** By hash, and by place among equal ones, as one number each: sorting numbers is far cheaper than comparing rows. */
-  #sort(): void {
-    const order = new Float64Array(this.#rows.length);
-    for (let at = 0; at < order.length; at++) order[at] = (this.#rows[at] as Row).high * ROWS_MAX + at;
-    this.#order = order.sort();
+  #seal(): void {
+    this.#packer.seal();
+    this.#assembly.seal();
+    this.#order = Float64Array.from(this.#keys, (key, at) => hashKey(key) * ROWS_MAX + at).sort();
   }
 
   /** Inside the transaction. @returns the new head */
   write(schema: Schema, stream: StreamId, headOp: OpId): OpId {
-    const firstGroup = nextGroup(schema, stream, this.#table);
-    const skipped = this.#addToIndex(schema, stream, firstGroup);
-    if (skipped.size > 0) this.#leaveOut(skipped);
+    const firstGroup = getTableSpace(schema, stream, this.#table).nextGroup;
+    const known = this.#addToIndex(schema, stream, firstGroup * GROUP_SLOTS);
+    const assembly = known.size === 0 ? this.#assembly : this.#leaveOut(known);
     let number = firstGroup;
-    for (const group of this.#groups) {
-      if (group.bytes.length > 0) schema.records.putSync(groupKey(stream, this.#table, number), group.bytes);
+    for (const bytes of this.#packer.groups) {
+      if (bytes.length > 0) schema.records.putSync(groupKey(stream, this.#table, number), bytes);
       number++;
     }
-    if (number > firstGroup) setNextGroup(schema, stream, this.#table, number);
-    for (const [at, row] of this.#rows.entries()) {
-      if (!row.effect.partial || row.number < 0 || skipped.has(at)) continue;
-      setMarks(schema, markKey(stream, this.#table, firstGroup * GROUP_SLOTS + row.number), PARTIAL);
+    const space = getTableSpace(schema, stream, this.#table);
+    putTableSpace(schema, stream, this.#table, { ...space, nextGroup: number });
+    for (const at of this.#partials) {
+      if (known.has(at)) continue;
+      const record = firstGroup * GROUP_SLOTS + (this.#numbers[at] as number);
+      setMarks(schema, markKey(stream, this.#table, record), PARTIAL);
     }
-    return this.#assembly.write(schema, stream, headOp);
+    return assembly.write(schema, stream, headOp);
   }
 
   /** @returns the rows that are there already */
-  #addToIndex(schema: Schema, stream: StreamId, firstGroup: number): Set<number> {
-    const skipped = new Set<number>();
-    const stored = new Records(schema, stream);
-    const first = firstGroup * GROUP_SLOTS;
-    for (const place of this.#order) {
-      const at = place % ROWS_MAX;
-      const row = this.#rows[at] as Row;
-      if (row.number < 0) {
-        if (stored.find(this.#table, row.key) !== null) skipped.add(at);
-        continue;
-      }
-      entry.writeUIntBE(first + row.number, 0, 6);
-      if (addIfAbsent(schema, indexKey(stream, this.#table, row.high, row.low), entry)) continue;
-      const others = readIndex(schema, indexKey(stream, this.#table, row.high, row.low));
-      const known = others.some((number) =>
-        number >= first ? this.#keyOf(number - first) === row.key : stored.at(this.#table, number)?.key === row.key,
+  #addToIndex(schema: Schema, stream: StreamId, first: number): Set<number> {
+    const known = new Set<number>();
+    const stored = new Records(schema, stream, this.#table);
+    const entries = this.#entries(first);
+    new RecordIndex(schema, stream, this.#table).insert(entries, (place, found) => {
+      const at = this.#rowAt(place);
+      const key = this.#keys[at];
+      const isKnown = found.some(
+        (number) => (number < first ? stored.at(number)?.key : this.#keyOf(number - first)) === key,
       );
-      if (known) skipped.add(at);
-      else addToIndex(schema, indexKey(stream, this.#table, row.high, row.low), first + row.number);
-    }
-    return skipped;
+      if (isKnown) known.add(at);
+      return isKnown;
+    });
+    return known;
   }
 
-  #keyOf(number: number): string | undefined {
-    return this.#rows.find((row) => row.number === number)?.key;
+  #rowAt(place: number): number {
+    return (this.#order[place] as number) % ROWS_MAX;
   }
 
-  #leaveOut(skipped: ReadonlySet<number>): void {
-    const touched = new Set<PackedGroup>();
-    this.#assembly = new Assembly();
-    for (const [at, row] of this.#rows.entries()) {
-      if (!skipped.has(at)) {
-        this.#assembly.add(this.#table, row.key, row.effect);
-        continue;
-      }
-      const group = this.#groups[Math.floor(row.number / GROUP_SLOTS)];
-      if (row.number < 0 || group === undefined) continue;
-      group.slots[row.number % GROUP_SLOTS] = emptySlot();
-      touched.add(group);
+  #entries(first: number): NewEntries {
+    const hashes = new Uint32Array(this.#order.length);
+    const numbers = new Float64Array(this.#order.length);
+    for (let place = 0; place < hashes.length; place++) {
+      const at = this.#rowAt(place);
+      hashes[place] = ((this.#order[place] as number) - at) / ROWS_MAX;
+      numbers[place] = first + (this.#numbers[at] as number);
     }
-    this.#assembly.seal();
-    for (const group of touched) {
-      const isEmpty = group.slots.every((slot) => slot.length === 0);
-      group.bytes = isEmpty ? emptySlot() : packGroup(group.slots);
+    return { hashes, numbers };
+  }
+
+  /** Asked only when two keys of one chunk have one hash. */
+  #keyOf(number: number): RecordKey | undefined {
+    return this.#keys[this.#numbers.indexOf(number)];
+  }
+
+  /** Empties the slots of known rows. @returns the assembly without them */
+  #leaveOut(known: ReadonlySet<number>): Assembly {
+    const { groups } = this.#packer;
+    const slots = new Map<number, Buffer[]>();
+    const ordinals = new Set<number>();
+    for (const at of known) {
+      const number = this.#numbers[at] as number;
+      const group = groupOf(number);
+      const of = slots.get(group) ?? unpackGroup(groups[group] as Buffer);
+      of[slotOf(number)] = EMPTY_SLOT;
+      slots.set(group, of);
+      const end = this.#ordinals[at + 1] ?? this.#assembly.ordinals;
+      for (let ordinal = this.#ordinals[at] as number; ordinal < end; ordinal++) ordinals.add(ordinal);
     }
+    for (const [group, of] of slots) {
+      groups[group] = of.every((slot) => slot.length === 0) ? EMPTY_SLOT : packGroup(of);
+    }
+    return this.#assembly.without(ordinals);
   }
 }

@@ -20,7 +20,6 @@ import { requireTable } from './tables.ts';
 
 /** A row as it stands after the writes so far. */
 interface RowState {
-  readonly table: TableId;
   readonly key: RecordKey;
   readonly stored: StoredRecord | null;
   /** The live record; null if there is none. */
@@ -29,18 +28,21 @@ interface RowState {
   changed: boolean;
 }
 
+interface TableRows {
+  readonly table: TableState;
+  readonly records: Records;
+  readonly rows: Map<RecordKey, RowState>;
+}
+
 export class StreamRows {
   readonly assembly = new Assembly();
   readonly #schema: Schema;
   readonly #stream: StreamId;
-  readonly #records: Records;
-  readonly #rows = new Map<TableId, Map<RecordKey, RowState>>();
-  readonly #tables = new Map<TableId, TableState>();
+  readonly #tables = new Map<TableId, TableRows>();
 
   constructor(schema: Schema, stream: StreamId) {
     this.#schema = schema;
     this.#stream = stream;
-    this.#records = new Records(schema, stream);
   }
 
   async evaluate<W extends RowWrite>({ writes, evaluate }: StreamFlush<W>, clock: Clock): Promise<void> {
@@ -49,9 +51,10 @@ export class StreamRows {
   }
 
   #apply<W extends RowWrite>(write: W, evaluate: Evaluate<W>): void {
-    const row = this.#load(write.tableId, write.key);
-    const moved = write.movedFrom === undefined ? null : this.#load(write.tableId, write.movedFrom);
-    const effect = evaluate(write, row.record, moved?.record ?? null, this.#table(write.tableId));
+    const rows = this.#table(write.tableId);
+    const row = load(rows, write.key);
+    const moved = write.movedFrom === undefined ? null : load(rows, write.movedFrom);
+    const effect = evaluate(write, row.record, moved?.record ?? null, rows.table);
     if (effect === null) return;
     row.record = effect.record;
     row.partial = effect.record !== null && effect.partial;
@@ -59,50 +62,50 @@ export class StreamRows {
     this.assembly.add(write.tableId, write.key, effect);
   }
 
-  #table(id: TableId): TableState {
-    let table = this.#tables.get(id);
-    if (table === undefined) this.#tables.set(id, (table = requireTable(this.#schema, this.#stream, id)));
-    return table;
-  }
-
-  #load(table: TableId, key: RecordKey): RowState {
-    let rows = this.#rows.get(table);
-    if (rows === undefined) this.#rows.set(table, (rows = new Map()));
-    const known = rows.get(key);
+  #table(id: TableId): TableRows {
+    const known = this.#tables.get(id);
     if (known !== undefined) return known;
-    const stored = this.#records.find(table, key);
-    const isLive = stored !== null && (stored.flags & TOMBSTONE) === 0;
-    const row: RowState = {
-      table,
-      key,
-      stored,
-      record: isLive ? stored.record : null,
-      partial: isLive && (stored.flags & PARTIAL) !== 0,
-      changed: false,
-    };
-    rows.set(key, row);
-    return row;
+    const table = requireTable(this.#schema, this.#stream, id);
+    const rows: TableRows = { table, records: new Records(this.#schema, this.#stream, id), rows: new Map() };
+    this.#tables.set(id, rows);
+    return rows;
   }
 
   /** Inside the transaction. @returns the new head */
   write(state: CheckpointState): OpId {
-    for (const [id, rows] of this.#rows) {
-      const tombstones = needsTombstones(this.#table(id), state.checkpoint);
-      for (const row of rows.values()) if (row.changed) this.#store(row, tombstones);
+    for (const { table, records, rows } of this.#tables.values()) {
+      const tombstones = needsTombstones(table, state.checkpoint);
+      for (const row of rows.values()) if (row.changed) store(records, row, tombstones);
+      records.write();
     }
-    this.#records.write();
     return this.assembly.write(this.#schema, this.#stream, state.headOp);
   }
+}
 
-  #store({ table, key, stored, record, partial }: RowState, tombstones: boolean): void {
-    const flags = record === null ? TOMBSTONE : partial ? PARTIAL : 0;
-    if (record === null && !tombstones) {
-      if (stored !== null) this.#records.remove(table, stored);
-    } else if (stored === null) {
-      this.#records.add(table, key, flags, record ?? NOTHING);
-    } else {
-      this.#records.replace(table, stored, flags, record ?? NOTHING);
-    }
+function load({ records, rows }: TableRows, key: RecordKey): RowState {
+  const known = rows.get(key);
+  if (known !== undefined) return known;
+  const stored = records.find(key);
+  const isLive = stored !== null && (stored.flags & TOMBSTONE) === 0;
+  const row: RowState = {
+    key,
+    stored,
+    record: isLive ? stored.record : null,
+    partial: isLive && (stored.flags & PARTIAL) !== 0,
+    changed: false,
+  };
+  rows.set(key, row);
+  return row;
+}
+
+function store(records: Records, { key, stored, record, partial }: RowState, tombstones: boolean): void {
+  const flags = record === null ? TOMBSTONE : partial ? PARTIAL : 0;
+  if (record === null && !tombstones) {
+    if (stored !== null) records.remove(stored);
+  } else if (stored === null) {
+    records.add(key, flags, record ?? NOTHING);
+  } else {
+    records.replace(stored, flags, record ?? NOTHING);
   }
 }
 

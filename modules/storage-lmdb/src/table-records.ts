@@ -35,11 +35,11 @@ export function removeSome(store: Store, prefix: Buffer, limit: number): number 
 /** Drops up to `limit` tombstones of tables that need none any more. */
 export function purgeTombstones(schema: Schema, stream: StreamId, limit: number): { readonly remaining: boolean } {
   const { checkpoint } = getCheckpointState(schema, stream);
-  const records = new Records(schema, stream);
   let left = limit;
   let remaining = false;
   for (const table of listTables(schema, stream)) {
     if (needsTombstones(table, checkpoint)) continue;
+    const records = new Records(schema, stream, table.id);
     const start = Buffer.from(markKey(stream, table.id, 0));
     const end = afterPrefix(start.subarray(0, 8));
     // Read to the end first: the loop writes into what it would be reading.
@@ -51,11 +51,11 @@ export function purgeTombstones(schema: Schema, stream: StreamId, limit: number)
       }
       left--;
       const number = getU64(key, 8);
-      const stored = records.at(table.id, number);
+      const stored = records.at(number);
       if (stored === null) schema.tombstones.removeSync(key);
-      else records.remove(table.id, stored);
+      else records.remove(stored);
     }
+    records.write();
   }
-  records.write();
   return { remaining };
 }

@@ -30,7 +30,7 @@ export function putTable({ documents }: Schema, stream: StreamId, table: TableSt
 export function removeTable(schema: Schema, stream: StreamId, id: TableId): void {
   removeTasks(schema, stream, id);
   schema.documents.removeSync(documentKey('table', stream, id));
-  schema.documents.removeSync(documentKey('groups', stream, id));
+  schema.documents.removeSync(documentKey('tableSpace', stream, id));
 }
 
 /** Tasks of one table, or of all. */
@@ -59,11 +59,18 @@ export function removeTasks(schema: Schema, stream: StreamId, table: TableId): v
   }
 }
 
-/** Number of the table's next record group. */
-export function nextGroup({ documents }: Schema, stream: StreamId, table: TableId): number {
-  return getDocument<number>(documents, documentKey('groups', stream, table)) ?? 0;
+/** What is remembered of where a table's records stand. */
+export interface TableSpace {
+  readonly nextGroup: number;
+  /** Of the deepest page of its record index. */
+  readonly indexDepth: number;
 }
 
-export function setNextGroup({ documents }: Schema, stream: StreamId, table: TableId, next: number): void {
-  putDocument(documents, documentKey('groups', stream, table), next);
+export function getTableSpace({ documents }: Schema, stream: StreamId, table: TableId): TableSpace {
+  const found = getDocument<TableSpace>(documents, documentKey('tableSpace', stream, table));
+  return found ?? { nextGroup: 0, indexDepth: 0 };
+}
+
+export function putTableSpace({ documents }: Schema, stream: StreamId, table: TableId, space: TableSpace): void {
+  putDocument(documents, documentKey('tableSpace', stream, table), space);
 }
