@@ -4,7 +4,7 @@
  */
 import { EvaluationError } from '../evaluation-error.ts';
 import { type Bind, compilePlan, type Getter } from '../expression/compile.ts';
-import { inputsOf, type Plan, planText } from '../expression/plan.ts';
+import { type Plan, planText } from '../expression/plan.ts';
 import { bucketJson, type JsonValue } from '../json.ts';
 import { jsonArray } from '../operators.ts';
 import { isBlob, isNull, isTrue, type Value } from '../value.ts';
@@ -41,14 +41,6 @@ export function slotsOf(condition: Condition): ReadonlySet<number> {
 export function isUnbounded(condition: Condition): boolean {
   if ('conditions' in condition) return condition.conditions.some(isUnbounded);
   return condition.kind === 'contains';
-}
-
-/** Row inputs of a condition. */
-export function* conditionInputs(condition: Condition): Generator<Input> {
-  if (condition.kind === 'filter') yield* inputsOf(condition.plan);
-  else if ('conditions' in condition) {
-    for (const part of condition.conditions) yield* conditionInputs(part);
-  } else yield* inputsOf(condition.row);
 }
 
 export function conditionText(condition: Condition): string {

@@ -94,7 +94,7 @@ export function buildNode<Input>(
   }
 }
 
-export function literalPlan({ value }: Literal): LiteralPlan {
+function literalPlan({ value }: Literal): LiteralPlan {
   return { op: 'literal', value: typeof value === 'boolean' ? BigInt(value) : value };
 }
 

@@ -44,7 +44,7 @@ export function checkShape(node: Node, shape: Shape, context: ShapeContext): voi
 }
 
 /** Entries of a map; reports if it is none, and keys that come twice. */
-export function uniqueEntries(node: Node, { nodes, diagnostics }: ShapeContext): readonly Entry[] {
+function uniqueEntries(node: Node, { nodes, diagnostics }: ShapeContext): readonly Entry[] {
   const entries = nodes.entries(node);
   if (entries === null) {
     diagnostics.add('not-a-map', firstCharacter(node));

@@ -37,7 +37,7 @@ const ctes = (doc: string): Shape => ({
   doc,
 });
 
-export const bucketDefinitionShape = {
+const bucketDefinitionShape = {
   type: 'map',
   doc: 'Buckets made from parameter queries, and the rows in them.',
   keys: {
@@ -52,7 +52,7 @@ export const bucketDefinitionShape = {
   required: ['data'],
 } as const satisfies Shape;
 
-export const streamShape = {
+const streamShape = {
   type: 'map',
   doc: 'Rows that clients subscribe to. Exactly one of query and queries.',
   keys: {
@@ -65,7 +65,7 @@ export const streamShape = {
   },
 } as const satisfies Shape;
 
-export const configShape = {
+const configShape = {
   type: 'map',
   doc: 'The dialect, and options that differ from what its edition implies.',
   keys: {
