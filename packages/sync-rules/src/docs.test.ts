@@ -1,6 +1,6 @@
 /**
- * docs/sync-rules.md says what the tables of functions and diagnostics say, and its examples work. `UPDATE=1` rewrites
- * the generated parts.
+ * docs/sync-rules.md says what the tables of functions and diagnostics say, its examples work, and the schema for
+ * editors beside it is the current one. `UPDATE=1` rewrites the generated parts.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
 import { diagnosticCodes } from './diagnostic-codes.ts';
 import { scalarFunctions } from './functions/table.ts';
 import { parseSyncRules } from './parse.ts';
+import { editorSchema } from './yaml/editor-schema.ts';
 
 const path = join(import.meta.dirname, '../../../docs/sync-rules.md');
 
@@ -36,6 +37,13 @@ test('docs/sync-rules.md lists every function and every diagnostic', () => {
   const wanted = withSection(withSection(document, 'functions', functionsTable()), 'diagnostics', diagnosticsList());
   if (process.env.UPDATE === '1') writeFileSync(path, wanted);
   else expect(document).toBe(wanted);
+});
+
+test('docs/sync-rules.schema.json is the schema for editors', () => {
+  const schemaPath = join(import.meta.dirname, '../../../docs/sync-rules.schema.json');
+  const wanted = `${JSON.stringify(editorSchema(), null, 2)}\n`;
+  if (process.env.UPDATE === '1') writeFileSync(schemaPath, wanted);
+  else expect(JSON.parse(readFileSync(schemaPath, 'utf8'))).toEqual(JSON.parse(wanted));
 });
 
 test('the examples of docs/sync-rules.md have no problems', () => {
