@@ -160,6 +160,11 @@ function inElements(operand: Value, array: Value): Atom {
   };
 }
 
+/** Logic has two values: what is not true is false. */
+function negated({ sql, holds }: Atom): Atom {
+  return { sql: `NOT (${sql})`, holds: (scope, world) => !holds(scope, world) };
+}
+
 function outerAtom(generator: Generator): Atom {
   const own = column('p', generator.pick(['a', 'b', 'c']));
   const list: Value = { sql: "auth.parameter('list')", of: (_, { token }) => token.list };
@@ -167,6 +172,8 @@ function outerAtom(generator: Generator): Atom {
     () => equality(own, userId),
     () => equality(own, claim),
     () => equality(own, { sql: '2', of: () => 2 }),
+    () => negated(equality(own, { sql: '2', of: () => 2 })),
+    () => negated(inElements({ sql: "'ann'", of: () => 'ann' }, column('p', 'arr'))),
     () => equality({ sql: "auth.parameter('flag')", of: (_, { token }) => token.flag }, { sql: '1', of: () => 1 }),
     () => inElements(own, list),
     () => inElements(userId, column('p', 'arr')),
@@ -184,49 +191,85 @@ function outerAtom(generator: Generator): Atom {
   ])();
 }
 
-/** FROM p, with tables joined or not. */
-function joins(generator: Generator): { sql: string; tables: readonly ('q' | 'r')[]; on: Atom } {
-  const always: Atom = { sql: '', holds: () => true };
+/** What p is joined with. */
+interface Joined {
+  readonly name: string;
+  readonly rows: (scope: Scope, world: World) => readonly Row[];
+  /** Columns to compare with. */
+  readonly columns: readonly string[];
+}
+
+const q: Joined = { name: 'q', rows: (_, { tables }) => tables.q, columns: ['u', 'y'] };
+const r: Joined = { name: 'r', rows: (_, { tables }) => tables.r, columns: ['u', 'y'] };
+/** Elements of an array of the row, and of the request. */
+const ofRow: Joined = { name: 'l', rows: (scope) => elementRows(scope['p']?.['arr']), columns: ['value'] };
+const ofRequest: Joined = { name: 'm', rows: (_, { token }) => elementRows(token.list), columns: ['value'] };
+/** A query in FROM. */
+const ofQuery: Joined = {
+  name: 'd',
+  rows: (_, { tables, token }) =>
+    tables.q.filter((row) => isEqual(row['u'], token.sub)).map((row) => ({ k: row['x'] ?? null })),
+  columns: ['k'],
+};
+
+function elementRows(array: unknown): readonly Row[] {
+  return elementsOf(array).map((value) => ({ value: value as Cell }));
+}
+
+interface From {
+  readonly sql: string;
+  readonly joined: readonly Joined[];
+  readonly on: readonly Atom[];
+}
+
+/** FROM p, with others joined or not. */
+function fromClause(generator: Generator): From {
   const columns = ['x', 'y', 'u'];
   const toQ = equality(column('p', generator.pick(['a', 'b'])), column('q', generator.pick(columns)));
   const both = equality(column('q', generator.pick(columns)), column('r', generator.pick(columns)));
   const toR = equality(column('p', generator.pick(['b', 'c'])), column('r', generator.pick(columns)));
-  return generator.pick([
-    { sql: 'p', tables: [], on: always },
-    { sql: 'p', tables: [], on: always },
-    { sql: `p JOIN q ON ${toQ.sql}`, tables: ['q'] as const, on: toQ },
+  const toD = equality(column('d', 'k'), column('p', 'c'));
+  const derived = '(SELECT x AS k FROM q WHERE u = auth.user_id()) AS d';
+  return generator.pick<From>([
+    { sql: 'p', joined: [], on: [] },
+    { sql: 'p', joined: [], on: [] },
+    { sql: `p JOIN q ON ${toQ.sql}`, joined: [q], on: [toQ] },
+    { sql: `p JOIN q ON ${toQ.sql} JOIN r ON ${both.sql}`, joined: [q, r], on: [toQ, both] },
+    { sql: `p JOIN q ON ${toQ.sql} JOIN r ON ${both.sql} AND ${toR.sql}`, joined: [q, r], on: [toQ, both, toR] },
+    { sql: 'p, q', joined: [q], on: [] },
+    { sql: 'p, json_each(p.arr) AS l', joined: [ofRow], on: [] },
+    { sql: "p, json_each(auth.parameter('list')) AS m", joined: [ofRequest], on: [] },
     {
-      sql: `p JOIN q ON ${toQ.sql} JOIN r ON ${both.sql}`,
-      tables: ['q', 'r'] as const,
-      on: { sql: '', holds: (scope, world) => toQ.holds(scope, world) && both.holds(scope, world) },
+      sql: "p, json_each(p.arr) AS l, json_each(auth.parameter('list')) AS m, q",
+      joined: [ofRow, ofRequest, q],
+      on: [],
     },
-    {
-      sql: `p JOIN q ON ${toQ.sql} JOIN r ON ${both.sql} AND ${toR.sql}`,
-      tables: ['q', 'r'] as const,
-      on: { sql: '', holds: (scope, world) => [toQ, both, toR].every((each) => each.holds(scope, world)) },
-    },
-    { sql: 'p, q', tables: ['q'] as const, on: always },
+    { sql: `p, ${derived}`, joined: [ofQuery], on: [] },
+    { sql: `p JOIN ${derived} ON ${toD.sql}`, joined: [ofQuery], on: [toD] },
   ]);
 }
 
-function joinedAtom(generator: Generator, tables: readonly string[]): Atom {
-  const table = tables.length === 0 ? null : generator.pick(tables);
-  if (table === null || generator.pick([true, false])) return outerAtom(generator);
+function joinedAtom(generator: Generator, joined: readonly Joined[]): Atom {
+  if (joined.length === 0 || generator.pick([true, false])) return outerAtom(generator);
+  const one = generator.pick(joined);
+  const own = column(one.name, generator.pick(one.columns));
+  const other = generator.pick(joined);
   return generator.pick([
-    equality(column(table, 'u'), userId),
-    equality(column(table, 'y'), claim),
-    equality(column(table, 'y'), column('p', 'c')),
-    inElements(userId, column(table, 'arr')),
+    equality(own, userId),
+    equality(own, claim),
+    equality(own, column('p', generator.pick(['a', 'c']))),
+    one === other ? equality(own, claim) : equality(own, column(other.name, generator.pick(other.columns))),
   ]);
 }
 
-function expected(world: World, tables: readonly ('q' | 'r')[], where: Atom): readonly string[] {
+function expected(world: World, { joined, on }: From, where: Atom): readonly string[] {
   const ids = new Set<string>();
   for (const p of world.tables.p) {
-    let scopes: Scope[] = [{ p }];
-    for (const table of tables)
-      scopes = scopes.flatMap((scope) => world.tables[table].map((row) => ({ ...scope, [table]: row })));
-    if (scopes.some((scope) => where.holds(scope, world))) ids.add(String(p['id']));
+    let scopes: readonly Scope[] = [{ p }];
+    for (const { name, rows } of joined) {
+      scopes = scopes.flatMap((scope) => rows(scope, world).map((row) => ({ ...scope, [name]: row })));
+    }
+    if (scopes.some((scope) => [...on, where].every(({ holds }) => holds(scope, world)))) ids.add(String(p['id']));
   }
   return [...ids].sort();
 }
@@ -238,9 +281,8 @@ test(`${RUNS} random streams show the rows their SQL says`, async () => {
   let shown = 0;
   for (let seed = 1; seed <= RUNS; seed++) {
     const generator = new Generator(seed);
-    const from = joins(generator);
-    const where = generator.condition((own) => joinedAtom(own, from.tables));
-    const all: Atom = { sql: '', holds: (scope, world) => from.on.holds(scope, world) && where.holds(scope, world) };
+    const from = fromClause(generator);
+    const where = generator.condition((own) => joinedAtom(own, from.joined));
     const yaml = stream(`SELECT p.* FROM ${from.sql} WHERE ${where.sql}`);
     for (let worlds = 0; worlds < 3; worlds++) {
       const world = generator.world();
@@ -250,7 +292,7 @@ test(`${RUNS} random streams show the rows their SQL says`, async () => {
       const visible = await visibleIds(yaml, rows, {
         token: JSON.parse(JSON.stringify(world.token)) as object as never,
       });
-      expect(visible, `seed ${seed}, world ${worlds}\n${yaml}`).toEqual(expected(world, from.tables, all));
+      expect(visible, `seed ${seed}, world ${worlds}\n${yaml}`).toEqual(expected(world, from, where));
       shown += visible.length;
     }
     compiled++;

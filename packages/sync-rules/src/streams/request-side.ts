@@ -2,7 +2,7 @@
  * Which buckets of one plan a request has. Every stage extends each combination of outputs found so far by what it finds
  * for it, so values that come from one row stay together and independent ones multiply.
  */
-import { SluiceError } from '@sluice/core';
+import { EvaluationError } from '../evaluation-error.ts';
 import { type Bind, compilePlan, type Getter } from '../expression/compile.ts';
 import { jsonEach, type JsonEachRow } from '../functions/json-each.ts';
 import { bigJson, bigParse, bucketJson, isArray, isObject, type JsonValue } from '../json.ts';
@@ -12,7 +12,7 @@ import { readRequest, type RequestContext, type RequestInput } from './input.ts'
 import { lookupKeys } from './lookup-key.ts';
 import type { EachInput, EachStage, IndexStage, KeyReferences, RequestPlan, Stage } from './plan.ts';
 
-/** More would be more buckets than any connection may have. */
+/** Far more than a connection may have buckets. */
 const COMBINATIONS_MAX = 200_000;
 
 /** The outputs of each stage so far. */
@@ -190,5 +190,5 @@ function sameKey(left: Value, right: Value): boolean {
 
 function limitCombinations(count: number): void {
   if (count <= COMBINATIONS_MAX) return;
-  throw new SluiceError('PSYNC_S2305', `a stream leads to more than ${COMBINATIONS_MAX} combinations of rows`);
+  throw new EvaluationError(`the stream leads to more than ${COMBINATIONS_MAX} combinations of values`);
 }

@@ -169,6 +169,14 @@ describe('access', () => {
     expect(errors).toEqual([{ subscription: 1, message: 'json_each needs JSON text' }]);
   });
 
+  test('two long lists are an error, not a hang', async () => {
+    const list = Array.from({ length: 1000 }, (_, n) => n);
+    const yaml = stream("SELECT id FROM p WHERE a IN auth.parameter('x') AND b IN auth.parameter('y')");
+    const { buckets, errors } = await resolve(rulesOf(yaml), new Map(), { token: { sub: 'ann', x: list, y: list } });
+    expect(buckets).toEqual([]);
+    expect(errors).toEqual([{ subscription: 'default', message: expect.stringContaining('combinations') as string }]);
+  });
+
   test('lookup rows with a null or a blob in them do not exist', () => {
     const yaml = stream('SELECT id FROM t WHERE x IN (SELECT x FROM p WHERE u = auth.user_id())');
     const { lookups } = evaluate(
