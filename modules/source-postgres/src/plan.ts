@@ -25,7 +25,9 @@ const SIZE_SQL = `
 
 export async function planTable(database: Database, relation: Relation): Promise<readonly PlannedTask[]> {
   const [row] = await database.rows(SIZE_SQL, [relation.sourceId]);
-  if (row === undefined) throw tableChanged(relation, 'it does not exist any more');
+  if (row === undefined) {
+    throw new SluiceError('SLU_R1104', `${relation.schema}.${relation.name} does not exist any more`);
+  }
   const [file, ...sizes] = row;
   const [bytes = 0, blockBytes = 8192, toastBytes = 0, tuples = 0, pages = 0] = sizes.map(Number);
   const blocks = Math.ceil(bytes / blockBytes);

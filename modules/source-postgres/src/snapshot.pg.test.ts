@@ -274,6 +274,13 @@ describe('ranges', () => {
   });
 });
 
+it('a table that is gone cannot be planned', async () => {
+  const at = await fixture('create table t (id int primary key)');
+  await at.database.query('drop table t');
+  await expect(at.source.planTable(at.table.relation)).rejects.toMatchObject({ code: 'SLU_R1104' });
+  await at.source.close();
+});
+
 describe('reading rows by key', () => {
   it('returns those that exist, complete, whatever the type of the key', async () => {
     const at =

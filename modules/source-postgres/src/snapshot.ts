@@ -11,8 +11,11 @@ import { sourceError, sqlState } from './errors.ts';
 import { type BlockRange, parseRange, tableChanged } from './plan.ts';
 import { qualifiedName, quoteName } from './quote.ts';
 
-/** A guess for the first statement, nothing more. */
-const BLOCK_BYTES = 8192;
+/** What a block may become as text: a guess for the first statement, nothing more. */
+const BLOCK_TEXT_BYTES = 16_384;
+/** Statements aim below the size of a chunk, and are split well above it: a split holds the table's lock meanwhile. */
+const AIM = 0.8;
+const SPLIT = 1.5;
 const BLOCKS_MAX = 32_768;
 const BLOCK_NUMBER_MAX = 0xffff_fffe;
 
@@ -38,7 +41,7 @@ export async function* readTask(context: ReadContext, request: ReadTask): AsyncG
   const range = parseRange(request.range);
   const select = selectSql(relation, range, await rowFilter(context, relation));
   let from = typeof request.cursor === 'number' ? request.cursor : range.from;
-  let blocks = Math.max(1, Math.min(BLOCKS_MAX, Math.round(chunkBytes / BLOCK_BYTES)));
+  let blocks = Math.max(1, Math.min(BLOCKS_MAX, Math.round(chunkBytes / BLOCK_TEXT_BYTES)));
   let end = await endOfRange(database, relation, range);
   for (;;) {
     signal.throwIfAborted();
@@ -64,7 +67,7 @@ export async function* readTask(context: ReadContext, request: ReadTask): AsyncG
 
 /** Aims at one chunk a statement, and never grows fast: the next blocks may be denser. */
 function nextBlocks(blocks: number, bytes: number, chunkBytes: number): number {
-  const factor = bytes === 0 ? 4 : Math.max(0.1, Math.min(4, chunkBytes / bytes));
+  const factor = bytes === 0 ? 4 : Math.max(0.1, Math.min(4, (AIM * chunkBytes) / bytes));
   return Math.max(1, Math.min(BLOCKS_MAX, Math.round(blocks * factor)));
 }
 
@@ -127,7 +130,7 @@ async function* copyRows(context: ReadContext, request: CopyRequest): AsyncGener
       watchdog.fed();
       parser.push(chunk, rows);
       bytes += chunk.length;
-      if (bytes < 2 * chunkBytes) continue;
+      if (bytes < SPLIT * chunkBytes) continue;
       watchdog.pause();
       yield { rows, bytes, last: false };
       watchdog.fed();
