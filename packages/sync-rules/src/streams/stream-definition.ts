@@ -68,7 +68,7 @@ export class StreamDefinition implements Definition {
     this.#priority = parts.priority ?? PRIORITY_DEFAULT;
     this.#rows = ownRows(parts);
     this.#buckets = parts.buckets.map(({ name, request }) => ({ name, search: compileRequest(request, parts) }));
-    this.tablePatterns = [...this.#rows.map(({ plan }) => plan), ...parts.indexes].map(({ table }) => table);
+    this.tablePatterns = parts.buckets.flatMap(tablesOf);
     this.meaning = meaningOf(parts);
   }
 
@@ -105,7 +105,7 @@ export class StreamDefinition implements Definition {
         }
       }
     }
-    return { buckets, queriers, errors };
+    return { buckets, queriers, errors: distinctErrors(errors) };
   }
 
   #querier(bucket: string, start: () => BucketSearch, activation: Activation): BucketQuerier {
@@ -129,6 +129,11 @@ export class StreamDefinition implements Definition {
   }
 }
 
+/** Several kinds of buckets may stumble over the same value. */
+function distinctErrors(errors: readonly ActivationError[]): readonly ActivationError[] {
+  return [...new Map(errors.map((error) => [JSON.stringify(error), error])).values()];
+}
+
 /** Runs a search to its end. */
 async function finish(search: BucketSearch, lookup: LookupReader): Promise<readonly string[]> {
   let step = search.next();
@@ -140,6 +145,12 @@ async function finish(search: BucketSearch, lookup: LookupReader): Promise<reado
 function activationError(error: unknown, reason: Activation['reason']): ActivationError {
   if (!(error instanceof EvaluationError)) throw error;
   return { subscription: errorSubject(reason), message: error.message };
+}
+
+/** Also of rows and indexes that another stream brings: this one cannot be served without them. */
+function tablesOf({ rows, request }: StreamBucket): TablePattern[] {
+  const indexes = request.stages.flatMap((stage) => (stage.kind === 'index' ? [stage.index] : []));
+  return [...rows, ...indexes].map(({ table }) => table);
 }
 
 /** Rows of one bucket are brought once, though several ways may lead to it. */
