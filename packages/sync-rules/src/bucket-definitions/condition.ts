@@ -71,7 +71,10 @@ export function compileCondition<Row>(condition: Condition, bind: Bind<Input, Ro
       return (row) => parts.flatMap((part) => part(row));
     }
     case 'all':
-      return allMatcher(condition.conditions.map((part) => compileCondition(part, bind)));
+      return (
+        simpleMatcher(condition.conditions, bind) ??
+        allMatcher(condition.conditions.map((part) => compileCondition(part, bind)))
+      );
   }
 }
 
@@ -96,6 +99,29 @@ function containsMatcher<Row>(slot: number, read: Getter<Row>): Matcher<Row> {
     if (isNull(value)) return NONE;
     if (typeof value !== 'string') throw new EvaluationError('IN needs a JSON array on its right side');
     return jsonArray(value).map((element) => assignment(slot, element));
+  };
+}
+
+/** The usual case in one pass: filters, and equalities of different slots. Null for anything else. */
+function simpleMatcher<Row>(parts: readonly Condition[], bind: Bind<Input, Row>): Matcher<Row> | null {
+  const filters: Getter<Row>[] = [];
+  const equals: { readonly slot: number; readonly read: Getter<Row> }[] = [];
+  for (const part of parts) {
+    if (part.kind === 'filter') filters.push(compilePlan(part.plan, bind));
+    else if (part.kind === 'equal') equals.push({ slot: part.slot, read: compilePlan(part.row, bind) });
+    else return null;
+  }
+  if (new Set(equals.map(({ slot }) => slot)).size < equals.length) return null;
+  return (row) => {
+    let holds = true;
+    for (const filter of filters) if (!isTrue(filter(row))) holds = false;
+    const values: JsonValue[] = [];
+    for (const { slot, read } of equals) {
+      const value = read(row);
+      if (isBlob(value) || isNull(value)) holds = false;
+      else values[slot] = value;
+    }
+    return holds ? [values] : NONE;
   };
 }
 
