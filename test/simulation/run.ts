@@ -144,6 +144,7 @@ const rules: SyncRules = {
   definitions: [],
   tablePatterns: [{ connectionTag: 'default', schema: 'public', name: '', wildcard: true }],
   compileTable: () => evaluator,
+  compileTypedTable: () => null,
   resolve: () => ({ streams: [], staticBuckets: [], dynamic: null }),
 };
 
