@@ -16,11 +16,19 @@ const CATALOGUE_TIMEOUT_MS = 60_000;
 /** Leaves values as text: the driver's own parsers lose digits of timestamps, numerics and JSON. */
 const asText = { getTypeParser: () => (value: string) => value };
 
+export interface Lease {
+  readonly client: PoolClient;
+  /** Idempotent. A connection whose session or protocol state is not as it was is not reusable. */
+  readonly release: (reusable: boolean) => void;
+}
+
 export class Database {
   /** Host, port and database, for messages. */
   readonly where: string;
   readonly #catalogue: Pool;
   readonly #readers: Pool;
+  readonly #leases = new Set<Lease>();
+  #closed: Promise<void> | null = null;
 
   constructor(settings: SourceSettings, logger: Logger) {
     const { host, port, database } = settings.client;
@@ -53,16 +61,31 @@ export class Database {
     return row;
   }
 
-  /** A connection for one caller, who releases it; `release(true)` throws it away. */
-  async connect(): Promise<PoolClient> {
+  /** A connection for one caller, who releases it. */
+  async lease(): Promise<Lease> {
     try {
-      return await this.#readers.connect();
+      const client = await this.#readers.connect();
+      const lease = {
+        client,
+        release: (reusable: boolean) => {
+          if (this.#leases.delete(lease)) client.release(!reusable);
+        },
+      };
+      this.#leases.add(lease);
+      return lease;
     } catch (error) {
       throw sourceError(error, this.where);
     }
   }
 
-  async close(): Promise<void> {
+  /** Ends all connections, those on lease too: a reader that was left alone must not keep us from stopping. Idempotent. */
+  close(): Promise<void> {
+    this.#closed ??= this.#end();
+    return this.#closed;
+  }
+
+  async #end(): Promise<void> {
+    for (const lease of this.#leases) lease.release(false);
     await Promise.all([this.#catalogue.end(), this.#readers.end()]);
   }
 

@@ -163,7 +163,8 @@ export class Decoder {
     if (kind === NEW_TUPLE) return { kind: 'update', relation, row: this.#tuple(relation), before: null };
     const before = this.#oldTuple(relation, kind);
     this.#expect(NEW_TUPLE);
-    return { kind: 'update', relation, row: this.#tuple(relation), before };
+    const row = this.#tuple(relation);
+    return { kind: 'update', relation, row: kind === OLD_ROW ? completed(row, before) : row, before };
   }
 
   #delete(): StreamEvent {
@@ -284,6 +285,11 @@ export class Decoder {
     this.#at = end + 1;
     return text;
   }
+}
+
+/** Under identity FULL the old row has the values that the new one leaves out because they did not change. */
+function completed(row: RawRow, before: RawRow): RawRow {
+  return row.includes(undefined) ? row.map((value, i) => (value === undefined ? before[i] : value)) : row;
 }
 
 function uint32(buffer: Buffer, at: number): number {

@@ -118,7 +118,7 @@ export async function createSlot(context: SlotContext): Promise<SavedSlot> {
 
 async function makeSlot(context: SlotContext): Promise<Position> {
   const { database, settings, clock, logger } = context;
-  const client = await database.connect();
+  const { client, release } = await database.lease();
   const warning = clock.timer(WARN_AFTER_MS, () => {
     oldestTransaction(database).then(
       (blocking) => logger.warn({ slot: settings.slot, blocking }, 'a new slot waits for transactions in progress'),
@@ -126,7 +126,6 @@ async function makeSlot(context: SlotContext): Promise<Position> {
     );
   });
   try {
-    // The driver must not share a connection whose settings were changed, so it is thrown away below.
     await client.query(`set statement_timeout = ${Math.ceil(settings.slotTimeoutMs)}`);
     const made = await client.query<{ lsn: string }>(
       "select lsn from pg_create_logical_replication_slot($1, 'pgoutput')",
@@ -137,7 +136,8 @@ async function makeSlot(context: SlotContext): Promise<Position> {
     throw await explainFailure(context, error);
   } finally {
     warning();
-    client.release(true);
+    // Its statement_timeout was changed.
+    release(false);
   }
 }
 

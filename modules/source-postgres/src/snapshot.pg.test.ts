@@ -179,6 +179,11 @@ describe('a copy that is disturbed', () => {
     await at.source.close();
   });
 
+  it('by a consumer that neither goes on nor goes away does not keep the source from closing', async () => {
+    const { at } = await inTheMiddle({}, async (_, { source }) => source.close());
+    await at.source.close();
+  });
+
   it('by a consumer that goes away leaves nothing behind', async () => {
     const { at } = await inTheMiddle({}, async () => undefined);
     const [task] = await at.source.planTable(at.table.relation);

@@ -3,7 +3,6 @@
  */
 import { type Clock, type RawRow, type Relation, SluiceError } from '@sluice/core';
 import type { ReadTask, TaskChunk } from '@sluice/replication';
-import type { PoolClient } from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import { CopyTextParser } from './copy-text.ts';
 import type { Database } from './database.ts';
@@ -114,7 +113,7 @@ interface CopyPart {
 async function* copyRows(context: ReadContext, request: CopyRequest): AsyncGenerator<CopyPart, void> {
   const { database } = context;
   const { relation, signal, chunkBytes } = request;
-  const client = await database.connect();
+  const { client, release } = await database.lease();
   const stream = client.query(copyTo(`copy (${request.select}) to stdout`));
   // The driver reports the end of a connection to its last query even after everyone has turned away from it.
   stream.on('error', () => undefined);
@@ -146,7 +145,8 @@ async function* copyRows(context: ReadContext, request: CopyRequest): AsyncGener
   } finally {
     watchdog.pause();
     signal.removeEventListener('abort', abort);
-    release(client, complete);
+    // A connection in the middle of a COPY is of no use to anyone.
+    release(complete);
   }
 }
 
@@ -174,11 +174,6 @@ class Watchdog {
   pause(): void {
     this.#cancel();
   }
-}
-
-/** A connection in the middle of a COPY is of no use to anyone. */
-function release(client: PoolClient, complete: boolean): void {
-  client.release(!complete);
 }
 
 function explainCopyError(error: unknown, relation: Relation, where: string): SluiceError {

@@ -84,14 +84,14 @@ describe('changes', () => {
     ]);
   });
 
-  it('carry the whole old row under identity FULL, with its TOAST values', async () => {
+  it('carry the whole old row under identity FULL, and a new row without gaps', async () => {
     const changes = await changesAfter(
       'create table t (id int primary key, v text, big text); alter table t alter big set storage external; alter table t replica identity full',
       "insert into t values (1, null, repeat('x', 9000)); update t set v = 'b'; delete from t",
     );
     const big = 'x'.repeat(9_000);
     expect(changes.slice(1)).toMatchObject([
-      { row: ['1', 'b', undefined], before: ['1', null, big], relation: { replicaIdentity: 'full' } },
+      { row: ['1', 'b', big], before: ['1', null, big], relation: { replicaIdentity: 'full' } },
       { kind: 'delete', before: ['1', 'b', big] },
     ]);
   });
@@ -328,10 +328,11 @@ describe('a stream', () => {
     const database = await newDatabase('create table t (id int primary key)');
     const source = sourceOn(database, { readDeadlineMs: 1_500, heartbeatIntervalMs: 500 });
     await source.open(null);
+    let batches = 0;
     const running = (async () => {
-      for await (const batch of source.stream(AbortSignal.timeout(20_000))) expect(batch.length).toBeGreaterThan(0);
+      for await (const batch of source.stream(AbortSignal.timeout(20_000))) batches += batch.length;
     })().catch((error: unknown) => error);
-    await expect.poll(async () => (await source.health()).active).toBe(true);
+    await expect.poll(() => batches).toBeGreaterThan(0);
     const [{ active_pid: pid } = { active_pid: 0 }] = await database.query<{ active_pid: number }>(
       'select active_pid from pg_replication_slots where database = current_database()',
     );

@@ -1,5 +1,5 @@
 /** The change stream: one replication connection, decoded, in the batches in which it came off the wire. */
-import { type Clock, type Logger, maxPosition, type Position, type StreamEvent } from '@sluice/core';
+import { type Clock, type Logger, type Position, SluiceError, type StreamEvent } from '@sluice/core';
 import type { SourceSettings } from './config.ts';
 import type { Database } from './database.ts';
 import { Decoder } from './decode.ts';
@@ -38,7 +38,10 @@ export async function* streamChanges(
     const event = decoder.decode(message);
     if (event === null) return;
     if (event.kind === 'heartbeat') return heartbeat(event.position);
-    if (event.kind === 'commit') reached = maxPosition(reached, event.position) ?? reached;
+    if (event.kind === 'commit') {
+      if (event.position < reached) throw outOfOrder(event.position, reached);
+      reached = event.position;
+    }
     batch.push(event);
   };
   const statusMs = await statusIntervalMs(context.database);
@@ -74,6 +77,10 @@ export async function* streamChanges(
   } finally {
     await connection.close();
   }
+}
+
+function outOfOrder(position: Position, reached: Position): SluiceError {
+  return new SluiceError('SLU_S1155', `a commit at ${position} came after ${reached}`);
 }
 
 /** The server drops a standby that is silent for `wal_sender_timeout`. */
