@@ -175,6 +175,11 @@ export const diagnosticCodes = {
     'Compare columns of two tables, or a column and the request, by = or IN only, not negated, and compute on each side alone.',
   ),
   'too-many-terms': fatal('The condition has too many alternatives', 'Reduce OR inside AND, or split the query.'),
+  'too-many-sources': fatal('The query reads too many tables and arrays', 'Split it into several queries.'),
+  'expression-too-large': fatal(
+    'The expression is too large',
+    'Use fewer columns of queries that use columns of queries.',
+  ),
   'too-many-buckets': fatal('The stream has too many kinds of buckets', 'Split it into several streams.'),
   'inferred-name': warning('The name of this output is its SQL text', 'Write AS name behind the expression.'),
   'star-overwrites': warning(

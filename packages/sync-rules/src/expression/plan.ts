@@ -48,7 +48,7 @@ export type Plan<Input> =
     };
 
 /** Direct operands, left to right. */
-function operandsOf<Input>(plan: Plan<Input>): readonly Plan<Input>[] {
+export function operandsOf<Input>(plan: Plan<Input>): readonly Plan<Input>[] {
   switch (plan.op) {
     case 'literal':
     case 'input':

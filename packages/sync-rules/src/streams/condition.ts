@@ -36,6 +36,9 @@ export type Conjunction = readonly (Term | Join)[];
 
 export const TERMS_MAX = 100;
 
+/** Terms of all alternatives together. */
+const PARTS_MAX = 20_000;
+
 export type NormalForm =
   | { readonly ok: true; readonly alternatives: readonly Conjunction[] }
   | { readonly ok: false; readonly problem: 'too-many' }
@@ -175,11 +178,14 @@ function alternativesOf(condition: Condition): readonly Conjunction[] {
     case 'or':
       return limited(condition.operands.flatMap(alternativesOf));
     case 'and': {
-      let product: readonly Conjunction[] = [[]];
+      let product: (Term | Join)[][] = [[]];
       for (const operand of condition.operands) {
         const factors = alternativesOf(operand);
+        const [only] = factors;
         if (product.length * factors.length > TERMS_MAX) throw new TooManyTerms();
-        product = product.flatMap((left) => factors.map((right) => [...left, ...right]));
+        if (factors.length === 1 && only !== undefined) for (const alternative of product) alternative.push(...only);
+        else product = product.flatMap((left) => factors.map((right) => [...left, ...right]));
+        if (product.length * (product[0]?.length ?? 0) > PARTS_MAX) throw new TooManyTerms();
       }
       return product;
     }

@@ -3,7 +3,7 @@ import { jsonMode } from '../compatibility.ts';
 import { didYouMean } from '../did-you-mean.ts';
 import { warnUnquoted } from '../bucket-definitions/query-source.ts';
 import { type BuildContext, buildPlan } from '../expression/build.ts';
-import type { Plan } from '../expression/plan.ts';
+import { operandsOf, type Plan } from '../expression/plan.ts';
 import type { ColumnReference, Expression, FunctionCall, Range } from '../sql/ast.ts';
 import type { ElementField, SourceId, StreamInput } from './input.ts';
 import { mapInputs } from './map-inputs.ts';
@@ -107,8 +107,13 @@ export class Names {
 
   /** Inputs of an inner query's column stand where the column is used. */
   #located(plan: Plan<StreamInput> | null, node: Range): Plan<StreamInput> | null {
+    if (plan === null) return null;
     const at = this.#toDocument(node);
-    return plan === null ? null : mapInputs(plan, (input) => ({ op: 'input', input: { ...input, at } }));
+    if (!isSmall(plan)) {
+      this.#context.compile.diagnostics.add('expression-too-large', at);
+      return null;
+    }
+    return mapInputs(plan, (input) => ({ op: 'input', input: { ...input, at } }));
   }
 
   #relationOf(node: ColumnReference): Relation | null {
@@ -125,4 +130,17 @@ export class Names {
     reporter.add('unknown-table-name', node, node.table.name, hint === undefined ? {} : { hint });
     return null;
   }
+}
+
+/** A column of a query is its expression: used twice in each of many levels, it would grow without bound. */
+const NODES_MAX = 10_000;
+
+function isSmall(plan: Plan<StreamInput>): boolean {
+  const open = [plan];
+  for (let count = 0; count < NODES_MAX; count++) {
+    const next = open.pop();
+    if (next === undefined) return true;
+    open.push(...operandsOf(next));
+  }
+  return false;
 }

@@ -13,6 +13,9 @@ import { isParameter, isTrue, type ParameterValue, type Value } from '../value.t
 import { lookupKeys } from './lookup-key.ts';
 import type { BucketRowPlan, IndexPlan, RowInput, RowPlan } from './plan.ts';
 
+/** Of elements of the arrays of one row. */
+const COMBINATIONS_MAX = 100_000;
+
 export interface RowSideOptions<Cell> {
   readonly compiler: TableCompiler<Cell>;
   readonly mode: JsonMode;
@@ -149,6 +152,9 @@ function compileMatch<Context>(
 
 function combinations<Item>(lists: readonly (readonly Item[])[]): readonly (readonly Item[])[] {
   let product: readonly (readonly Item[])[] = [[]];
+  const count = lists.reduce((total, list) => total * list.length, 1);
+  if (count > COMBINATIONS_MAX)
+    throw new EvaluationError(`the arrays of the row have more than ${COMBINATIONS_MAX} combinations`);
   for (const list of lists) product = product.flatMap((chosen) => list.map((item) => [...chosen, item]));
   return product;
 }

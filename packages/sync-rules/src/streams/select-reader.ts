@@ -20,7 +20,7 @@ import { mapInputs } from './map-inputs.ts';
 import { Names, type QueryColumn } from './names.ts';
 import type { ReadContext } from './read-context.ts';
 import { type Relation, Scope } from './scope.ts';
-import type { Sources } from './sources.ts';
+import { type Sources, SOURCES_MAX } from './sources.ts';
 
 export interface InnerQuery {
   readonly columns: readonly QueryColumn[];
@@ -110,7 +110,7 @@ export class SelectReader implements ConditionScope {
   }
 
   elements(argument: Plan<StreamInput>, at: Range): { source: SourceId; value: Plan<StreamInput> } | null {
-    const source = this.#addEach(argument);
+    const source = this.#hasRoom(at) ? this.#addEach(argument) : null;
     if (source === null) return null;
     return { source, value: this.names.element(source, 'value', at) };
   }
@@ -129,9 +129,16 @@ export class SelectReader implements ConditionScope {
       return;
     }
     const name = source.alias?.name ?? (source.kind === 'table' ? source.name.name : 'json_each');
-    const relation = this.#relation(source) ?? { kind: 'broken' };
+    const relation = (this.#hasRoom(source) ? this.#relation(source) : null) ?? { kind: 'broken' };
     if (!this.scope.add(name, relation)) reporter.add('duplicate-source', source.alias ?? source, name);
     if (join?.on) this.#require(join.on);
+  }
+
+  /** What is read bounds what must be planned; a short text could name a long one again and again. */
+  #hasRoom(at: Range): boolean {
+    if (this.sources.claimRoom()) return true;
+    this.#context.reporter.add('too-many-sources', at, `the most is ${SOURCES_MAX}`);
+    return false;
   }
 
   #relation(source: FromItem['source']): Relation | null {
@@ -216,7 +223,7 @@ export class SelectReader implements ConditionScope {
   #commonTable(name: Identifier): InnerQuery | null | undefined {
     const found = this.#context.commonTables?.use(name.name);
     if (found === undefined) return undefined;
-    if (found === null) return null;
+    if (found === null || !this.#hasRoom(name)) return null;
     const { scalar, reporter, select } = found;
     return SelectReader.readInner(select, { ...this.#context, scalar, reporter, commonTables: null }, null);
   }

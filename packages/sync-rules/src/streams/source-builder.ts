@@ -13,7 +13,8 @@ export class SourceBuilder<Input> {
   readonly #inputText: (input: Input) => string;
   readonly #filters: Plan<Input>[] = [];
   readonly #keys = new Map<string, { plan: Plan<Input>; references: Map<string, ValueReference> }>();
-  readonly #outputs: Plan<Input>[] = [];
+  readonly #outputs = new Map<string, Plan<Input>>();
+  readonly #places = new Map<string, number>();
 
   /**
    * @param convert a plan over this source into one over its own inputs
@@ -41,8 +42,11 @@ export class SourceBuilder<Input> {
   output(plan: Plan<StreamInput>): number {
     const converted = this.#convert(plan);
     const text = planText(converted, this.#inputText);
-    const known = this.#outputs.findIndex((output) => planText(output, this.#inputText) === text);
-    return known === -1 ? this.#outputs.push(converted) - 1 : known;
+    const known = this.#places.get(text);
+    if (known !== undefined) return known;
+    this.#places.set(text, this.#outputs.size);
+    this.#outputs.set(text, converted);
+    return this.#outputs.size - 1;
   }
 
   get filters(): readonly Plan<Input>[] {
@@ -50,7 +54,7 @@ export class SourceBuilder<Input> {
   }
 
   get outputs(): readonly Plan<Input>[] {
-    return this.#outputs;
+    return [...this.#outputs.values()];
   }
 
   /** In the order of their canonical texts. */

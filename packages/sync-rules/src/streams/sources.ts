@@ -22,11 +22,20 @@ export interface EachSourceInfo {
  */
 export type Root = 'request' | SourceId;
 
+/** Tables, arrays and queries that one query may read. */
+export const SOURCES_MAX = 200;
+
 export class Sources {
+  #read = 0;
   readonly #all: (TableSourceInfo | EachSourceInfo)[] = [];
 
   add(source: TableSourceInfo | EachSourceInfo): SourceId {
     return this.#all.push(source) - 1;
+  }
+
+  /** Whether one more may be read, also of those that are read in pieces, such as common table expressions. */
+  claimRoom(): boolean {
+    return ++this.#read <= SOURCES_MAX;
   }
 
   get(id: SourceId): TableSourceInfo | EachSourceInfo {

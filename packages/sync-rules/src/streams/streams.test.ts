@@ -318,6 +318,57 @@ describe('what is refused, and where', () => {
     expect(diagnosticsOf(stream(`SELECT id FROM a WHERE ${filters}`))).toEqual([]);
   });
 
+  test.each<[string, () => string, string]>([
+    [
+      'tables',
+      () => `SELECT a.id FROM a, ${Array.from({ length: 5000 }, (_, n) => `b AS t${n}`).join(', ')}`,
+      'too-many-sources',
+    ],
+    [
+      'arrays',
+      () => `SELECT id FROM a WHERE ${Array.from({ length: 5000 }, () => "x IN auth.parameter('l')").join(' AND ')}`,
+      'too-many-sources',
+    ],
+    [
+      'columns of columns',
+      () => {
+        let inner = 'a';
+        for (let level = 0; level < 40; level++) inner = `(SELECT id, x || x AS x FROM ${inner}) AS q${level}`;
+        return `SELECT id FROM ${inner} WHERE x = auth.user_id()`;
+      },
+      'expression-too-large',
+    ],
+    [
+      'equalities',
+      () => `SELECT id FROM a WHERE ${Array.from({ length: 15000 }, (_, n) => `c${n} = auth.user_id()`).join(' AND ')}`,
+      '',
+    ],
+    [
+      'terms',
+      () =>
+        `SELECT id FROM a WHERE (x = auth.user_id() OR y = auth.user_id()) AND ${Array.from({ length: 15000 }, (_, n) => `c${n} = auth.user_id()`).join(' AND ')}`,
+      'too-many-terms',
+    ],
+    [
+      'filters',
+      () => `SELECT id FROM a WHERE ${Array.from({ length: 15000 }, (_, n) => `(c${n} = 1 OR NOT d)`).join(' AND ')}`,
+      '',
+    ],
+  ])('a great many %s end at once', (_, query, code) => {
+    const started = performance.now();
+    const found = diagnosticsOf(stream(query()));
+    expect(performance.now() - started).toBeLessThan(8000);
+    if (code === '') expect(found).toEqual([]);
+    else expect(found[0]).toContain(`fatal ${code}`);
+  });
+
+  test('rows whose arrays multiply without bound are errors', () => {
+    const eaches = Array.from({ length: 6 }, (_, n) => `json_each(a.x) AS e${n}`).join(', ');
+    const long = JSON.stringify(Array.from({ length: 100 }, (_, n) => n));
+    const { errors } = evaluate(rulesOf(stream(`SELECT a.id FROM a, ${eaches}`)), rows('a', { id: 1n, x: long }));
+    expect(errors).toEqual([expect.stringContaining('combinations')]);
+  });
+
   test('double negation is none', () => {
     expect(diagnosticsOf(stream('SELECT id FROM a WHERE NOT (NOT (u = auth.user_id()))'))).toEqual([]);
   });
