@@ -32,7 +32,7 @@ import { commitVisibly } from './atomically.ts';
 import { eraseRows } from './erase.ts';
 import { assertLease, releaseLease } from './lease.ts';
 import { assertRoom, type Schema } from './schema.ts';
-import { Serial } from './serial.ts';
+import { type Lane, Serial } from './serial.ts';
 import { SnapshotRows } from './snapshot-rows.ts';
 import { StreamRows } from './stream-rows.ts';
 import {
@@ -104,7 +104,7 @@ export class LmdbWriter implements StreamWriter {
     const table = getTable(this.#schema, this.#stream, guard.tableId);
     if (table === undefined || !guardHolds(guard, table)) return this.#write(() => ({ kind: 'discarded' }));
     const rows = await SnapshotRows.prepare(flush, table, this.#context.clock);
-    return this.#write(() => {
+    const write = (): FlushResult => {
       if (!guardHolds(guard, getTable(this.#schema, this.#stream, guard.tableId))) return { kind: 'discarded' };
       const state = this.#state();
       const headOp = rows.write(this.#schema, this.#stream, state.headOp);
@@ -112,7 +112,9 @@ export class LmdbWriter implements StreamWriter {
       this.#advance(state, { kind: 'flushed', headOp, boundary: null });
       putError(this.#schema, this.#stream, null);
       return { kind: 'flushed', headOp, ops: headOp - state.headOp };
-    });
+    };
+    // Chunks are large: the stream, and so the acknowledgement, must not wait for all that stand in line.
+    return this.#write(write, { lane: 'patient' });
   }
 
   async commit(position: Position, options: { readonly createEmpty?: boolean } = {}): Promise<CommitOutcome> {
@@ -231,9 +233,9 @@ export class LmdbWriter implements StreamWriter {
   }
 
   async close(): Promise<void> {
-    await this.#serial.run(() =>
-      commitVisibly(this.#schema, () => releaseLease(this.#schema, this.#stream, this.#context.token)),
-    );
+    const release = () => releaseLease(this.#schema, this.#stream, this.#context.token);
+    // Patient: behind everything that was handed in.
+    await this.#serial.run(() => commitVisibly(this.#schema, release), 'patient');
   }
 
   /** One fenced transaction, behind those before it. Resolves when durable. */
@@ -251,7 +253,7 @@ export class LmdbWriter implements StreamWriter {
         if (options.endsWriter === true) this.#failure = { error };
         throw error;
       }
-    });
+    }, options.lane);
     await durable;
     return value;
   }
@@ -281,4 +283,6 @@ interface WriteOptions {
   readonly prepare?: () => Promise<void>;
   /** Whether a failure ends the writer. */
   readonly endsWriter?: true;
+  /** Default `prompt`. */
+  readonly lane?: Lane;
 }
