@@ -1,6 +1,6 @@
 import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Logger, silentLogger, systemClock } from '@sluice/core';
 import pg from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -75,6 +75,23 @@ describe('embedded Postgres', () => {
     const second = await start(directory, { logger });
     expect(await ask(second, 'select 1 as answer')).toBe(1);
     expect(warnings).toEqual(['a Postgres left by an earlier run is stopped']);
+  });
+
+  it.runIf(process.getuid?.() === 0)('finds another place for the data where root alone may enter', async () => {
+    const directory = await newDirectory();
+    await chmod(dirname(directory), 0o700);
+    const server = await start(directory, { disposable: true });
+    expect(server.socketDirectory).toMatch(/^\/var\/lib\/sluice\/data-/);
+    await ask(server, 'create table kept as select 7 as answer');
+    await server.restart();
+    expect(await ask(server, 'select answer from kept')).toBe(7);
+    await server.stop();
+    await expect(readdir(server.socketDirectory)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('makes the directories on the way', async () => {
+    const directory = join(await newDirectory(), 'deeper', 'data');
+    expect(await ask(await start(directory), 'select 1 as answer')).toBe(1);
   });
 
   it('says in its own words why it does not start', async () => {

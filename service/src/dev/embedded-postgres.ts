@@ -5,20 +5,15 @@
  * on a pipe from us, even when this process is killed. What is then left in the directory is recovered at the next start.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chown, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chown, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Clock, type Logger, SluiceError } from '@sluice/core';
-import {
-  checkReachable,
-  findPostgresBinaries,
-  findRunAs,
-  type PostgresBinaries,
-  type RunAs,
-} from './postgres-binaries.ts';
+import { findPostgresBinaries, findRunAs, type PostgresBinaries, type RunAs } from './postgres-binaries.ts';
+import { findPlace } from './postgres-place.ts';
 
 export interface EmbeddedPostgresOptions {
-  /** Data directory; filled by initdb if it is empty or missing. */
+  /** Data directory; filled by initdb if it is empty or missing. Root may be given another: see postgres-place.ts. */
   readonly directory: string;
   /** TCP port on 127.0.0.1; 0 or left out: a free one. */
   readonly port?: number;
@@ -39,7 +34,7 @@ export type StopKind = 'fast' | 'immediate' | 'kill';
 
 export interface EmbeddedPostgres {
   readonly port: number;
-  /** Directory of the unix socket; equal to the data directory. */
+  /** Directory of the unix socket; equal to the data directory in use. */
   readonly socketDirectory: string;
   uri(database: string): string;
   /** Resolves when the server is down, and its directory removed if it is disposable. Idempotent. */
@@ -68,10 +63,12 @@ const DEFAULT_SETTINGS: Readonly<Record<string, string>> = {
 
 /** @throws SLU_C0007 with the server's own words if it does not come up */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const binaries = await findPostgresBinaries(options.binDirectory);
   const runAs = await findRunAs();
-  await checkReachable(binaries.postgres, runAs);
-  const directory = resolve(options.directory);
+  const wanted = {
+    directory: resolve(options.directory),
+    binaries: await findPostgresBinaries(options.binDirectory),
+  };
+  const { directory, binaries } = await findPlace(wanted, runAs, options.logger);
   await fillDirectory({ ...options, directory }, binaries, runAs);
   const port = options.port === undefined || options.port === 0 ? await freePort() : options.port;
   const server = new Server({ ...options, directory }, port, { binaries, runAs });
@@ -85,11 +82,6 @@ async function fillDirectory(
   runAs: RunAs,
 ): Promise<void> {
   const { directory } = options;
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  if (runAs.uid !== undefined) {
-    await chown(directory, runAs.uid, runAs.gid ?? runAs.uid);
-    await checkReachable(dirname(directory), runAs);
-  }
   if ((await readdir(directory)).length > 0) return;
   const passwordFile = `${directory}.password`;
   await writeFile(passwordFile, options.password, { mode: 0o600 });

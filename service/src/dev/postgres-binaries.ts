@@ -2,8 +2,7 @@
  * Where npm put Postgres, and as whom it may run. Postgres refuses to run as root, so for root we find an ordinary user;
  * nothing is ever added to the machine.
  */
-import { constants } from 'node:fs';
-import { access, readFile, stat, symlink } from 'node:fs/promises';
+import { readFile, stat, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { SluiceError } from '@sluice/core';
@@ -41,7 +40,8 @@ export async function findPostgresBinaries(directory?: string): Promise<Postgres
   return programsIn(join(native, 'bin'));
 }
 
-function programsIn(directory: string): PostgresBinaries {
+/** The programs of an installation. */
+export function programsIn(directory: string): PostgresBinaries {
   const suffix = process.platform === 'win32' ? '.exe' : '';
   return { initdb: join(directory, `initdb${suffix}`), postgres: join(directory, `postgres${suffix}`) };
 }
@@ -68,29 +68,6 @@ export async function findRunAs(): Promise<RunAs> {
     if (fields !== undefined) return { uid: Number(fields[2]), gid: Number(fields[3]) };
   }
   throw new SluiceError('SLU_C0007', 'Postgres does not run as root, and there is neither a user postgres nor nobody');
-}
-
-/**
- * Root may enter any directory, the user that Postgres runs as may not.
- * @throws SLU_C0007 naming the directory in the way
- */
-export async function checkReachable(path: string, runAs: RunAs): Promise<void> {
-  if (runAs.uid === undefined) return access(path, constants.R_OK);
-  for (let directory = path; ; directory = dirname(directory)) {
-    const { mode, uid, isDirectory } = await describe(directory);
-    const reachable = uid === runAs.uid || (mode & (isDirectory ? 0o001 : 0o005)) !== 0;
-    if (!reachable) {
-      throw new SluiceError('SLU_C0007', `Postgres would run as user ${runAs.uid}, who may not enter ${directory}`, {
-        hint: 'Run Sluice as an ordinary user, or from a directory that other users may enter (chmod o+x).',
-      });
-    }
-    if (directory === dirname(directory)) return;
-  }
-}
-
-async function describe(path: string): Promise<{ mode: number; uid: number; isDirectory: boolean }> {
-  const found = await stat(path);
-  return { mode: found.mode, uid: found.uid, isDirectory: found.isDirectory() };
 }
 
 function absent(error: unknown): null {

@@ -158,7 +158,7 @@ async function streamStatus(
       checkpoint: position,
     },
     lag: {
-      bytes: health === null || position === null ? null : ports.bytesBetween(position, health.head),
+      bytes: health === null || position === null ? null : lagBytes(position, health.head, ports),
       seconds: lagSeconds(replicator, ports.clock),
     },
     slot:
@@ -280,6 +280,11 @@ function progress(
       ? null
       : Math.ceil(left / rowsPerSecond);
   return { rows, rowsEstimate, percent, rowsPerSecond, secondsLeft };
+}
+
+/** The head is asked for every few seconds: a checkpoint may well be ahead of the last answer. */
+function lagBytes(checkpoint: Position, head: Position, ports: StatusPorts): number | null {
+  return checkpoint >= head ? 0 : ports.bytesBetween(checkpoint, head);
 }
 
 /** Age of the oldest source transaction that clients cannot see. Rises while nothing proves that there is none. */

@@ -89,6 +89,7 @@ export class ProgressWatch {
   }
 
   verdict(): Verdict {
+    if (this.#facts().stream !== this.#stream) this.sample();
     const reason = this.#doubt(this.#facts());
     if (reason === null) this.#started = true;
     return {

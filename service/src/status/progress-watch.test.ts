@@ -1,0 +1,172 @@
+import { systemClock } from '@sluice/core';
+import type { EngineStreamFacts, ReplicatorFacts } from '@sluice/replication';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { ProgressWatch } from './progress-watch.ts';
+
+type Changing<T> = { -readonly [K in keyof T]: T[K] };
+
+let now: number;
+let stream: number | null;
+let engine: EngineStreamFacts[];
+let replicator: Changing<ReplicatorFacts>;
+let watch: ProgressWatch;
+const clock = { ...systemClock, now: () => 1_800_000_000_000 + now, monotonic: () => now };
+
+beforeEach(() => {
+  now = 0;
+  stream = 1;
+  replicator = {
+    phase: 'streaming',
+    stream: {
+      transactions: 0,
+      changes: 0,
+      ops: 0,
+      flushes: 0,
+      flushMs: 0,
+      commits: 1,
+      durable: '0005',
+      durableAtMs: null,
+      gate: null,
+      oldestUncommittedAtMs: null,
+    },
+    snapshot: {
+      rows: 0,
+      bytes: 0,
+      ops: 0,
+      chunks: 0,
+      discardedChunks: 0,
+      readMs: 0,
+      flushMs: 0,
+      waitMs: 0,
+      activeTasks: 0,
+      startedAtMs: null,
+      rowsByTable: new Map(),
+    },
+    health: null,
+    healthAtMs: null,
+    problems: [],
+    rowErrors: 0,
+    budgetUsedBytes: 0,
+    budgetMaxBytes: 1,
+  };
+  engine = [{ streamId: 1, replicator, error: null, halted: false }];
+  watch = new ProgressWatch(clock, () => ({ stream, engine, role: 'all' }));
+});
+
+/** The source's head as it is asked for every two seconds. */
+function sourceHead(head: string): void {
+  const health = { acknowledged: null, retainedBytes: null, budgetBytes: null, status: 'reserved', active: true };
+  replicator.health = { head, ...health };
+  replicator.healthAtMs = clock.now();
+}
+
+function pass(seconds: number, eachSecond: () => void = () => {}): void {
+  for (let second = 0; second < seconds; second++) {
+    now += 1000;
+    eachSecond();
+    watch.sample();
+  }
+}
+
+describe('readiness', () => {
+  it('is not there before clients can be served', () => {
+    stream = null;
+    expect(watch.verdict()).toMatchObject({
+      ready: false,
+      started: false,
+      reason: expect.stringContaining('first copy'),
+    });
+  });
+
+  it('holds for hours on an idle source that is asked for its head', () => {
+    pass(7200, () => sourceHead('0005'));
+    expect(watch.verdict()).toMatchObject({ ready: true, started: true });
+  });
+
+  it('holds while replication moves, however far behind it is', () => {
+    pass(600, () => {
+      sourceHead('9999');
+      replicator.stream.changes++;
+    });
+    expect(watch.verdict().ready).toBe(true);
+  });
+
+  it('ends within 30 s when the head moves and nothing arrives, and comes back', () => {
+    pass(10, () => sourceHead('0005'));
+    expect(watch.verdict().ready).toBe(true);
+    pass(30, () => sourceHead('0006'));
+    expect(watch.verdict()).toMatchObject({ ready: false, started: true, reason: expect.stringContaining('30 s') });
+    replicator.stream.durable = '0006';
+    pass(1, () => sourceHead('0006'));
+    expect(watch.verdict().ready).toBe(true);
+  });
+
+  it('ends within 30 s when the source does not answer, though nothing else is wrong', () => {
+    pass(10, () => sourceHead('0005'));
+    pass(30);
+    expect(watch.verdict().ready).toBe(false);
+  });
+
+  it('ends when replication fails again and again', () => {
+    pass(10, () => sourceHead('0005'));
+    engine = [
+      {
+        streamId: 1,
+        replicator: null,
+        halted: false,
+        error: { code: 'PSYNC_S1121', message: 'no route', hint: '', atMs: 0 },
+      },
+    ];
+    pass(30);
+    expect(watch.verdict()).toMatchObject({ ready: false, reason: expect.stringContaining('[PSYNC_S1121] no route') });
+  });
+
+  it('ends at once when replication has halted', () => {
+    pass(10, () => sourceHead('0005'));
+    engine = [
+      {
+        streamId: 1,
+        replicator: null,
+        halted: true,
+        error: { code: 'PSYNC_S1146', message: 'the slot is lost', hint: '', atMs: 0 },
+      },
+    ];
+    expect(watch.verdict()).toMatchObject({ ready: false, reason: expect.stringContaining('[PSYNC_S1146]') });
+  });
+
+  it('ends when a gate stays closed and no copy moves behind it', () => {
+    const streaming = () => {
+      replicator.stream.durable = String(now).padStart(8, '0');
+      sourceHead(replicator.stream.durable);
+    };
+    replicator.stream.gate = 'snapshot';
+    pass(600, () => {
+      streaming();
+      replicator.snapshot.rows += 10;
+    });
+    expect(watch.verdict().ready).toBe(true);
+    pass(61, streaming);
+    expect(watch.verdict()).toMatchObject({ ready: false, reason: expect.stringContaining('a gate') });
+  });
+
+  it('is no matter of replication for a standby, or where another process replicates', () => {
+    engine = [
+      { streamId: 1, replicator: null, halted: false, error: { code: 'PSYNC_S1003', message: '', hint: '', atMs: 0 } },
+    ];
+    pass(300);
+    expect(watch.verdict().ready).toBe(true);
+    const server = new ProgressWatch(clock, () => ({ stream: 1, engine: [], role: 'serve' }));
+    expect(server.verdict().ready).toBe(true);
+  });
+
+  it('gives a stream that takes over its own time', () => {
+    pass(10, () => sourceHead('0005'));
+    pass(100);
+    expect(watch.verdict().ready).toBe(false);
+    stream = 2;
+    engine = [{ streamId: 2, replicator, error: null, halted: false }];
+    expect(watch.verdict().ready).toBe(true);
+    pass(30);
+    expect(watch.verdict().ready).toBe(false);
+  });
+});
