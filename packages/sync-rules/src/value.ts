@@ -29,11 +29,6 @@ export function isBlob(value: Value): value is Uint8Array {
   return typeof value === 'object' && value !== null;
 }
 
-/** Whether JSON can hold it: everything but blobs. */
-export function isJson(value: Value): value is Exclude<Value, Uint8Array> {
-  return !isBlob(value);
-}
-
 /** Whether a stream may use it as a key or a bucket parameter: neither null nor a blob. */
 export function isParameter(value: Value): value is ParameterValue {
   return value !== undefined && value !== null && typeof value !== 'object';

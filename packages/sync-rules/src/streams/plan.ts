@@ -114,7 +114,7 @@ export function requestText({ filters, stages, parameters }: RequestPlan): strin
   ]);
 }
 
-export function requestInputText({ value }: RequestInput): string {
+function requestInputText({ value }: RequestInput): string {
   return `request.${value}`;
 }
 

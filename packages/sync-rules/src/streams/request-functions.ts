@@ -22,8 +22,6 @@ const calls: ReadonlyMap<string, RequestCall> = new Map([
   ['subscription.parameter', { value: 'subscription', argumentCount: 1 }],
 ]);
 
-export const requestFunctionNames: readonly string[] = [...calls.keys()];
-
 export function requestCall(node: FunctionCall): RequestCall | undefined {
   return node.schema === null ? undefined : calls.get(`${node.schema.name}.${node.name.name}`);
 }

@@ -91,7 +91,7 @@ const textTypes: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-export const textType: SourceType = {
+const textType: SourceType = {
   read: (raw) => raw,
   json: jsonString,
   element: (raw) => ({ value: raw }),

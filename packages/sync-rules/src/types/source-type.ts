@@ -14,7 +14,7 @@ export interface TypeOptions {
 }
 
 /** Digits behind the second. */
-export const timestampDigits: Readonly<Record<TimestampPrecision, number>> = {
+const timestampDigits: Readonly<Record<TimestampPrecision, number>> = {
   seconds: 0,
   milliseconds: 3,
   microseconds: 6,
