@@ -56,13 +56,13 @@ async function makeBase(): Promise<void> {
   await chmod(ROOT_BASE, 0o755);
 }
 
-/** Whether every directory on the way may be entered, and the end of the way read. */
+/** Whether every directory on the way may be entered, and a file at its end run. */
 async function mayUse(path: string, runAs: RunAs): Promise<boolean> {
   if (runAs.uid === undefined) return true;
   for (let at = path; ; at = dirname(at)) {
-    const { mode, uid } = await stat(at);
-    const needed = at === path ? 0o005 : 0o001;
-    const granted = uid === runAs.uid ? mode >> 6 : mode;
+    const found = await stat(at);
+    const needed = found.isDirectory() ? 0o001 : 0o005;
+    const granted = found.uid === runAs.uid ? found.mode >> 6 : found.mode;
     if ((granted & needed) !== needed) return false;
     if (at === dirname(at)) return true;
   }
