@@ -2,7 +2,7 @@
 import { asSluiceError, type Clock, type Logger, type Position, type Random, SluiceError } from '@sluice/core';
 import { type EngineStreamFacts, ReplicationEngine } from '@sluice/replication';
 import type { BucketStorage, StreamInfo } from '@sluice/storage';
-import { type MarkHead, ServedVersions, WriteCheckpoints } from '@sluice/sync';
+import { DownloadShare, type MarkHead, ServedVersions, WriteCheckpoints } from '@sluice/sync';
 import { apiTokenCheck } from './auth/api-token.ts';
 import { loadKey } from './auth/key.ts';
 import { KeyStore, staticKeys } from './auth/key-store.ts';
@@ -35,6 +35,8 @@ export interface AppPorts {
 }
 
 const DRAIN_MS = 5_000;
+/** Sockets for everything that is not a stream. */
+const SPARE_SOCKETS = 500;
 const RESTART_MS = 1_000;
 
 export class App {
@@ -73,10 +75,18 @@ export class App {
     const authenticator = new Authenticator(rules, apiTokenCheck(config.api.tokens));
     const verdict = () => this.#progress.verdict();
 
-    this.#http = createHttpServer(logger);
+    this.#http = createHttpServer(logger, config.limits.connections + SPARE_SOCKETS);
     const { app } = this.#http;
     const shared = { versions: this.#versions, writeCheckpoints, authenticator };
-    syncStreamRoute(app, { ...shared, connections: this.#connections, clock, random, logger, limits: config.limits });
+    syncStreamRoute(app, {
+      ...shared,
+      connections: this.#connections,
+      clock,
+      random,
+      logger,
+      limits: config.limits,
+      downloads: new DownloadShare(),
+    });
     writeCheckpointRoutes(app, shared);
     probeRoutes(app, { verdict, clock });
     syncRulesRoutes(app, { deployer: this.#deployer, authenticator, fixed: config.syncRules !== null });

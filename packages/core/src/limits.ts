@@ -20,6 +20,8 @@ export const limits = {
   dataLineBytesMax: 1024 * 1024,
   /** Ops of one `data` line. */
   dataLineOpsMax: 1000,
+  /** Op bodies that all downloads of a process together hold in memory, about. */
+  downloadBytesMax: 64 * 1024 * 1024,
   /** Streams one process serves at once. */
   connectionsMax: 2000,
   /** Request body of `/sync/stream`: a client lists all its buckets. */

@@ -5,18 +5,13 @@
 import { invariant, type OpId } from '@sluice/core';
 import type { BucketChunk, StreamReader } from '@sluice/storage';
 import type { ClientState, OwedBucket } from './client-state.ts';
+import type { ReadBounds } from './download-share.ts';
 import type { Line } from './protocol.ts';
-
-export interface ReadBounds {
-  /** Of one read, and so of one line. */
-  readonly ops: number;
-  readonly bytes: number;
-}
 
 export class BucketReader {
   readonly #reader: Pick<StreamReader, 'readOps'>;
   readonly #state: ClientState;
-  readonly #bounds: ReadBounds;
+  readonly #bounds: () => ReadBounds;
   readonly #opId: OpId;
   /** What is left, highest priority first. The first one is being read. */
   readonly #left: OwedBucket[];
@@ -29,7 +24,8 @@ export class BucketReader {
   constructor(options: {
     readonly reader: Pick<StreamReader, 'readOps'>;
     readonly state: ClientState;
-    readonly bounds: ReadBounds;
+    /** Asked before every read. */
+    readonly bounds: () => ReadBounds;
   }) {
     this.#reader = options.reader;
     this.#state = options.state;
@@ -63,7 +59,7 @@ export class BucketReader {
     if (this.#priority !== null && priority !== this.#priority) this.#partial = this.#priority;
     this.#priority = priority;
     const group = this.#left.filter((owed) => owed.priority === priority);
-    const chunks = await this.#reader.readOps(this.#opId, group, this.#bounds);
+    const chunks = await this.#reader.readOps(this.#opId, group, this.#bounds());
     const withData = chunks.filter((chunk) => chunk.opIds.length > 0);
     if (withData.length > 0 && this.#partial !== null) this.#sayPartial(this.#partial);
     for (const chunk of withData) this.#take(chunk);

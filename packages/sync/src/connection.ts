@@ -4,8 +4,9 @@
  */
 import type { BucketName, Checkpoint } from '@sluice/core';
 import type { BucketSum } from '@sluice/storage';
-import { BucketReader, type ReadBounds } from './bucket-reader.ts';
+import { BucketReader } from './bucket-reader.ts';
 import { ClientState } from './client-state.ts';
+import type { ReadBounds } from './download-share.ts';
 import type { FeedSubscription, News } from './feed-subscription.ts';
 import { type MembershipAt, type MembershipLimits, MembershipResolver } from './membership.ts';
 import type { CheckpointDiffLine, CheckpointLine, SyncStreamRequest } from './protocol.ts';
@@ -20,7 +21,7 @@ export interface ConnectionOptions {
   readonly token: Readonly<Record<string, unknown>>;
   readonly writeCheckpoints: Pick<WriteCheckpoints, 'newest'>;
   readonly limits: MembershipLimits;
-  readonly bounds: ReadBounds;
+  readonly bounds: () => ReadBounds;
 }
 
 export class Connection {
@@ -28,7 +29,7 @@ export class Connection {
   readonly #subscription: FeedSubscription;
   readonly #writeCheckpoints: Pick<WriteCheckpoints, 'newest'>;
   readonly #resolver: MembershipResolver;
-  readonly #bounds: ReadBounds;
+  readonly #bounds: () => ReadBounds;
   readonly #state: ClientState;
 
   constructor(options: ConnectionOptions) {

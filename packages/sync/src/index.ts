@@ -1,4 +1,5 @@
 export { BSON_CONTENT_TYPE, encodeBsonLine } from './bson.ts';
+export { DownloadShare } from './download-share.ts';
 export type { MembershipLimits } from './membership.ts';
 export { encodeNdjsonLine, NDJSON_CONTENT_TYPE } from './ndjson.ts';
 export {

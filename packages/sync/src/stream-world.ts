@@ -11,6 +11,7 @@ import {
   type StreamWriter,
 } from '@sluice/storage';
 import type { ResolvedBucket, SyncRequest, SyncRules } from '@sluice/sync-rules';
+import { DownloadShare } from './download-share.ts';
 import { FakeClock } from './fake-clock.ts';
 import type { MembershipLimits } from './membership.ts';
 import { type Line, parseSyncStreamRequest } from './protocol.ts';
@@ -35,6 +36,7 @@ interface Write {
 export class StreamWorld {
   readonly clock = new FakeClock();
   readonly storage: BucketStorage = createMemoryStorage();
+  readonly downloads = new DownloadShare();
   readonly versions: ServedVersions;
   readonly writeCheckpoints: WriteCheckpoints;
   /** What the source's history is said to end with. */
@@ -179,7 +181,13 @@ export class StreamWorld {
         clock: this.clock,
         random: () => 0.5,
         ...(options.limits === undefined ? {} : { limits: options.limits }),
-        ...(options.opsPerLine === undefined ? {} : { bounds: { ops: options.opsPerLine, bytes: 1 << 20 } }),
+        downloads: {
+          begin: () => this.downloads.begin(),
+          bounds: () => ({
+            ...this.downloads.bounds(),
+            ...(options.opsPerLine === undefined ? {} : { ops: options.opsPerLine }),
+          }),
+        },
       },
       {
         session: {

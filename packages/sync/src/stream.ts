@@ -2,9 +2,10 @@
  * The response to `POST /sync/stream`, line by line: wait, tell what changed, send the data, complete. Lines are made
  * only as fast as they are taken.
  */
-import { type Clock, limits, type Random, SluiceError } from '@sluice/core';
-import type { ReadBounds } from './bucket-reader.ts';
+import { type Checkpoint, type Clock, type Random, SluiceError } from '@sluice/core';
 import { Connection } from './connection.ts';
+import type { DownloadShare } from './download-share.ts';
+import type { FeedSubscription } from './feed-subscription.ts';
 import { type MembershipLimits, membershipLimits } from './membership.ts';
 import type { Line, SyncStreamRequest } from './protocol.ts';
 import type { ServedVersion } from './served-version.ts';
@@ -17,7 +18,8 @@ export interface StreamContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly limits?: MembershipLimits;
-  readonly bounds?: ReadBounds;
+  /** Shared by all connections of the process. */
+  readonly downloads: Pick<DownloadShare, 'begin' | 'bounds'>;
 }
 
 /** A verified token. */
@@ -29,8 +31,6 @@ export interface Session {
 
 /** After so many ops of one round, news that overtake them are looked for. */
 const INTERRUPT_AFTER_OPS = 1_000;
-
-const defaultBounds: ReadBounds = { ops: limits.dataLineOpsMax, bytes: limits.dataLineBytesMax };
 
 /**
  * Ends when the token expires, when the stream is no longer served, or when the signal aborts; then all its work ends.
@@ -56,7 +56,7 @@ export async function* streamLines(
       token: session.payload,
       writeCheckpoints: context.writeCheckpoints,
       limits: context.limits ?? membershipLimits,
-      bounds: context.bounds ?? defaultBounds,
+      bounds: () => context.downloads.bounds(),
     });
     while (!subscription.closed) {
       const seconds = token.take();
@@ -70,25 +70,44 @@ export async function* streamLines(
       const line = await connection.advance(checkpoint, subscription.take());
       if (line === null) continue;
       yield line;
-      const download = connection.download();
-      for (let data = await download.next(); ; data = await download.next()) {
-        if (subscription.closed) return;
-        if (data === null) {
-          connection.state.complete();
-          yield { checkpoint_complete: { last_op_id: String(checkpoint.opId) } };
-          break;
-        }
-        yield data;
-        const left = token.take();
-        if (left !== null) yield { token_expires_in: left };
-        if (left === 0) return;
-        const priority = download.sent >= INTERRUPT_AFTER_OPS ? download.interruptible : null;
-        if (priority !== null && connection.overtakes(subscription.pending, priority)) break;
+      const end = context.downloads.begin();
+      try {
+        yield* download({ connection, subscription, token, checkpoint });
+      } finally {
+        end();
       }
+      if (token.expired) return;
     }
   } finally {
     signal.removeEventListener('abort', close);
     subscription.close();
+  }
+}
+
+interface Download {
+  readonly connection: Connection;
+  readonly subscription: FeedSubscription;
+  readonly token: TokenSchedule;
+  readonly checkpoint: Checkpoint;
+}
+
+/** The data of one checkpoint and its completion; ends early for news that overtake it, and when the connection is to end. */
+async function* download({ connection, subscription, token, checkpoint }: Download): AsyncGenerator<Line, void, void> {
+  const reader = connection.download();
+  for (;;) {
+    const line = await reader.next();
+    if (subscription.closed) return;
+    if (line === null) {
+      connection.state.complete();
+      yield { checkpoint_complete: { last_op_id: String(checkpoint.opId) } };
+      return;
+    }
+    yield line;
+    const seconds = token.take();
+    if (seconds !== null) yield { token_expires_in: seconds };
+    if (seconds === 0) return;
+    const priority = reader.sent >= INTERRUPT_AFTER_OPS ? reader.interruptible : null;
+    if (priority !== null && connection.overtakes(subscription.pending, priority)) return;
   }
 }
 

@@ -7,7 +7,7 @@ import { checkConfig, IGNORED_KEYS, type RawClientAuth, type RawConfig, type Raw
 
 export interface Config {
   readonly host: string;
-  /** 0: any free port. */
+  /** 0: one that is free. */
   readonly port: number;
   readonly connection: RawConnection;
   readonly storage: StorageConfig;

@@ -32,7 +32,8 @@ const HEADERS_TIMEOUT_MS = 20_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 const TCP_KEEPALIVE_MS = 30_000;
 
-export function createHttpServer(logger: Logger): HttpServer {
+/** @param socketsMax connections beyond it are closed unanswered */
+export function createHttpServer(logger: Logger, socketsMax: number): HttpServer {
   let draining = false;
   const app = Fastify({
     logger: false,
@@ -43,6 +44,7 @@ export function createHttpServer(logger: Logger): HttpServer {
     routerOptions: { ignoreTrailingSlash: false },
   });
   app.server.headersTimeout = HEADERS_TIMEOUT_MS;
+  app.server.maxConnections = socketsMax;
   app.server.on('connection', (socket) => socket.setKeepAlive(true, TCP_KEEPALIVE_MS));
   app.decorateRequest('session', null);
   app.removeContentTypeParser('text/plain');

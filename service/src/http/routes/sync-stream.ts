@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { asSluiceError, type Clock, type Logger, type Random, SluiceError } from '@sluice/core';
 import {
   BSON_CONTENT_TYPE,
+  type DownloadShare,
   encodeBsonLine,
   encodeNdjsonLine,
   type Line,
@@ -31,6 +32,7 @@ export interface SyncStreamPorts {
   readonly random: Random;
   readonly logger: Logger;
   readonly limits: MembershipLimits;
+  readonly downloads: DownloadShare;
 }
 
 /** A client that keeps reading slowly must still go when its token ends. */
@@ -78,6 +80,7 @@ async function serve(ports: SyncStreamPorts, call: Call): Promise<void> {
     clock,
     random: ports.random,
     limits: ports.limits,
+    downloads: ports.downloads,
   };
   const lines = streamLines(context, { session: call.session, request: call.body }, end.signal);
   logger.info(
