@@ -222,7 +222,8 @@ function buildIn<Input>(
 ): Plan<Input> | null {
   const { right, negated } = node;
   if (right.kind === 'list') {
-    context.report('in-list', right);
+    const [first = right, last = first] = [right.items[0], right.items.at(-1)];
+    context.report('in-list', { start: first.start, end: last.end });
     return null;
   }
   if (context.edition === 3 && (right.kind === 'array' || right.kind === 'row')) {

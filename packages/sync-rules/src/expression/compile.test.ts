@@ -78,7 +78,7 @@ describe('what an edition does not have', () => {
     ['a BETWEEN 1 AND 2', 'unsupported-expression: a BETWEEN 1 AND 2', null],
     ['a IS TRUE', 'unsupported-expression: a IS TRUE', null],
     ['a IN ARRAY[1]', 'unsupported-expression: ARRAY[1]', null],
-    ["a IN ('x', 'y')", "in-list: ('x', 'y')", "in-list: ('x', 'y')"],
+    ["a IN ('x', 'y')", "in-list: 'x', 'y'", "in-list: 'x', 'y'"],
     ["a LIKE 'x'", "unsupported-expression: a LIKE 'x'", "unsupported-expression: a LIKE 'x'"],
     ['-a', 'unsupported-expression: -a', 'unsupported-expression: -a'],
     ['a % 2', 'unsupported-expression: a % 2', null],

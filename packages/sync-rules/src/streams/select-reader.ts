@@ -130,7 +130,8 @@ export class SelectReader implements ConditionScope {
     }
     const name = source.alias?.name ?? (source.kind === 'table' ? source.name.name : 'json_each');
     const relation = (this.#hasRoom(source) ? this.#relation(source) : null) ?? { kind: 'broken' };
-    if (!this.scope.add(name, relation)) reporter.add('duplicate-source', source.alias ?? source, name);
+    const range = source.kind === 'table' ? source.nameRange : source;
+    if (!this.scope.add(name, relation)) reporter.add('duplicate-source', range, name);
     if (join?.on) this.#require(join.on);
   }
 
