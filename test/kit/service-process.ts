@@ -30,6 +30,8 @@ export interface ServiceOptions {
   /** The whole configuration file, where a test writes it itself. */
   readonly configText?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** For Node itself: `--cpu-prof`, `--max-old-space-size=…`. */
+  readonly nodeFlags?: readonly string[];
 }
 
 export interface ServiceExit {
@@ -118,7 +120,16 @@ export class ServiceProcess {
   spawn(): void {
     const child = spawn(
       process.execPath,
-      ['--conditions=source', '--import', 'tsx', CLI, 'start', '--config', this.configPath],
+      [
+        ...(this.#options.nodeFlags ?? []),
+        '--conditions=source',
+        '--import',
+        'tsx',
+        CLI,
+        'start',
+        '--config',
+        this.configPath,
+      ],
       { cwd: ROOT, env: { ...process.env, ...this.#options.env }, stdio: ['ignore', 'pipe', 'pipe'] },
     );
     this.#child = child;
