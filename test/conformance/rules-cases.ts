@@ -137,26 +137,20 @@ class LookupComparison {
   }
 }
 
+/** Where a case does not know the place, one problem may have been reported several times: any number of them will do. */
 function compareDiagnostics(expected: readonly ExpectedDiagnostic[], actual: CaseResult['diagnostics']): Difference[] {
-  const found = actual.map(({ severity, start, end, text }) => ({ type: severity as string, start, end, text }));
-  const missing: unknown[] = [];
-  for (const diagnostic of [...expected].sort((a, b) => Number(isUnknown(a)) - Number(isUnknown(b)))) {
-    const index = found.findIndex((one) => matches(diagnostic, one));
+  let found = [...actual];
+  const missing: ExpectedDiagnostic[] = [];
+  for (const diagnostic of expected.filter((one) => one.position_unknown !== true)) {
+    const { type, start, end } = diagnostic;
+    const index = found.findIndex((one) => one.severity === type && one.start === start && one.end === end);
     if (index === -1) missing.push(diagnostic);
     else found.splice(index, 1);
   }
-  if (missing.length === 0 && found.length === 0) return [];
-  const messages = actual.filter((one) => found.some(({ start, end }) => start === one.start && end === one.end));
-  return [{ what: 'diagnostics', expected: missing, actual: messages }];
-}
-
-function isUnknown(diagnostic: ExpectedDiagnostic): boolean {
-  return diagnostic.position_unknown === true;
-}
-
-function matches(expected: ExpectedDiagnostic, actual: { type: string; start: number; end: number }): boolean {
-  if (expected.type !== actual.type) return false;
-  return isUnknown(expected) || (expected.start === actual.start && expected.end === actual.end);
+  const unknown = expected.filter((one) => one.position_unknown === true);
+  missing.push(...unknown.filter(({ type }) => !found.some(({ severity }) => severity === type)));
+  found = found.filter(({ severity }) => !unknown.some(({ type }) => type === severity));
+  return missing.length + found.length === 0 ? [] : [{ what: 'diagnostics', expected: missing, actual: found }];
 }
 
 function compare(what: string, expected: unknown, actual: unknown): Difference[] {

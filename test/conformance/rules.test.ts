@@ -9,7 +9,7 @@ import { readRulesCases } from './rules-case-file.ts';
 import { judgeCase } from './rules-cases.ts';
 
 /** Share of the cases that pass; only ever raised. The others differ on purpose (docs/sync-rules.md). */
-const PASSED_MIN = 0.958;
+const PASSED_MIN = 0.962;
 
 const file =
   process.env['SLUICE_RULES_CASES'] ?? fileURLToPath(new URL('../../../shared/cases/sync-rules.json', import.meta.url));
