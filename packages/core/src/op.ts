@@ -5,8 +5,8 @@
  *     10 "checksum\0" int32 | 02 "op\0" str | 02 "object_type\0" str | 02 "object_id\0" str | 02 "subkey\0" str
  *                           | 02 "data\0" str                        (put only)
  *
- * A BSON response copies bodies; an NDJSON response decodes them. The checksum is the CRC-32 of everything behind the
- * checksum element, as a signed 32-bit integer: the protocol leaves the function to the server
+ * A BSON response copies bodies; an NDJSON response decodes them. The checksum is the CRC-32 of the body with zero in its
+ * own place, as a signed 32-bit integer: the protocol leaves the function to the server
  * (docs/decisions/0003-op-bodies.md), and clients only add it up.
  */
 import { crc32 } from 'node:zlib';
@@ -32,7 +32,7 @@ export interface DecodedOp {
 }
 
 const CHECKSUM_AT = '\x10checksum\0'.length;
-const HASHED_FROM = CHECKSUM_AT + 4;
+const FIELDS_FROM = CHECKSUM_AT + 4;
 const SUBKEY_HEAD = Buffer.from('\x02subkey\0', 'latin1');
 const DATA_HEAD = Buffer.from('\x02data\0', 'latin1');
 const SLAB_BYTES = 1 << 20;
@@ -81,7 +81,7 @@ function begin(heads: Map<string, Buffer>, op: OpKind, objectType: string, chara
 }
 
 function headOf(op: OpKind, objectType: string): Buffer {
-  const checksum = Buffer.from('\x10checksum\0____', 'latin1');
+  const checksum = Buffer.from('\x10checksum\0\0\0\0\0', 'latin1');
   return Buffer.concat([
     checksum,
     element('op', op),
@@ -109,9 +109,9 @@ function writeString(at: number, value: string): number {
 }
 
 function end(bucket: string, at: number): OpDraft {
-  const checksum = crc32(slab.subarray(slabUsed + HASHED_FROM, at)) | 0;
-  slab.writeInt32LE(checksum, slabUsed + CHECKSUM_AT);
   const body = slab.subarray(slabUsed, at);
+  const checksum = crc32(body) | 0;
+  slab.writeInt32LE(checksum, slabUsed + CHECKSUM_AT);
   slabUsed = at;
   return { bucket, checksum, body };
 }
@@ -122,7 +122,7 @@ const FIELDS = { op: 'op', object_type: 'objectType', object_id: 'objectId', sub
 export function decodeOp(body: Uint8Array): DecodedOp {
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   const decoded: Record<string, string | number> = { checksum: buffer.readInt32LE(CHECKSUM_AT) };
-  let at = HASHED_FROM;
+  let at = FIELDS_FROM;
   while (at < buffer.length) {
     invariant(buffer[at] === 2, 'op body: a string element was expected');
     const nameEnd = buffer.indexOf(0, at);
