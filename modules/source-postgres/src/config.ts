@@ -33,7 +33,7 @@ export interface PostgresSourceConfig {
   readonly slotBusyTimeoutMs?: number;
   /** The server is asked for a sign of life this often; it answers with a position. Default 10 s. */
   readonly heartbeatIntervalMs?: number;
-  /** The stream or a copy breaks off if the server sends nothing for this long. Default 60 s. */
+  /** The stream or a copy breaks off if the server sends nothing for this long. Default 120 s. */
   readonly readDeadlineMs?: number;
   /** Wire bytes of the stream that may wait for their consumer before the socket is paused. Default 16 MiB. */
   readonly streamPendingBytesMax?: number;
@@ -81,7 +81,7 @@ export function resolveSettings(config: PostgresSourceConfig): SourceSettings {
     slotTimeoutMs: config.slotTimeoutMs ?? 120_000,
     slotBusyTimeoutMs: config.slotBusyTimeoutMs ?? 15_000,
     heartbeatIntervalMs: config.heartbeatIntervalMs ?? 10_000,
-    readDeadlineMs: config.readDeadlineMs ?? 60_000,
+    readDeadlineMs: config.readDeadlineMs ?? 120_000,
     streamPendingBytesMax: config.streamPendingBytesMax ?? 16 * 1024 * 1024,
   };
 }

@@ -85,6 +85,15 @@ describe('opening', () => {
     await source.close();
   });
 
+  it('says it too where the slot goes between opening and streaming', async () => {
+    const database = await newDatabase();
+    const source = sourceOn(database, { slotName: 'dropped' });
+    await source.open(null);
+    await database.query("select pg_drop_replication_slot('dropped')");
+    await expect(streamToHead(source)).rejects.toMatchObject({ code: 'PSYNC_S1146', action: 'stop' });
+    await source.close();
+  });
+
   it('says that the server gave a slot up, and why', async () => {
     const database = await newDatabase();
     const source = sourceOn(database);
@@ -98,6 +107,7 @@ describe('opening', () => {
       code: 'PSYNC_S1146',
       message: expect.stringContaining('max_slot_wal_keep_size'),
     });
+    await expect(streamToHead(source)).rejects.toMatchObject({ code: 'PSYNC_S1146' });
     await source.close();
   });
 

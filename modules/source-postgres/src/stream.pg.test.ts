@@ -1,8 +1,10 @@
-import type { Position, StreamEvent } from '@sluice/core';
+import { type AddressInfo, createServer } from 'node:net';
+import { type Position, silentLogger, type StreamEvent, systemClock } from '@sluice/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../../../test/kit/postgres.ts';
 import { changesOf, sourceOn, streamTo, streamToHead } from '../../../test/kit/postgres-source.ts';
 import { positionOfLsn } from './position.ts';
+import { WalConnection } from './wal-connection.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -305,6 +307,40 @@ describe('a stream', () => {
     await running;
     await expect.poll(async () => (await source.health()).active).toBe(false);
     await source.close();
+  });
+
+  it('ends when aborted before the server has answered', async () => {
+    const database = await newDatabase('create table t (id int primary key)');
+    const silent = createServer((socket) => socket.resume());
+    await new Promise<void>((done) => silent.listen(0, '127.0.0.1', done));
+    const { port } = silent.address() as AddressInfo;
+    const connection = WalConnection.open({
+      client: {
+        host: '127.0.0.1',
+        port,
+        user: 'x',
+        password: 'x',
+        database: database.name,
+        connectionTimeoutMillis: 5_000,
+      },
+      where: 'nowhere',
+      slot: 'x',
+      publication: 'powersync',
+      from: '',
+      heartbeatIntervalMs: 1_000,
+      readDeadlineMs: 60_000,
+      pendingBytesMax: 1,
+      clock: systemClock,
+      logger: silentLogger,
+      signal: AbortSignal.timeout(200),
+      durable: () => '',
+      onMessage: () => undefined,
+      onKeepalive: () => undefined,
+    });
+    const startedAt = performance.now();
+    await expect(connection).rejects.toMatchObject({ name: 'TimeoutError' });
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    await new Promise((done) => silent.close(done));
   });
 
   it('breaks off with a retryable error when its connection is ended, and can be taken up again', async () => {

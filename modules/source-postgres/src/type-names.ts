@@ -24,6 +24,7 @@ export class TypeNames {
   /** What is known now; decoders read it without waiting. */
   readonly known = new Map<number, string>();
   readonly #database: Database;
+  #preloaded = false;
 
   constructor(database: Database) {
     this.#database = database;
@@ -31,9 +32,10 @@ export class TypeNames {
 
   /** Built-in types cover nearly all columns; asking for them in advance keeps the stream from waiting. */
   async preload(): Promise<void> {
-    if (this.known.size > 0) return;
+    if (this.#preloaded) return;
     const rows = await this.#database.rows('select oid from pg_type where oid < 16384 and typrelid = 0');
     await this.load(rows.map(([oid]) => Number(oid)));
+    this.#preloaded = true;
   }
 
   async load(oids: readonly number[]): Promise<void> {

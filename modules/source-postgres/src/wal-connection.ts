@@ -10,6 +10,7 @@
  * - It does not answer the server's requests for a reply.
  * - Its `stop` may leave the socket open while unread data waits. Ours is destroyed.
  */
+import { Socket } from 'node:net';
 import { type Clock, type Logger, type Position, SluiceError } from '@sluice/core';
 import type { Client, ClientConfig, Connection } from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
@@ -46,6 +47,8 @@ const EPOCH_2000_MS = 946_684_800_000;
 export class WalConnection {
   readonly #options: WalConnectionOptions;
   readonly #service: LogicalReplicationService;
+  /** Ours, below TLS if there is TLS: destroying it ends the connection in whatever state it is. */
+  readonly #socket = new Socket();
   #connection: Connection | null = null;
   #failure: SluiceError | null = null;
   #pendingBytes = 0;
@@ -62,7 +65,8 @@ export class WalConnection {
   private constructor(options: WalConnectionOptions) {
     this.#options = options;
     this.#lastReceivedMs = options.clock.monotonic();
-    this.#service = new LogicalReplicationService(options.client, {
+    const client = { ...options.client, stream: () => this.#socket };
+    this.#service = new LogicalReplicationService(client, {
       acknowledge: { auto: false, timeoutSeconds: 0 },
       flowControl: { enabled: false },
     });
@@ -118,7 +122,23 @@ export class WalConnection {
     if (stream !== undefined && this.#failure === null) await this.#farewell();
     const stopped = this.#service.destroy();
     stream?.destroy();
-    await stopped;
+    this.#socket.destroy();
+    await this.#atMost(stopped);
+  }
+
+  async #atMost(work: Promise<unknown>): Promise<void> {
+    const { clock, logger } = this.#options;
+    await new Promise<void>((done) => {
+      const cancel = clock.timer(CLOSE_LIMIT_MS, done);
+      const end = () => {
+        cancel();
+        done();
+      };
+      work.then(end, (error: unknown) => {
+        logger.debug({ error }, 'the replication connection did not close in order');
+        end();
+      });
+    });
   }
 
   #start(): Promise<void> {
@@ -203,7 +223,7 @@ export class WalConnection {
   #giveUp(error: SluiceError): void {
     this.#fail(error);
     this.#failStart(error);
-    this.#connection?.stream.destroy();
+    this.#socket.destroy();
   }
 
   #explain(error: unknown): SluiceError {
@@ -250,13 +270,7 @@ export class WalConnection {
     const stream = this.#connection?.stream;
     if (stream === undefined || !stream.writable) return;
     const status = statusUpdate(durable(), clock.now(), false);
-    await new Promise<void>((done) => {
-      const cancel = clock.timer(CLOSE_LIMIT_MS, done);
-      stream.write(status, () => {
-        cancel();
-        done();
-      });
-    });
+    await this.#atMost(new Promise((written) => stream.write(status, written)));
   }
 }
 
