@@ -4,13 +4,18 @@ import { Session } from 'node:inspector/promises';
 export interface Cost {
   /** Function and file, as the profiler names them. */
   readonly where: string;
-  /** Share of all samples that were not idle. */
+  /** Share of all samples; waiting is `(idle)`. */
   readonly share: number;
 }
 
 const SHOWN = 20;
 
-export async function profiled<T>(enabled: boolean, work: () => Promise<T>): Promise<{ result: T; costs: Cost[] }> {
+export interface Profiled<T> {
+  readonly result: T;
+  readonly costs: readonly Cost[];
+}
+
+export async function profiled<T>(enabled: boolean, work: () => Promise<T>): Promise<Profiled<T>> {
   if (!enabled) return { result: await work(), costs: [] };
   const session = new Session();
   session.connect();
@@ -37,15 +42,12 @@ interface Profile {
 function largestCosts({ nodes, samples = [] }: Profile): Cost[] {
   const names = new Map(nodes.map(({ id, callFrame }) => [id, placeOf(callFrame)]));
   const counts = new Map<string, number>();
-  let busy = 0;
   for (const sample of samples) {
     const name = names.get(sample) ?? '?';
-    if (name === '(idle)' || name === '(program)') continue;
-    busy++;
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   return [...counts]
-    .map(([where, count]) => ({ where, share: count / busy }))
+    .map(([where, count]) => ({ where, share: count / samples.length }))
     .toSorted((a, b) => b.share - a.share)
     .slice(0, SHOWN);
 }
