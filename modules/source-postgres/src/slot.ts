@@ -65,7 +65,7 @@ export async function readSlot(database: Database, slot: string): Promise<SlotSt
 }
 
 /** Identity of the cluster; asked over an ordinary connection. */
-export async function identifySystem(database: Database): Promise<{ systemId: string; timeline: string }> {
+async function identifySystem(database: Database): Promise<{ systemId: string; timeline: string }> {
   const [systemId, timeline] = await database.row(
     'select (select system_identifier from pg_control_system()), (select timeline_id from pg_control_checkpoint())',
   );

@@ -275,7 +275,7 @@ export class WalConnection {
 }
 
 /** A CopyData message with a standby status update: written, flushed and applied are all what is durable here. */
-export function statusUpdate(durable: Position, nowMs: number, askReply: boolean): Buffer {
+function statusUpdate(durable: Position, nowMs: number, askReply: boolean): Buffer {
   const message = Buffer.alloc(39);
   message[0] = 0x64;
   message.writeUInt32BE(38, 1);
@@ -296,7 +296,7 @@ interface StreamNames {
 }
 
 /** What the server says when a stream cannot start or go on; the texts are told apart by SQLSTATE where there is one. */
-export function explainStreamError(error: unknown, { slot, publication, where }: StreamNames): SluiceError {
+function explainStreamError(error: unknown, { slot, publication, where }: StreamNames): SluiceError {
   const known = sourceError(error, where);
   const { message } = known;
   const details = { where, cause: error };
