@@ -64,6 +64,8 @@ const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   extra_float_digits: '3',
   bytea_output: 'hex',
   search_path: 'pg_catalog',
+  // Statements of ours are simple and many.
+  jit: 'off',
   statement_timeout: '0',
   idle_in_transaction_session_timeout: '0',
   // A read that waits for an ALTER TABLE is given up and tried again, before every later query queues behind it.

@@ -29,6 +29,7 @@ export class Database {
   readonly #readers: Pool;
   readonly #leases = new Set<Lease>();
   #closed: Promise<void> | null = null;
+  #version: number | null = null;
 
   constructor(settings: SourceSettings, logger: Logger) {
     const { host, port, database } = settings.client;
@@ -59,6 +60,12 @@ export class Database {
     const [row] = await this.rows(sql, values);
     invariant(row !== undefined, 'a query of the source that always has a row had none');
     return row;
+  }
+
+  /** As a number: 170005 is 17.5. Asked once; a cluster does not change its version while we are connected. */
+  async serverVersion(): Promise<number> {
+    this.#version ??= Number((await this.row("select current_setting('server_version_num')"))[0]);
+    return this.#version;
   }
 
   /** A connection for one caller, who releases it. */

@@ -99,8 +99,7 @@ export async function discoverTables(
   const { database, settings, typeNames } = context;
   const ours = selectors.filter((selector) => selector.connectionTag === settings.tag);
   if (ours.length === 0) return [];
-  const [version] = await database.row("select current_setting('server_version_num')");
-  const rows = await database.rows(catalogueSql(Number(version)), [
+  const rows = await database.rows(catalogueSql(await database.serverVersion()), [
     ours.map((selector) => selector.schema),
     ours.map((selector) => selector.name),
     ours.map((selector) => selector.wildcard),

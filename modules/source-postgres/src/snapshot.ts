@@ -18,14 +18,19 @@ const SPLIT = 1.5;
 const BLOCKS_MAX = 32_768;
 const BLOCK_NUMBER_MAX = 0xffff_fffe;
 
-/** The table's condition in the publication, if it has one: the copy must leave out what the stream leaves out. */
-const FILTER_SQL = `
-  select pg_get_expr(r.prqual, r.prrelid) from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
-  where p.pubname = $1 and r.prrelid = $2 and r.prqual is not null`;
-
-const STATE_SQL = `
-  select pg_relation_filenode(c.oid), ceil(pg_relation_size(c.oid)::float8 / current_setting('block_size')::int)
+/**
+ * The table as it is now: its file, its blocks, and its condition in the publication, if it has one: the copy must leave
+ * out what the stream leaves out. Conditions came with Postgres 15.
+ */
+function stateSql(version: number): string {
+  const filter = `(
+    select pg_get_expr(r.prqual, r.prrelid) from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
+    where p.pubname = $4 and r.prrelid = c.oid)`;
+  return `
+  select pg_relation_filenode(c.oid), ceil(pg_relation_size(c.oid)::float8 / current_setting('block_size')::int),
+    ${version < 150_000 ? 'nullif($4::text, $4::text)' : filter}
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = $1 and n.nspname = $2 and c.relname = $3`;
+}
 
 export interface ReadContext {
   readonly database: Database;
@@ -35,13 +40,13 @@ export interface ReadContext {
 }
 
 export async function* readTask(context: ReadContext, request: ReadTask): AsyncGenerator<TaskChunk, void> {
-  const { database } = context;
   const { relation, signal, chunkBytes } = request;
   const range = parseRange(request.range);
-  const select = selectSql(relation, range, await rowFilter(context, relation));
+  const state = await rangeState(context, relation, range);
+  const select = selectSql(relation, range, state.filter);
+  let { end } = state;
   let from = typeof request.cursor === 'number' ? request.cursor : range.from;
   let blocks = Math.max(1, Math.min(BLOCKS_MAX, Math.round(chunkBytes / BLOCK_TEXT_BYTES)));
-  let end = await endOfRange(database, relation, range);
   for (;;) {
     signal.throwIfAborted();
     const to = Math.min(from + blocks, range.to ?? BLOCK_NUMBER_MAX);
@@ -55,7 +60,7 @@ export async function* readTask(context: ReadContext, request: ReadTask): AsyncG
       else yield { rows: part.rows, bytes: part.bytes, cursor: from, last: false };
     }
     // The last range goes on to where the table ends by now; an empty result may also mean that the file is gone.
-    if (bytes === 0 || to >= end) end = await endOfRange(database, relation, range);
+    if (bytes === 0 || to >= end) ({ end } = await rangeState(context, relation, range));
     const last = to >= end;
     if (final.rows.length > 0 || last) yield { rows: final.rows, bytes: final.bytes, cursor: to, last };
     if (last) return;
@@ -81,20 +86,21 @@ function selectSql(relation: Relation, range: BlockRange, filter: string | null)
   return `select ${columns} from only ${qualifiedName(relation)} where ${condition}`;
 }
 
-async function rowFilter({ database, publication }: ReadContext, relation: Relation): Promise<string | null> {
-  const [version] = await database.row("select current_setting('server_version_num')");
-  if (Number(version) < 150_000) return null;
-  const [row] = await database.rows(FILTER_SQL, [publication, relation.sourceId]);
-  return row?.[0] ?? null;
+interface RangeState {
+  /** The block behind the range. */
+  readonly end: number;
+  readonly filter: string | null;
 }
 
-/** The block behind the range, as the table is now. @throws SLU_T1205 if the table has another file by now */
-async function endOfRange(database: Database, relation: Relation, range: BlockRange): Promise<number> {
-  const [row] = await database.rows(STATE_SQL, [relation.sourceId, relation.schema, relation.name]);
+/** @throws SLU_T1205 if the table has another file or another name by now */
+async function rangeState(context: ReadContext, relation: Relation, range: BlockRange): Promise<RangeState> {
+  const { database, publication } = context;
+  const values = [relation.sourceId, relation.schema, relation.name, publication];
+  const [row] = await database.rows(stateSql(await database.serverVersion()), values);
   if (row === undefined) throw tableChanged(relation, 'it was dropped or renamed');
-  const [file, blocks] = row;
+  const [file, blocks, filter] = row;
   if (file !== range.file) throw tableChanged(relation, 'it was rewritten (TRUNCATE, VACUUM FULL, CLUSTER or ALTER)');
-  return range.to === null ? Number(blocks) : range.to;
+  return { end: range.to ?? Number(blocks), filter: filter ?? null };
 }
 
 interface CopyRequest {

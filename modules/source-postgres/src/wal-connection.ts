@@ -12,7 +12,7 @@
  */
 import { Socket } from 'node:net';
 import { type Clock, type Logger, type Position, SluiceError } from '@sluice/core';
-import type { Client, ClientConfig, Connection } from 'pg';
+import { type Client, type ClientConfig, type Connection, DatabaseError } from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import { sourceError } from './errors.ts';
 import { quoteName } from './quote.ts';
@@ -295,17 +295,18 @@ interface StreamNames {
   readonly where: string;
 }
 
-/** What the server says when a stream cannot start or go on; the texts are told apart by SQLSTATE where there is one. */
+/** The versions of Postgres word the loss of a slot differently, under one SQLSTATE that says no more. */
+const LOST_SLOT =
+  /replication slot .* does not exist|cannot read from logical replication slot|can no longer (get changes|access)|invalidated|has already been removed/i;
+
+/** What the server says when a stream cannot start or go on. */
 function explainStreamError(error: unknown, { slot, publication, where }: StreamNames): SluiceError {
   const known = sourceError(error, where);
-  const { message } = known;
+  const detail = error instanceof DatabaseError && error.detail !== undefined ? ` (${error.detail})` : '';
+  const message = `${known.message}${detail}`;
   const details = { where, cause: error };
   if (/active for PID/i.test(message)) return new SluiceError('SLU_S1147', message, details);
-  if (
-    /replication slot .* does not exist|can no longer (get changes|access)|invalidated|has already been removed/i.test(
-      message,
-    )
-  ) {
+  if (LOST_SLOT.test(message)) {
     return new SluiceError('PSYNC_S1146', `replication slot ${slot}: ${message}`, details);
   }
   if (/publication .* does not exist/i.test(message)) {
