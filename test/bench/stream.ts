@@ -54,13 +54,7 @@ async function drainBacklog({ postgres, report, rowsPerTransaction, options }: B
     const label = rowsPerTransaction === 1 ? 'single-row transactions' : `${rowsPerTransaction}-row transactions`;
 
     const drain = { uri: database.uri, slot: `bare_${rowsPerTransaction}`, publication: 'powersync', upTo: end };
-    const bare = await bareDrain(drain);
-    const limit = report.add({
-      what: `bare drain, ${label}`,
-      unit: 'changes/s',
-      rate: bare.changes / bare.seconds,
-      seconds: bare.seconds,
-    });
+    const before = await bareDrain(drain);
     const decoded = await sourceDrain(drain);
     report.add({
       what: `decoded by our source and dropped, ${label}`,
@@ -83,8 +77,18 @@ async function drainBacklog({ postgres, report, rowsPerTransaction, options }: B
         flushSeconds: result.facts.stream.flushMs / 1000,
       },
     });
-    report.compare(ours, limit, PROMISED_RATIO);
     printCosts(costs);
+    // Before and after, the better one: what else the machine does at one moment must not flatter us.
+    const after = await bareDrain(drain);
+    const bare = before.seconds < after.seconds ? before : after;
+    const limit = report.add({
+      what: `bare drain, ${label}`,
+      unit: 'changes/s',
+      rate: bare.changes / bare.seconds,
+      seconds: bare.seconds,
+      detail: { otherSeconds: Math.max(before.seconds, after.seconds) },
+    });
+    report.compare(ours, limit, PROMISED_RATIO);
   } finally {
     await storage.close();
     await rm(directory, { recursive: true, force: true });
