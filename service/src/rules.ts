@@ -10,7 +10,7 @@ export function parseRules(text: string): ParsedRules {
 }
 
 /** Buckets of two streams never share a name: a client's position in one would mean nothing in the other. */
-export function bucketPrefix(stream: StreamId): string {
+function bucketPrefix(stream: StreamId): string {
   return `${stream}#`;
 }
 

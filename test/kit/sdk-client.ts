@@ -120,6 +120,17 @@ export class SdkClient {
     }
   }
 
+  /** Opens a sync stream, and resolves when its rows are there. @returns gives the subscription up */
+  async subscribe(
+    stream: string,
+    parameters: Record<string, unknown> | undefined,
+    options: { readonly ttl?: number; readonly priority?: 0 | 1 | 2 | 3 } = {},
+  ): Promise<() => void> {
+    const subscription = await this.#db.syncStream(stream, parameters).subscribe(options);
+    await subscription.waitForFirstSync(AbortSignal.timeout(20_000));
+    return () => subscription.unsubscribe();
+  }
+
   execute(sql: string, parameters: unknown[] = []): Promise<unknown> {
     return this.#db.execute(sql, parameters);
   }

@@ -220,7 +220,7 @@ function evaluate(write: Write): Effect {
   return { record: new Uint8Array([1]), ops: write.ops, lookups: write.lookups, partial: false };
 }
 
-export function position(at: number): string {
+function position(at: number): string {
   return at.toString().padStart(8, '0');
 }
 

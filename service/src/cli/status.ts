@@ -38,7 +38,7 @@ async function fetchStatus({ url, token }: ServerAddress): Promise<StatusDocumen
   );
 }
 
-export function statusText(document: StatusDocument): string {
+function statusText(document: StatusDocument): string {
   const { service, streams, clients } = document;
   const lines = [
     `Sluice ${service.version}, up ${duration(service.uptimeSeconds)}, ${service.ready ? 'ready' : 'NOT READY'}: ${service.reason}`,

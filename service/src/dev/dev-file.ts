@@ -18,7 +18,7 @@ export interface DevFile {
 
 export const DEV_FOLDER = '.sluice';
 
-export function devFilePath(folder: string): string {
+function devFilePath(folder: string): string {
   return join(folder, DEV_FOLDER, 'dev.json');
 }
 
