@@ -35,7 +35,7 @@ export interface PostgresSourceConfig {
   readonly heartbeatIntervalMs?: number;
   /** The stream or a copy breaks off if the server sends nothing for this long. Default 120 s. */
   readonly readDeadlineMs?: number;
-  /** Wire bytes of the stream that may wait for their consumer before the socket is paused. Default 16 MiB. */
+  /** Wire bytes of the stream that may wait for their consumer before the socket is paused. Default 8 MiB. */
   readonly streamPendingBytesMax?: number;
 }
 
@@ -84,7 +84,7 @@ export function resolveSettings(config: PostgresSourceConfig): SourceSettings {
     slotBusyTimeoutMs: config.slotBusyTimeoutMs ?? 15_000,
     heartbeatIntervalMs: config.heartbeatIntervalMs ?? 10_000,
     readDeadlineMs: config.readDeadlineMs ?? 120_000,
-    streamPendingBytesMax: config.streamPendingBytesMax ?? 16 * 1024 * 1024,
+    streamPendingBytesMax: config.streamPendingBytesMax ?? 8 * 1024 * 1024,
   };
 }
 

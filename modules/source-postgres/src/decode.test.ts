@@ -108,6 +108,13 @@ describe('the decoder', () => {
     expect(decoder(begin).decode(message)).toBeNull();
   });
 
+  it('reads a table with as many columns as there may be', () => {
+    const columns = Array.from({ length: 1_600 }, (_, i): [string, number, number] => [`c${i}`, i === 0 ? 1 : 0, 25]);
+    const values = columns.map(([, , type], i) => (i % 3 === 0 ? null : `${type} ${i}`));
+    const row = Buffer.concat([kind('I'), u32(7), kind('N'), tuple(values)]);
+    expect(decoder(relation('d', columns)).decode(row)).toMatchObject({ row: values });
+  });
+
   it('leaves out types and origins', () => {
     expect(decoder().decode(type)).toBeNull();
     expect(decoder().decode(origin)).toBeNull();

@@ -47,7 +47,7 @@ const ROW_BYTES_GUESS = 100;
 function publishedColumns(version: number): { lateral: string; condition: string } {
   if (version < 150_000) {
     return {
-      lateral: '(select relid, null::int2vector as attrs from pg_get_publication_tables($4) as g(relid))',
+      lateral: '(select relid, null::int2vector as attrs from pg_get_publication_tables($4))',
       condition: "a.attgenerated = ''",
     };
   }

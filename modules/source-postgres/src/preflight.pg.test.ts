@@ -1,7 +1,9 @@
+import { type Logger, silentLogger, systemClock, systemRandom } from '@sluice/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../../../test/kit/postgres.ts';
 import { sourceOn } from '../../../test/kit/postgres-source.ts';
 import type { PostgresSourceConfig } from './config.ts';
+import { createPostgresSource } from './source.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -71,6 +73,19 @@ describe('preflight', () => {
     ['PSYNC_S1143', `${PUBLICATION} with (publish_via_partition_root = true)`, 'publish_via_partition_root = false'],
   ])('tells %s', async (code, setup, remedy) => {
     expect(await verdict(setup)).toMatchObject({ code, hint: expect.stringContaining(remedy), action: 'retry' });
+  });
+
+  it('warns of tables whose rows are hidden, which may be none of ours', async () => {
+    const database = await postgres.createDatabase();
+    await database.query(`create table hidden (id int primary key); alter table hidden enable row level security; ${PUBLICATION};
+      create role watched login replication password 'w'`);
+    const warnings: unknown[] = [];
+    const logger: Logger = { ...silentLogger, warn: (fields) => warnings.push(fields), child: () => logger };
+    const config = { uri: database.uri, username: 'watched', password: 'w', sslmode: 'disable' as const };
+    const source = createPostgresSource(config, { clock: systemClock, random: systemRandom, logger });
+    await source.preflight();
+    expect(warnings).toMatchObject([{ code: 'PSYNC_S1145', tables: 1, example: 'public.hidden' }]);
+    await source.close();
   });
 
   it('gives statements that mend what it found', async () => {

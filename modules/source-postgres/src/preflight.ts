@@ -16,8 +16,7 @@ const PUBLICATION_SQL = `
   select pubinsert and pubupdate and pubdelete and pubtruncate, pubviaroot from pg_publication where pubname = $1`;
 
 const ROW_SECURITY_SQL = `
-  select count(*), min(format('%I.%I', schemaname, tablename)) from pg_publication_tables
-  where pubname = $1 and row_security_active(format('%I.%I', schemaname, tablename)::regclass)`;
+  select count(*), min(relid::regclass::text) from pg_get_publication_tables($1) where row_security_active(relid)`;
 
 export interface PreflightContext {
   readonly database: Database;

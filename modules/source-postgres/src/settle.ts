@@ -39,8 +39,10 @@ export async function settle({ database, clock, logger }: SettleContext, signal:
 export async function oldestTransaction(database: Database): Promise<string> {
   const [row] = await database.rows(
     `select * from (
-       select format('pid %s (%s, user %s, %s since %s): %s', pid, coalesce(nullif(application_name, ''), 'unnamed'),
-         usename, state, state_change::timestamptz(0), left(query, 120)), xact_start
+       select case when state is null
+         then format('pid %s of user %s (GRANT pg_monitor shows what it does)', pid, usename)
+         else format('pid %s (%s, user %s, %s since %s): %s', pid, coalesce(nullif(application_name, ''), 'unnamed'),
+           usename, state, state_change::timestamptz(0), left(query, 120)) end, xact_start
        from pg_stat_activity where backend_xid is not null and pid <> pg_backend_pid()
        union all
        select format('the prepared transaction %s of %s', gid, owner), prepared from pg_prepared_xacts

@@ -408,6 +408,15 @@ describe('a stream', () => {
     await source.close();
   });
 
+  it('does not begin on a server whose history ends before what was read', async () => {
+    const database = await newDatabase('create table t (id int primary key)');
+    const source = sourceOn(database);
+    await source.open(null);
+    source.acknowledge(positionOfLsn('FFFF/0'));
+    await expect(streamToHead(source)).rejects.toMatchObject({ code: 'SLU_S1150', action: 'stop' });
+    await source.close();
+  });
+
   it('survives a crash of the server: nothing acknowledged comes again, nothing else is lost', async () => {
     const own = await startPostgres();
     const database = await own.createDatabase();

@@ -3,6 +3,7 @@ import { type Clock, type Logger, type Position, SluiceError, type StreamEvent }
 import type { SourceSettings } from './config.ts';
 import type { Database } from './database.ts';
 import { Decoder } from './decode.ts';
+import { positionOfLsn } from './position.ts';
 import type { TypeNames } from './type-names.ts';
 import { WalConnection } from './wal-connection.ts';
 
@@ -44,6 +45,7 @@ export async function* streamChanges(
     }
     batch.push(event);
   };
+  await checkHistory(context);
   const statusMs = await statusIntervalMs(context.database);
   if (signal.aborted) return;
   const connection = await WalConnection.open({
@@ -77,6 +79,16 @@ export async function* streamChanges(
   } finally {
     await connection.close();
   }
+}
+
+/** After a failover to a server that lagged behind, what we have may never have happened there. */
+async function checkHistory({ database, durable }: StreamContext): Promise<void> {
+  const [lsn] = await database.row('select pg_current_wal_insert_lsn()');
+  const head = positionOfLsn(lsn ?? '');
+  if (durable() <= head) return;
+  throw new SluiceError('SLU_S1150', `its history ends at ${head}, before what was read of it (${durable()})`, {
+    where: database.where,
+  });
 }
 
 function outOfOrder(position: Position, reached: Position): SluiceError {
