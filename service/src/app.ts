@@ -65,7 +65,7 @@ export class App {
     }));
     this.#connections = new ClientConnections(config.limits.connections);
     const onStored = (user: string, head: Position) => this.#versions.current?.feed.awaitHead(user, head);
-    const writeCheckpoints = new WriteCheckpoints({ storage, source, onStored });
+    const writeCheckpoints = new WriteCheckpoints({ storage, source, onStored, clock });
     const rules = {
       keys,
       audience: config.auth.audience,

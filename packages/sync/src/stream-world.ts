@@ -68,6 +68,7 @@ export class StreamWorld {
         },
       },
       onStored: (user, head) => this.versions.current?.feed.awaitHead(user, head),
+      clock: this.clock,
     });
   }
 
@@ -171,7 +172,13 @@ export class StreamWorld {
 
   connect(
     user: string,
-    options: { body?: object; secondsToLive?: number; limits?: MembershipLimits; opsPerLine?: number } = {},
+    options: {
+      body?: object;
+      secondsToLive?: number;
+      limits?: MembershipLimits;
+      opsPerLine?: number;
+      interruptAfterOps?: number;
+    } = {},
   ): TestConnection {
     const end = new AbortController();
     const lines = streamLines(
@@ -181,6 +188,7 @@ export class StreamWorld {
         clock: this.clock,
         random: () => 0.5,
         ...(options.limits === undefined ? {} : { limits: options.limits }),
+        ...(options.interruptAfterOps === undefined ? {} : { interruptAfterOps: options.interruptAfterOps }),
         downloads: {
           begin: () => this.downloads.begin(),
           bounds: () => ({

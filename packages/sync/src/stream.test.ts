@@ -433,10 +433,32 @@ describe('write checkpoints', () => {
         marker: async () => {},
       },
       onStored() {},
+      clock: it.clock,
     });
     await expect(flaky.create('ann')).rejects.toMatchObject({ code: 'PSYNC_S1121' });
     fail = false;
     expect(await flaky.create('ann')).toBe(1n);
     expect(await it.writeCheckpoints.create('ann')).toBe(2n);
+  });
+
+  it('do not wait for a source that has fallen silent', async () => {
+    const it = await world();
+    let silent = true;
+    const source = {
+      head: () => (silent ? new Promise<string>(() => {}) : Promise.resolve('00000001')),
+      marker: async () => {},
+    };
+    const waiting = new WriteCheckpoints({ storage: it.storage, source, onStored() {}, clock: it.clock });
+    const [first, second] = [waiting.create('ann'), waiting.create('ben')];
+    const refused = Promise.all(
+      [first, second].map((each) => expect(each).rejects.toMatchObject({ code: 'PSYNC_S1121' })),
+    );
+    await it.settle();
+    it.clock.advance(15_000);
+    await it.settle();
+    silent = false;
+    it.clock.advance(15_000);
+    await refused;
+    expect(await waiting.create('ann')).toBe(1n);
   });
 });

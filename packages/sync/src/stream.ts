@@ -20,6 +20,8 @@ export interface StreamContext {
   readonly limits?: MembershipLimits;
   /** Shared by all connections of the process. */
   readonly downloads: Pick<DownloadShare, 'begin' | 'bounds'>;
+  /** After so many ops of one round, news that overtake them are looked for. Default 1000. */
+  readonly interruptAfterOps?: number;
 }
 
 /** A verified token. */
@@ -29,7 +31,6 @@ export interface Session {
   readonly expiresAtMs: number;
 }
 
-/** After so many ops of one round, news that overtake them are looked for. */
 const INTERRUPT_AFTER_OPS = 1_000;
 
 /**
@@ -72,7 +73,8 @@ export async function* streamLines(
       yield line;
       const end = context.downloads.begin();
       try {
-        yield* download({ connection, subscription, token, checkpoint });
+        const interruptAfterOps = context.interruptAfterOps ?? INTERRUPT_AFTER_OPS;
+        yield* download({ connection, subscription, token, checkpoint, interruptAfterOps });
       } finally {
         end();
       }
@@ -89,10 +91,12 @@ interface Download {
   readonly subscription: FeedSubscription;
   readonly token: TokenSchedule;
   readonly checkpoint: Checkpoint;
+  readonly interruptAfterOps: number;
 }
 
 /** The data of one checkpoint and its completion; ends early for news that overtake it, and when the connection is to end. */
-async function* download({ connection, subscription, token, checkpoint }: Download): AsyncGenerator<Line, void, void> {
+async function* download(work: Download): AsyncGenerator<Line, void, void> {
+  const { connection, subscription, token, checkpoint } = work;
   const reader = connection.download();
   for (;;) {
     const line = await reader.next();
@@ -106,7 +110,7 @@ async function* download({ connection, subscription, token, checkpoint }: Downlo
     const seconds = token.take();
     if (seconds !== null) yield { token_expires_in: seconds };
     if (seconds === 0) return;
-    const priority = reader.sent >= INTERRUPT_AFTER_OPS ? reader.interruptible : null;
+    const priority = reader.sent >= work.interruptAfterOps ? reader.interruptible : null;
     if (priority !== null && connection.overtakes(subscription.pending, priority)) return;
   }
 }

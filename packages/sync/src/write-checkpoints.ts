@@ -3,7 +3,7 @@
  * into the source, answer, in this order: a marker that ran ahead of the stored mapping could strand the client on an
  * idle source. Requests that wait at the same time share one head and one marker.
  */
-import type { Position } from '@sluice/core';
+import { type Clock, type Position, SluiceError } from '@sluice/core';
 import type { BucketStorage } from '@sluice/storage';
 
 /** The two things the client side asks of a source. */
@@ -23,6 +23,9 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** A source that falls silent must not keep clients waiting: they ask again. */
+const SOURCE_LIMIT_MS = 15_000;
+
 /** Key of a user's write checkpoints: databases of one user count apart. */
 export function writeCheckpointUser(userId: string, clientId: string | null): string {
   return clientId === null ? userId : `${userId}/${clientId}`;
@@ -32,6 +35,7 @@ export class WriteCheckpoints {
   readonly #storage: Storage;
   readonly #source: MarkHead;
   readonly #onStored: (user: string, head: Position) => void;
+  readonly #clock: Clock;
   #waiting: Waiting[] = [];
   #running = false;
 
@@ -40,10 +44,12 @@ export class WriteCheckpoints {
     readonly storage: Storage;
     readonly source: MarkHead;
     readonly onStored: (user: string, head: Position) => void;
+    readonly clock: Clock;
   }) {
     this.#storage = options.storage;
     this.#source = options.source;
     this.#onStored = options.onStored;
+    this.#clock = options.clock;
   }
 
   /** The next id of the user. */
@@ -61,15 +67,17 @@ export class WriteCheckpoints {
     return this.#storage.writeCheckpoint(user);
   }
 
-  async #enqueue(user: string, store: Waiting['store']): Promise<bigint> {
-    const answer = new Promise<bigint>((resolve, reject) => {
+  #enqueue(user: string, store: Waiting['store']): Promise<bigint> {
+    return new Promise<bigint>((resolve, reject) => {
       this.#waiting.push({ user, store, resolve, reject });
+      if (!this.#running) void this.#run();
     });
-    if (!this.#running) await this.#run();
-    return answer;
   }
 
-  /** A head must be read after the request came in: what arrives while a batch is on its way makes the next one. */
+  /**
+   * Never rejects. A head must be read after the request came in: what arrives while a batch is on its way makes the
+   * next one.
+   */
   async #run(): Promise<void> {
     this.#running = true;
     try {
@@ -83,12 +91,22 @@ export class WriteCheckpoints {
     }
   }
 
+  /** @throws PSYNC_S1121 if the source does not answer */
+  #inTime<T>(answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.#clock.timer(SOURCE_LIMIT_MS, () => {
+        reject(new SluiceError('PSYNC_S1121', `the source did not answer in ${SOURCE_LIMIT_MS / 1000} s`));
+      });
+      answer.then(resolve, reject).finally(cancel);
+    });
+  }
+
   async #serve(batch: readonly Waiting[]): Promise<void> {
     try {
-      const head = await this.#source.head();
+      const head = await this.#inTime(this.#source.head());
       const ids = await Promise.all(batch.map((each) => each.store(head)));
       for (const each of batch) this.#onStored(each.user, head);
-      await this.#source.marker();
+      await this.#inTime(this.#source.marker());
       for (const [index, each] of batch.entries()) each.resolve(ids[index] as bigint);
     } catch (error) {
       for (const each of batch) each.reject(error);

@@ -52,6 +52,11 @@ export class LineWriter {
     }
   }
 
+  /** Gives back what compression holds, without waiting for anybody. Idempotent. */
+  close(): void {
+    this.#gzip?.destroy();
+  }
+
   /** The orderly end of the response. */
   end(): Promise<void> {
     return this.#untilDone((done) => {

@@ -125,17 +125,21 @@ async function send({ call, connection, lines, first, clock, signal }: Sending):
   reply.hijack();
   writeHead(reply, { contentType: bson ? BSON_CONTENT_TYPE : NDJSON_CONTENT_TYPE, gzip });
   const writer = new LineWriter(reply.raw, { gzip, clock, signal });
-  for (let line: Line | undefined = first; line !== undefined; ) {
-    const bytes = bson ? encodeBsonLine(line) : encodeNdjsonLine(line, body.rawData);
-    count(connection, line, bytes.length);
-    connection.activity = 'blocked';
-    await writer.write(bytes);
-    connection.activity = 'checkpoint_complete' in line || 'token_expires_in' in line ? 'current' : 'downloading';
-    const next: IteratorResult<Line, void> = await lines.next();
-    line = next.done === true ? undefined : next.value;
+  try {
+    for (let line: Line | undefined = first; line !== undefined; ) {
+      const bytes = bson ? encodeBsonLine(line) : encodeNdjsonLine(line, body.rawData);
+      count(connection, line, bytes.length);
+      connection.activity = 'blocked';
+      await writer.write(bytes);
+      connection.activity = 'checkpoint_complete' in line || 'token_expires_in' in line ? 'current' : 'downloading';
+      const next: IteratorResult<Line, void> = await lines.next();
+      line = next.done === true ? undefined : next.value;
+    }
+    if (!signal.aborted) await writer.end();
+    else reply.raw.destroy();
+  } finally {
+    writer.close();
   }
-  if (!signal.aborted) await writer.end();
-  else reply.raw.destroy();
 }
 
 function writeHead(reply: FastifyReply, options: { readonly contentType: string; readonly gzip: boolean }): void {
