@@ -76,6 +76,7 @@ export interface StreamReader {
 
   checkpointState(): Promise<CheckpointState>;
   tables(): Promise<readonly TableState[]>;
+  /** By table and index. */
   tasks(): Promise<readonly TaskState[]>;
   /** Up to `limit` records of a table that still miss values. */
   partialRecords(

@@ -96,14 +96,14 @@ function putSized(value: string, bias: number): void {
     slab[at] = length + bias;
     at += 1 + length;
   } else if (value.length <= 5000) {
-    const length = slab.write(value, at + 2, 'utf8');
+    const length = writeText(slab, value, at + 2);
     const size = length + bias;
     slab[at] = (size & 0x7f) | 0x80;
     slab[at + 1] = size >>> 7;
     at += 2 + length;
   } else {
     putVarint(Buffer.byteLength(value) + bias);
-    at += slab.write(value, at, 'utf8');
+    at += writeText(slab, value, at);
   }
 }
 

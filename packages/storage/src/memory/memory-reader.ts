@@ -96,7 +96,7 @@ export class MemoryReader implements StreamReader {
   }
 
   async tasks(): Promise<readonly TaskState[]> {
-    return [...this.#stream.tasks];
+    return [...this.#stream.tasks].sort((a, b) => a.tableId - b.tableId || a.index - b.index);
   }
 
   async partialRecords(tableId: TableId, limit: number): ReturnType<StreamReader['partialRecords']> {
