@@ -94,6 +94,16 @@ describe('embedded Postgres', () => {
     expect(await ask(await start(directory), 'select 1 as answer')).toBe(1);
   });
 
+  it('says that a port it was given is taken', async () => {
+    const first = await start(await newDirectory());
+    const common = { password: 'x', clock: systemClock, logger: silentLogger };
+    const second = startEmbeddedPostgres({ ...common, directory: await newDirectory(), port: first.port });
+    await expect(second).rejects.toMatchObject({
+      code: 'SLU_C0007',
+      message: expect.stringContaining('could not bind'),
+    });
+  });
+
   it('says in its own words why it does not start', async () => {
     const directory = await newDirectory();
     const common = { directory, password: 'x', clock: systemClock, logger: silentLogger };

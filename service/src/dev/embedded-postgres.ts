@@ -45,6 +45,7 @@ export interface EmbeddedPostgres {
 
 const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 20_000;
+const FREE_PORT_ATTEMPTS = 3;
 const SIGNALS = { fast: 'SIGINT', immediate: 'SIGQUIT', kill: 'SIGKILL' } as const;
 
 /** Shell words of the watcher: waits until the server has gone, ten seconds at most, and removes its directory. */
@@ -70,10 +71,21 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   };
   const { directory, binaries } = await findPlace(wanted, runAs, options.logger);
   await fillDirectory({ ...options, directory }, binaries, runAs);
-  const port = options.port === undefined || options.port === 0 ? await freePort() : options.port;
-  const server = new Server({ ...options, directory }, port, { binaries, runAs });
-  await server.start();
-  return server;
+  const start = async (port: number) => {
+    const server = new Server({ ...options, directory }, port, { binaries, runAs });
+    await server.start();
+    return server;
+  };
+  if (options.port !== undefined && options.port !== 0) return start(options.port);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await start(await freePort());
+    } catch (error) {
+      // Between our finding a free port and the server's binding it, another process may have taken it.
+      const taken = error instanceof SluiceError && error.message.includes('could not bind');
+      if (!taken || attempt === FREE_PORT_ATTEMPTS) throw error;
+    }
+  }
 }
 
 async function fillDirectory(
