@@ -26,7 +26,7 @@ interface RowPlan {
 }
 
 type Command =
-  | { readonly kind: 'addTable' | 'markAll' | 'purge' | 'crash' | 'look' }
+  | { readonly kind: 'addTable' | 'markAll' | 'settle' | 'purge' | 'crash' | 'look' }
   | { readonly kind: 'plan' | 'markDone' | 'markRequired' | 'erase' | 'removeTable'; readonly table: number }
   | { readonly kind: 'flush'; readonly table: number; readonly rows: readonly RowPlan[]; readonly step: number }
   | {
@@ -70,6 +70,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: always('markDone' as const), table }) },
   { weight: 1, arbitrary: fc.record({ kind: always('markRequired' as const), table }) },
   { weight: 3, arbitrary: fc.record({ kind: always('markAll' as const) }) },
+  { weight: 4, arbitrary: fc.record({ kind: always('settle' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: always('erase' as const), table }) },
   { weight: 1, arbitrary: fc.record({ kind: always('removeTable' as const), table }) },
   { weight: 1, arbitrary: fc.record({ kind: always('purge' as const) }) },
@@ -102,6 +103,8 @@ class Player {
         return world.pendingTable();
       case 'markAll':
         return (await world.writer.markAllSnapshotDone(at(this.#position))).map(({ id }) => id);
+      case 'settle':
+        return this.#settle();
       case 'purge':
         return this.#purge();
       case 'crash':
@@ -140,6 +143,18 @@ class Player {
         return world.chunk({ ...found, truncateEpoch: epoch }, writes, { done: step.done, cursor: 'c' });
       }
     }
+  }
+
+  /** Ends all copies and commits: without it few random traces get to a checkpoint. */
+  async #settle(): Promise<unknown> {
+    const { world } = this;
+    for (const pending of await world.reader.tables()) {
+      if (pending.snapshot === 'done') continue;
+      if (!pending.planned) await world.plan(pending.id);
+      await world.finishCopy(pending, this.#position);
+    }
+    await world.writer.markAllSnapshotDone(at(this.#position));
+    return world.writer.commit(at(this.#position));
   }
 
   /** To the end: which rows a limited part takes is the adapter's choice. */
