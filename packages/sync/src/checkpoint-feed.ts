@@ -69,8 +69,8 @@ export class CheckpointFeed {
         if (signal.aborted) break;
         const { code, message } = asSluiceError(error);
         this.#options.logger.error({ code, err: error }, `Reading checkpoints failed, trying again: ${message}`);
-        await this.#options.clock.sleep(RETRY_MS, signal).catch(() => {});
       }
+      if (!signal.aborted) await this.#options.clock.sleep(RETRY_MS, signal).catch(() => {});
     }
     this.#end();
   }

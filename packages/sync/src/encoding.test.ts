@@ -82,6 +82,20 @@ describe('NDJSON lines', () => {
     expect(line).toEqual(deserialize(encodeBsonLine({ data: chunk(3) })));
   });
 
+  it('escapes whatever text may hold', () => {
+    const texts = [
+      '\u0000\u001f\n\t"\\/',
+      'Zoë 🐟 \u2028',
+      '"'.repeat(20_000),
+      '\u0001'.repeat(20_000),
+      'x'.repeat(3_000_000),
+    ];
+    const bodies = texts.map((text) => putOp('b', text.slice(0, 50), text, 'k', JSON.stringify({ text })).body);
+    const opIds = texts.map((_, index) => index + 1);
+    const line = { data: { bucket: 'b"\n', after: 0, nextAfter: 5, hasMore: false, opIds, bodies } };
+    expect(JSON.parse(encodeNdjsonLine(line, true).toString())).toEqual(deserialize(encodeBsonLine(line)));
+  });
+
   it('embeds rows for old clients without touching their digits', () => {
     const text = encodeNdjsonLine({ data: chunk(1) }, false).toString();
     expect(text).toContain(`"data":${rows[1]}`);

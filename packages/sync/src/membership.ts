@@ -32,6 +32,7 @@ export class MembershipResolver {
   readonly #limits: MembershipLimits;
   /** Index of a stream in the response, by its name. */
   readonly #streamIndex: ReadonlyMap<string, number>;
+  readonly #reasonLists = new Map<string, readonly BucketReason[]>();
 
   constructor(options: {
     readonly rules: SyncRules;
@@ -74,11 +75,20 @@ export class MembershipResolver {
   }
 
   #member(bucket: ResolvedBucket): Membership {
+    return { bucket: bucket.bucket, priority: bucket.priority, reasons: this.#reasons(bucket) };
+  }
+
+  /** Hundreds of buckets of a connection have the same reasons, and share one list. */
+  #reasons(bucket: ResolvedBucket): readonly BucketReason[] {
+    const key = `${bucket.definition}\0${bucket.reasons.map((each) => (each === 'default' ? '*' : each.subscription)).join()}`;
+    const known = this.#reasonLists.get(key);
+    if (known !== undefined) return known;
     const streamIndex = this.#streamIndex.get(bucket.definition) ?? 0;
     const reasons = bucket.reasons.map(
       (reason): BucketReason => (reason === 'default' ? { default: streamIndex } : { sub: reason.subscription }),
     );
-    return { bucket: bucket.bucket, priority: bucket.priority, reasons };
+    this.#reasonLists.set(key, reasons);
+    return reasons;
   }
 
   #tooManyBuckets(buckets: readonly ResolvedBucket[]): SluiceError {

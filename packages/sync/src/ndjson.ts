@@ -25,6 +25,8 @@ const DATA_NAME = Buffer.from('data', 'latin1');
 
 /** A byte of text becomes six at most (`\u001f`); names, quotes and numbers need little more. */
 const GROWTH_MAX = 6;
+/** Bodies beyond this are looked through, so that a large row does not take six times its size. */
+const COUNTED_BYTES = 16 * 1024;
 const OP_FRAME_MAX = 128;
 const SCRATCH_BYTES = 1 << 20;
 
@@ -37,7 +39,7 @@ function encodeDataLine(chunk: DataChunk, rawData: boolean): Buffer {
   let at = scratch.write(head, 0, 'utf8');
   for (let index = 0; index < opIds.length; index++) {
     const body = bodies[index] as Uint8Array;
-    reserve(at, body.length * GROWTH_MAX + OP_FRAME_MAX);
+    reserve(at, bytesMaxOf(body) + OP_FRAME_MAX);
     at += scratch.write(`${index === 0 ? '' : ','}{"op_id":"${opIds[index]}"`, at, 'latin1');
     at = transcribe(body, at, rawData);
     scratch[at++] = 0x7d;
@@ -49,6 +51,16 @@ function encodeDataLine(chunk: DataChunk, rawData: boolean): Buffer {
   // A rare huge row must not keep its buffer for ever.
   if (scratch.length > 16 * SCRATCH_BYTES) scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   return line;
+}
+
+function bytesMaxOf(body: Uint8Array): number {
+  if (body.length < COUNTED_BYTES) return body.length * GROWTH_MAX;
+  let bytes = body.length;
+  for (const byte of body) {
+    if (byte === QUOTE || byte === BACKSLASH) bytes++;
+    else if (byte < SPACE) bytes += GROWTH_MAX - 1;
+  }
+  return bytes;
 }
 
 function reserve(at: number, bytes: number): void {

@@ -53,8 +53,8 @@ export class ServedVersions {
           { code, err: error },
           `Following the active stream failed, trying again: ${message}`,
         );
-        await this.#options.clock.sleep(RETRY_MS, signal).catch(() => {});
       }
+      if (!signal.aborted) await this.#options.clock.sleep(RETRY_MS, signal).catch(() => {});
     }
     await this.#end();
   }

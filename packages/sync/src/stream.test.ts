@@ -1,7 +1,10 @@
 import { SluiceError } from '@sluice/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { StreamWorld } from './stream-world.ts';
-import { WriteCheckpoints } from './write-checkpoints.ts';
+import { WriteCheckpoints, writeCheckpointUser } from './write-checkpoints.ts';
+
+const ANN = writeCheckpointUser('ann', null);
+const PHONE = writeCheckpointUser('ann', 'phone');
 
 const worlds: StreamWorld[] = [];
 
@@ -347,7 +350,7 @@ describe('write checkpoints', () => {
     client.take();
     other.take();
     it.head = '00000005';
-    expect(await it.writeCheckpoints.create('ann/phone')).toBe(1n);
+    expect(await it.writeCheckpoints.create(PHONE)).toBe(1n);
     await it.commit(4, []);
     await it.settle();
     expect(client.take()).toEqual([]);
@@ -358,7 +361,7 @@ describe('write checkpoints', () => {
     await it.settle();
     expect(client.take()[0]).toBe('diff 2 [g:2] wc 1');
     it.head = '00000009';
-    await it.writeCheckpoints.create('ann/phone');
+    await it.writeCheckpoints.create(PHONE);
     await it.commit(8, it.rows('g', 3, 3));
     await it.settle();
     expect(client.take()[0]).toBe('diff 3 [g:3] wc 1');
@@ -375,7 +378,7 @@ describe('write checkpoints', () => {
     await it.settle();
     client.take();
     it.head = '00000003';
-    await it.writeCheckpoints.create('ann');
+    await it.writeCheckpoints.create(ANN);
     await it.settle();
     expect(client.take()).toEqual(['diff 0 [] wc 1', 'complete 0']);
   });
@@ -384,7 +387,7 @@ describe('write checkpoints', () => {
     const it = await world();
     await it.commit(5, []);
     it.head = '00000003';
-    await it.writeCheckpoints.create('ann');
+    await it.writeCheckpoints.create(ANN);
     const client = it.connect('ann').drain();
     await it.settle();
     expect(client.take()[0]).toBe('checkpoint 0 [] wc 1');
@@ -396,7 +399,7 @@ describe('write checkpoints', () => {
     const client = it.connect('ann').drain();
     await it.settle();
     client.take();
-    await it.storage.createWriteCheckpoint('ann', '00000006');
+    await it.storage.createWriteCheckpoint(ANN, '00000006');
     await it.commit(6, []);
     await it.settle();
     it.clock.advance(1_000);
@@ -415,9 +418,20 @@ describe('write checkpoints', () => {
 
   it('counted by the client never go down', async () => {
     const it = await world();
-    expect(await it.writeCheckpoints.request('ann/phone', 7n)).toBe(7n);
-    expect(await it.writeCheckpoints.request('ann/phone', 3n)).toBe(7n);
-    expect(await it.writeCheckpoints.create('ann/phone')).toBe(8n);
+    expect(await it.writeCheckpoints.request(PHONE, 7n)).toBe(7n);
+    expect(await it.writeCheckpoints.request(PHONE, 3n)).toBe(7n);
+    expect(await it.writeCheckpoints.create(PHONE)).toBe(8n);
+  });
+
+  it('of two users are never the same, whatever they are called', () => {
+    const keys = [
+      ['a', null],
+      ['a', 'b'],
+      ['a/b', null],
+      ['a","b', null],
+      ['a', ''],
+    ] as const;
+    expect(new Set(keys.map(([user, client]) => writeCheckpointUser(user, client))).size).toBe(keys.length);
   });
 
   it('fail together with the source, and work again after it', async () => {
@@ -435,10 +449,10 @@ describe('write checkpoints', () => {
       onStored() {},
       clock: it.clock,
     });
-    await expect(flaky.create('ann')).rejects.toMatchObject({ code: 'PSYNC_S1121' });
+    await expect(flaky.create(ANN)).rejects.toMatchObject({ code: 'PSYNC_S1121' });
     fail = false;
-    expect(await flaky.create('ann')).toBe(1n);
-    expect(await it.writeCheckpoints.create('ann')).toBe(2n);
+    expect(await flaky.create(ANN)).toBe(1n);
+    expect(await it.writeCheckpoints.create(ANN)).toBe(2n);
   });
 
   it('do not wait for a source that has fallen silent', async () => {
@@ -449,7 +463,7 @@ describe('write checkpoints', () => {
       marker: async () => {},
     };
     const waiting = new WriteCheckpoints({ storage: it.storage, source, onStored() {}, clock: it.clock });
-    const [first, second] = [waiting.create('ann'), waiting.create('ben')];
+    const [first, second] = [waiting.create(ANN), waiting.create('ben')];
     const refused = Promise.all(
       [first, second].map((each) => expect(each).rejects.toMatchObject({ code: 'PSYNC_S1121' })),
     );
@@ -459,6 +473,6 @@ describe('write checkpoints', () => {
     silent = false;
     it.clock.advance(15_000);
     await refused;
-    expect(await waiting.create('ann')).toBe(1n);
+    expect(await waiting.create(ANN)).toBe(1n);
   });
 });

@@ -26,9 +26,9 @@ interface Waiting {
 /** A source that falls silent must not keep clients waiting: they ask again. */
 const SOURCE_LIMIT_MS = 15_000;
 
-/** Key of a user's write checkpoints: databases of one user count apart. */
+/** Key of a user's write checkpoints: databases of one user count apart, and no two users share a key. */
 export function writeCheckpointUser(userId: string, clientId: string | null): string {
-  return clientId === null ? userId : `${userId}/${clientId}`;
+  return JSON.stringify(clientId === null ? [userId] : [userId, clientId]);
 }
 
 export class WriteCheckpoints {
