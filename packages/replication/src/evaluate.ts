@@ -12,6 +12,7 @@ import {
   type RawRow,
   type RecordKey,
   removeOp,
+  SluiceError,
   type TableId,
 } from '@sluice/core';
 import {
@@ -191,8 +192,12 @@ class OutputSink implements RowSink {
   binding: TableBinding | null = null;
 
   data(bucket: string, objectType: string, objectId: string, json: string): void {
-    if (json.length > limits.rowBytesMax)
-      return this.error(bucket, `row ${objectType}/${objectId} is larger than 15 MiB`);
+    if (json.length > limits.rowBytesMax) {
+      const tooLarge = new SluiceError('PSYNC_S1002', `the row is larger than 15 MiB`, {
+        where: `${objectType}/${objectId}`,
+      });
+      return this.error(bucket, tooLarge.describe());
+    }
     const same = this.rows.find((d) => d.bucket === bucket && d.objectId === objectId && d.objectType === objectType);
     if (same === undefined) this.rows.push({ bucket, objectType, objectId, json });
     else same.json = json;
