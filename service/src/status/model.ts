@@ -99,8 +99,15 @@ export interface TableStatus extends Progress {
   readonly snapshot: TableState['snapshot'];
   readonly generation: number;
   readonly bytes: number;
-  readonly tasks: { readonly done: number; readonly all: number };
+  readonly tasks: {
+    readonly done: number;
+    readonly all: number;
+    /** The first ones that are not done. */
+    readonly open: readonly { readonly index: number; readonly rows: number; readonly rowsEstimate: number }[];
+  };
 }
+
+const OPEN_TASKS_MAX = 20;
 
 export async function statusDocument(ports: StatusPorts): Promise<StatusDocument> {
   const { clock, connections } = ports;
@@ -233,7 +240,11 @@ function tableStatus(
     snapshot: table.snapshot,
     generation: table.generation,
     bytes: sum(tasks, (task) => task.bytes),
-    tasks: { done: done.length, all: tasks.length },
+    tasks: {
+      done: done.length,
+      all: tasks.length,
+      open: rest.slice(0, OPEN_TASKS_MAX).map(({ index, rows, rowsEstimate }) => ({ index, rows, rowsEstimate })),
+    },
     ...progress(
       { rows, rowsEstimate, copied, complete, since: about.replicator?.snapshot.startedAtMs ?? null },
       about.clock,

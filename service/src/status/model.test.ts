@@ -1,0 +1,176 @@
+import { systemClock } from '@sluice/core';
+import type { EngineStreamFacts, ReplicatorFacts } from '@sluice/replication';
+import { createMemoryStorage } from '@sluice/storage';
+import { expect, it } from 'vitest';
+import { ClientConnections } from '../http/client-connections.ts';
+import { statusDocument } from './model.ts';
+
+const NOW = 1_800_000_000_000;
+const clock = { ...systemClock, now: () => NOW, monotonic: () => 90_000 };
+
+const COLUMNS = [{ name: 'id', type: 'int4', typeId: 23, typeModifier: -1, key: true }];
+const relation = (name: string) => ({
+  sourceId: name,
+  connectionTag: 'default',
+  schema: 'public',
+  name,
+  replicaIdentity: 'default' as const,
+  columns: COLUMNS,
+});
+
+function replicator(copied: ReadonlyMap<number, number>): ReplicatorFacts {
+  return {
+    phase: 'snapshotting',
+    stream: {
+      transactions: 0,
+      changes: 0,
+      ops: 0,
+      flushes: 0,
+      flushMs: 0,
+      commits: 3,
+      durable: '0000000000000B00',
+      durableAtMs: NOW - 4_000,
+      gate: 'snapshot',
+      oldestUncommittedAtMs: NOW - 7_500,
+    },
+    snapshot: {
+      rows: 300,
+      bytes: 3000,
+      ops: 300,
+      chunks: 3,
+      discardedChunks: 0,
+      readMs: 0,
+      flushMs: 0,
+      waitMs: 0,
+      activeTasks: 1,
+      startedAtMs: NOW - 30_000,
+      rowsByTable: new Map(copied),
+    },
+    health: {
+      head: '0000000000000C00',
+      acknowledged: '0000000000000A00',
+      retainedBytes: 512,
+      budgetBytes: 4096,
+      status: 'reserved',
+      active: true,
+    },
+    healthAtMs: NOW - 1_000,
+    problems: [{ table: 'public.gone', code: 'SLU_R1104', message: 'there is no table public.gone' }],
+    rowErrors: 2,
+    budgetUsedBytes: 10,
+    budgetMaxBytes: 100,
+  };
+}
+
+it('tells how far a copy is, which gate waits for it, and what is wrong', async () => {
+  const storage = createMemoryStorage();
+  const stream = await storage.createStream('rules', NOW - 60_000);
+  const writer = await storage.openWriter(stream.id, 'test');
+  const big = await writer.addTable(relation('big'), [0]);
+  await writer.planTable(big.id, [
+    { index: 0, range: 'first', rowsEstimate: 400, bytesEstimate: 4000 },
+    { index: 1, range: 'second', rowsEstimate: 600, bytesEstimate: 6000 },
+  ]);
+  const guard = { tableId: big.id, generation: big.generation, truncateEpoch: big.truncateEpoch };
+  const evaluate = () => ({ record: new Uint8Array([1]), ops: [], lookups: [], partial: false });
+  for (const [index, rows, done] of [
+    [0, 200, true],
+    [1, 100, false],
+  ] as const) {
+    const progress = { index, cursor: 'x', rows, bytes: rows * 10, done };
+    await writer.flushSnapshot({ writes: [], evaluate, guard, progress });
+  }
+  const small = await writer.addTable(relation('small'), [0]);
+  await writer.planTable(small.id, []);
+  await writer.markTableSnapshotDone(small.id, small.generation, '0000000000000900');
+  const facts: EngineStreamFacts = {
+    streamId: stream.id,
+    replicator: replicator(new Map([[big.id, 300]])),
+    error: null,
+    halted: false,
+  };
+
+  const document = await statusDocument({
+    storage,
+    facts: () => [facts],
+    verdict: () => ({ ready: false, started: false, reason: 'the first copy is not complete', touchedAtMs: null }),
+    connections: new ClientConnections(7),
+    clock,
+    version: '1.2.3',
+    role: 'all',
+    startedAtMs: 60_000,
+    bytesBetween: (from, to) => Number.parseInt(to, 16) - Number.parseInt(from, 16),
+  });
+
+  expect(document.service).toMatchObject({
+    version: '1.2.3',
+    uptimeSeconds: 30,
+    ready: false,
+    reason: 'the first copy is not complete',
+  });
+  expect(document.clients).toMatchObject({ connected: 0, max: 7 });
+  const [status] = document.streams;
+  expect(status).toMatchObject({
+    id: 1,
+    lifecycle: 'processing',
+    phase: 'snapshotting',
+    checkpoint: null,
+    gates: { closed: 'snapshot', snapshot: { open: false, waitsFor: 'the copy of big' } },
+    // 200 of the task that is done, and 100 of about 600 of the other, at 300 rows in 30 s.
+    progress: { rows: 300, rowsEstimate: 800, percent: 37.5, rowsPerSecond: 10, secondsLeft: 50 },
+    positions: {
+      sourceHead: '0000000000000C00',
+      durable: '0000000000000B00',
+      acknowledged: '0000000000000A00',
+      checkpoint: null,
+    },
+    lag: { bytes: null, seconds: 7.5 },
+    slot: { status: 'reserved', active: true, retainedBytes: 512, budgetBytes: 4096 },
+    budget: { usedBytes: 10, maxBytes: 100 },
+    rowErrors: 2,
+  });
+  expect(status?.tables).toMatchObject([
+    {
+      name: 'big',
+      snapshot: 'pending',
+      rows: 300,
+      bytes: 3000,
+      percent: 37.5,
+      tasks: { done: 1, all: 2, open: [{ index: 1, rows: 100, rowsEstimate: 600 }] },
+    },
+    { name: 'small', snapshot: 'done', percent: 100, secondsLeft: 0 },
+  ]);
+  expect(status?.problems).toMatchObject([
+    { table: 'public.gone', code: 'SLU_R1104', hint: expect.stringContaining('Create the table') },
+  ]);
+});
+
+it('shows the stored error of a stream that nobody replicates, with its remedy', async () => {
+  const storage = createMemoryStorage();
+  const stream = await storage.createStream('rules', NOW);
+  await storage.reportError(stream.id, { code: 'PSYNC_S1146', message: 'the slot is lost', atMs: NOW });
+  const document = await statusDocument({
+    storage,
+    facts: () => [],
+    verdict: () => ({ ready: true, started: true, reason: '', touchedAtMs: null }),
+    connections: new ClientConnections(1),
+    clock,
+    version: '1',
+    role: 'serve',
+    startedAtMs: 0,
+    bytesBetween: () => null,
+  });
+  expect(document.streams[0]).toMatchObject({
+    phase: null,
+    error: {
+      code: 'PSYNC_S1146',
+      message: 'the slot is lost',
+      at: new Date(NOW).toISOString(),
+      hint: expect.stringContaining('Deploy'),
+    },
+    tables: [],
+    progress: { rows: 0, percent: 0, rowsPerSecond: null, secondsLeft: null },
+    lag: { bytes: null, seconds: null },
+    slot: null,
+  });
+});
