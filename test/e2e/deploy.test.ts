@@ -86,7 +86,8 @@ function follow(
           if ('checkpoint_complete' in line) look(client);
         });
       } catch (error) {
-        if (!(error instanceof HttpError) || error.code !== 'PSYNC_S2302') throw error;
+        // Before the first copy is complete, and never again.
+        if (!(error instanceof HttpError) || error.code !== 'PSYNC_S2302' || client.stats.completes > 0) throw error;
       }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

@@ -44,6 +44,11 @@ export class CheckpointFeed {
   #history: HistoryEntry[] = [];
   #historyNames = 0;
   #checkpoint: Checkpoint | null = null;
+  #isReady: () => void = () => {};
+  /** Resolves at the first checkpoint, or when the feed ends without one. */
+  readonly ready = new Promise<void>((resolve) => {
+    this.#isReady = resolve;
+  });
   #cancelTick: (() => void) | null = null;
   #ended = false;
 
@@ -77,6 +82,7 @@ export class CheckpointFeed {
 
   #end(): void {
     this.#ended = true;
+    this.#isReady();
     this.#cancelTick?.();
     for (const subscription of this.#subscriptions) subscription.close();
   }
@@ -99,6 +105,7 @@ export class CheckpointFeed {
       this.#spread(changes);
     } else {
       this.#checkpoint = checkpoint;
+      this.#isReady();
       if (before === null) for (const subscription of this.#subscriptions) subscription.started();
     }
     this.#acknowledge(checkpoint.position);

@@ -2,7 +2,7 @@
  * The stream that clients are served from, and what their connections share: its rules, its reader, its feed. When
  * another stream becomes active, this one ends, its connections with it, and clients come back to the new one.
  */
-import { asSluiceError, type Clock, Latest, type Logger, type StreamId } from '@sluice/core';
+import { asSluiceError, type Clock, type Logger, type StreamId } from '@sluice/core';
 import type { BucketStorage, StreamInfo, StreamReader } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import { BucketSums } from './bucket-sums.ts';
@@ -24,12 +24,19 @@ export interface ServedVersionsOptions {
   readonly logger: Logger;
 }
 
+interface Serving {
+  readonly id: StreamId;
+  readonly version: ServedVersion;
+  readonly stop: AbortController;
+  readonly done: Promise<void>;
+}
+
 const RETRY_MS = 1_000;
+const READY_MS = 5_000;
 
 export class ServedVersions {
   readonly #options: ServedVersionsOptions;
-  readonly #current = new Latest<ServedVersion | null>(null);
-  #serving: { readonly id: StreamId; readonly end: AbortController; readonly done: Promise<void> } | null = null;
+  #serving: Serving | null = null;
 
   constructor(options: ServedVersionsOptions) {
     this.#options = options;
@@ -37,7 +44,7 @@ export class ServedVersions {
 
   /** What clients are served from now; null while no stream is active. */
   get current(): ServedVersion | null {
-    return this.#current.value;
+    return this.#serving?.version ?? null;
   }
 
   /** Follows the active stream until the signal aborts. Storage errors are logged and retried. */
@@ -63,27 +70,44 @@ export class ServedVersions {
     const streams = await this.#options.storage.listStreams();
     const active = streams.find((stream) => stream.lifecycle === 'active');
     if (active?.id === this.#serving?.id) return;
-    await this.#end();
-    if (active !== undefined) this.#begin(active);
+    const before = this.#serving;
+    const next = active === undefined ? null : this.#begin(active);
+    // Clients whose stream ends come back at once, and must not find nothing.
+    if (before !== null && next !== null) await this.#ready(next);
+    this.#serving = next;
+    await end(before);
   }
 
-  #begin(stream: StreamInfo): void {
+  #begin(stream: StreamInfo): Serving {
     const { storage, clock, logger, compile } = this.#options;
     const reader = storage.reader(stream.id);
     const rules = compile(stream);
     const feed = new CheckpointFeed({ reader, clock, logger: logger.child({ stream: stream.id }) });
-    const end = new AbortController();
-    this.#serving = { id: stream.id, end, done: feed.run(end.signal) };
-    this.#current.set({ stream, rules, reader, feed, sums: new BucketSums(reader) });
+    const stop = new AbortController();
+    const version = { stream, rules, reader, feed, sums: new BucketSums(reader) };
     logger.info({ stream: stream.id }, 'Serving clients from the stream');
+    return { id: stream.id, version, stop, done: feed.run(stop.signal) };
+  }
+
+  /** Its first checkpoint has been read; it has one, for it is active. */
+  #ready({ version }: Serving): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.timer(READY_MS, resolve);
+      void version.feed.ready.then(() => {
+        cancel();
+        resolve();
+      });
+    });
   }
 
   async #end(): Promise<void> {
-    const serving = this.#serving;
-    if (serving === null) return;
+    const before = this.#serving;
     this.#serving = null;
-    this.#current.set(null);
-    serving.end.abort(new Error('the stream is no longer active'));
-    await serving.done;
+    await end(before);
   }
+}
+
+async function end(serving: Serving | null): Promise<void> {
+  serving?.stop.abort(new Error('the stream is no longer active'));
+  await serving?.done;
 }
