@@ -75,6 +75,9 @@ export class TableCatalog {
     if (known !== undefined) return { binding: known, added: false };
     const { rules, source, reader } = this.#ports;
     if (rules.compileTable(relation) === null) {
+      // It may have had a name that the rules read.
+      const renamed = (await reader.tables()).find((table) => table.relation.sourceId === relation.sourceId);
+      if (renamed !== undefined) await this.#end(renamed, boundary);
       this.#bindings.set(relation, null);
       return { binding: null, added: false };
     }
