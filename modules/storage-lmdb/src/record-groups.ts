@@ -106,28 +106,44 @@ export function readSlot(slot: Buffer, number: number): StoredRecord {
   };
 }
 
-export function packGroup(slots: readonly Buffer[]): Buffer {
-  const ends = Buffer.allocUnsafe(4 * slots.length + 1);
-  let end = 0;
-  for (const [at, slot] of slots.entries()) {
-    end += slot.length;
-    ends.writeUInt32LE(end, 4 * at);
-  }
-  ends[4 * slots.length] = slots.length;
-  return Buffer.concat([...slots, ends]);
+/** One slot of a group, viewing it; empty if the group has no such slot. */
+export function slotIn(group: Buffer, slot: number): Buffer {
+  const count = slotCount(group);
+  if (slot >= count) return EMPTY_SLOT;
+  const ends = group.length - 1 - 4 * count;
+  const start = slot === 0 ? 0 : group.readUInt32LE(ends + 4 * (slot - 1));
+  const end = group.readUInt32LE(ends + 4 * slot);
+  return start === end ? EMPTY_SLOT : group.subarray(start, end);
+}
+
+function slotCount(group: Buffer): number {
+  const count = group[group.length - 1];
+  invariant(count !== undefined && count <= GROUP_SLOTS, 'record group: broken end');
+  return count;
 }
 
 /** Views `group`, which must not be reused. */
 export function unpackGroup(group: Buffer): Buffer[] {
-  const count = group[group.length - 1];
-  invariant(count !== undefined && count <= GROUP_SLOTS, 'record group: broken end');
+  return Array.from({ length: slotCount(group) }, (_, slot) => slotIn(group, slot));
+}
+
+/** The group with some slots replaced; empty if nothing is left in it. */
+export function withSlots(group: Buffer, changed: ReadonlyMap<number, Buffer>): Buffer {
+  const count = slotCount(group);
   const ends = group.length - 1 - 4 * count;
-  const slots: Buffer[] = [];
+  let bytes = group.length;
+  for (const [slot, replacement] of changed) bytes += replacement.length - slotIn(group, slot).length;
+  const packed = Buffer.allocUnsafe(bytes);
   let start = 0;
-  for (let at = 0; at < count; at++) {
-    const end = group.readUInt32LE(ends + 4 * at);
-    slots.push(group.subarray(start, end));
+  let at = 0;
+  for (let slot = 0; slot < count; slot++) {
+    const end = group.readUInt32LE(ends + 4 * slot);
+    const replacement = changed.get(slot);
+    if (replacement === undefined) at += group.copy(packed, at, start, end);
+    else at += replacement.copy(packed, at);
+    packed.writeUInt32LE(at, bytes - 1 - 4 * (count - slot));
     start = end;
   }
-  return slots;
+  packed[bytes - 1] = count;
+  return at === 0 ? EMPTY_SLOT : packed;
 }

@@ -49,7 +49,7 @@ export class RecordIndex {
   }
 
   remove(hash: number, number: number): void {
-    const page = this.#locate(hash);
+    const page = kept(this.#locate(hash));
     for (let at = lowerBound(page.bytes, hash); at < page.bytes.length; at += ENTRY_BYTES) {
       if (page.bytes.readUInt32BE(at) !== hash) return;
       if (page.bytes.readUIntBE(at + 4, 6) !== number) continue;
@@ -67,7 +67,7 @@ export class RecordIndex {
     const depthBefore = this.#depth;
     let from = 0;
     while (from < hashes.length) {
-      const page = this.#locate(hashes[from] as number);
+      const page = kept(this.#locate(hashes[from] as number));
       const last = lastHash(page);
       let to = from + 1;
       while (to < hashes.length && (hashes[to] as number) <= last) to++;
@@ -80,11 +80,11 @@ export class RecordIndex {
     }
   }
 
-  /** Looks from the deepest pages upwards: most are there, or one above. */
+  /** Looks from the deepest pages upwards: most are there, or one above. The bytes are valid until the next read. */
   #locate(hash: number): Page {
     for (let depth = this.#depth; depth >= 0; depth--) {
       const prefix = prefixOf(hash, depth);
-      const bytes = this.#schema.index.get(indexKey(this.#stream, this.#table, depth, prefix));
+      const bytes = this.#schema.index.getBinaryFast(indexKey(this.#stream, this.#table, depth, prefix));
       if (bytes !== undefined) return { depth, prefix, bytes };
     }
     return { depth: 0, prefix: 0, bytes: EMPTY };
@@ -117,11 +117,25 @@ interface Batch extends NewEntries {
   readonly to: number;
 }
 
-/** The page with the batch's entries in their places. */
+/** Two pages of memory: the one that is read and the one that is made of it, which LMDB copies when it is put. */
+let oldBytes = Buffer.allocUnsafeSlow(INDEX_PAGE_BYTES);
+let newBytes = Buffer.allocUnsafeSlow(2 * INDEX_PAGE_BYTES);
+
+/** The page in memory that LMDB's next read leaves alone; valid until the next call. */
+function kept(page: Page): Page {
+  const { length } = page.bytes;
+  if (length > oldBytes.length) oldBytes = Buffer.allocUnsafeSlow(2 * length);
+  oldBytes.set(page.bytes.subarray(0, length));
+  return { ...page, bytes: oldBytes.subarray(0, length) };
+}
+
+/** The page with the batch's entries in their places; valid until the next call. */
 function merge(page: Page, batch: Batch, isKnown: (at: number, found: readonly number[]) => boolean): Page {
   const { hashes, numbers, from, to } = batch;
   const old = page.bytes;
-  const merged = Buffer.allocUnsafeSlow(old.length + (to - from) * ENTRY_BYTES);
+  const bytesMax = old.length + (to - from) * ENTRY_BYTES;
+  if (bytesMax > newBytes.length) newBytes = Buffer.allocUnsafeSlow(2 * bytesMax);
+  const merged = newBytes;
   let read = 0;
   let written = 0;
   for (let at = from; at < to; at++) {

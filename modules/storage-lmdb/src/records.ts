@@ -9,23 +9,27 @@ import {
   EMPTY_SLOT,
   groupOf,
   GroupPacker,
-  packGroup,
   packSlot,
   PARTIAL,
   readSlot,
+  slotIn,
   slotOf,
   type StoredRecord,
   TOMBSTONE,
   unpackGroup,
+  withSlots,
 } from './record-groups.ts';
 import { RecordIndex } from './record-index.ts';
 import type { Schema } from './schema.ts';
 import { getTableSpace, putTableSpace } from './tables.ts';
 
 interface Group {
-  readonly slots: Buffer[];
-  dirty: boolean;
+  readonly bytes: Buffer;
+  readonly changed: Map<number, Buffer>;
 }
+
+/** A group that is not there. */
+const NO_SLOTS = Buffer.from([0]);
 
 interface Added {
   readonly hash: number;
@@ -62,8 +66,9 @@ export class Records {
   }
 
   at(number: number): StoredRecord | null {
-    const slot = this.#group(groupOf(number)).slots[slotOf(number)];
-    return slot === undefined || slot.length === 0 ? null : readSlot(slot, number);
+    const group = this.#group(groupOf(number));
+    const slot = group.changed.get(slotOf(number)) ?? slotIn(group.bytes, slotOf(number));
+    return slot.length === 0 ? null : readSlot(slot, number);
   }
 
   add(key: RecordKey, flags: number, record: Uint8Array): void {
@@ -82,16 +87,17 @@ export class Records {
   }
 
   write(): void {
-    for (const [number, group] of this.#groups) if (group.dirty) this.#writeGroup(number, group);
+    for (const [number, group] of this.#groups) if (group.changed.size > 0) this.#writeGroup(number, group);
     for (const { hash, number } of this.#removed) this.#index.remove(hash, number);
     this.#writeAdded();
     for (const { number, flags } of this.#marks) setMarks(this.#schema, this.#markKey(number), flags);
   }
 
-  #writeGroup(number: number, { slots }: Group): void {
+  #writeGroup(number: number, { bytes, changed }: Group): void {
     const key = groupKey(this.#stream, this.#table, number);
-    if (slots.every((slot) => slot.length === 0)) this.#schema.records.removeSync(key);
-    else this.#schema.records.putSync(key, packGroup(slots));
+    const packed = withSlots(bytes, changed);
+    if (packed.length === 0) this.#schema.records.removeSync(key);
+    else this.#schema.records.putSync(key, packed);
   }
 
   #writeAdded(): void {
@@ -120,16 +126,15 @@ export class Records {
     const known = this.#groups.get(number);
     if (known !== undefined) return known;
     const bytes = this.#schema.records.get(groupKey(this.#stream, this.#table, number));
-    const group: Group = { slots: bytes === undefined ? [] : unpackGroup(bytes), dirty: false };
+    const group: Group = { bytes: bytes ?? NO_SLOTS, changed: new Map() };
     this.#groups.set(number, group);
     return group;
   }
 
   #setSlot(number: number, slot: Buffer): void {
     const group = this.#group(groupOf(number));
-    invariant(slotOf(number) < group.slots.length, 'records: a record stands behind its group');
-    group.slots[slotOf(number)] = slot;
-    group.dirty = true;
+    invariant(group.bytes !== NO_SLOTS, 'records: a record without its group');
+    group.changed.set(slotOf(number), slot);
   }
 }
 

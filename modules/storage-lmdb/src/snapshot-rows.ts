@@ -7,7 +7,7 @@ import type { Effect, RowWrite, SnapshotFlush, TableState } from '@sluice/storag
 import { Assembly } from './assembly.ts';
 import { GROUP_SLOTS } from './config.ts';
 import { groupKey, hashKey, markKey } from './keys.ts';
-import { EMPTY_SLOT, groupOf, GroupPacker, packGroup, PARTIAL, slotOf, unpackGroup } from './record-groups.ts';
+import { EMPTY_SLOT, groupOf, GroupPacker, PARTIAL, slotOf, withSlots } from './record-groups.ts';
 import { type NewEntries, RecordIndex } from './record-index.ts';
 import { Records, setMarks } from './records.ts';
 import type { Schema } from './schema.ts';
@@ -127,20 +127,17 @@ export class SnapshotRows {
   /** Empties the slots of known rows. @returns the assembly without them */
   #leaveOut(known: ReadonlySet<number>): Assembly {
     const { groups } = this.#packer;
-    const slots = new Map<number, Buffer[]>();
+    const emptied = new Map<number, Map<number, Buffer>>();
     const ordinals = new Set<number>();
     for (const at of known) {
       const number = this.#numbers[at] as number;
-      const group = groupOf(number);
-      const of = slots.get(group) ?? unpackGroup(groups[group] as Buffer);
-      of[slotOf(number)] = EMPTY_SLOT;
-      slots.set(group, of);
+      const slots = emptied.get(groupOf(number)) ?? new Map<number, Buffer>();
+      slots.set(slotOf(number), EMPTY_SLOT);
+      emptied.set(groupOf(number), slots);
       const end = this.#ordinals[at + 1] ?? this.#assembly.ordinals;
       for (let ordinal = this.#ordinals[at] as number; ordinal < end; ordinal++) ordinals.add(ordinal);
     }
-    for (const [group, of] of slots) {
-      groups[group] = of.every((slot) => slot.length === 0) ? EMPTY_SLOT : packGroup(of);
-    }
+    for (const [group, slots] of emptied) groups[group] = withSlots(groups[group] as Buffer, slots);
     return this.#assembly.without(ordinals);
   }
 }
