@@ -144,7 +144,7 @@ function banner(
   Source   Postgres with an example schema: lists, todos, list_members, users
            ${file.source_uri}
   Rules    ${about.rules}
-  Status   npx sluice status          (or ${file.status_url} with the operator token)
+  Status   npx sluice status, or ${file.url}/status in a browser (operator token: ${file.admin_token})
   Token    for the user "${EXAMPLE_USER}": see ${join(DEV_FOLDER, 'dev.json')}, or make one: npx sluice token --sub ${EXAMPLE_USER}
 
   See a client sync:

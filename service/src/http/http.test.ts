@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { Script } from 'node:vm';
 import { SluiceError, systemClock } from '@sluice/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { completed, HttpWorld, OPERATOR, readLines, RULES, tokenOf } from './http-world.ts';
@@ -383,6 +384,18 @@ describe('operators', () => {
     const empty = await another({ active: false });
     expect(await refused(empty.post('/api/sync-rules/v1/reprocess', {}, OPERATOR))).toMatch(/^422 PSYNC_S4104/);
     expect(await refused(empty.request('/api/sync-rules/v1/current', { token: OPERATOR }))).toMatch(/^422 PSYNC_S4104/);
+  });
+
+  it('have a page without anything from elsewhere, and nothing in it before they say who they are', async () => {
+    const response = await world.request('/status');
+    expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(response.headers.get('content-security-policy')).toMatch(
+      /^default-src 'none'; .*script-src 'sha256-.{44}'; style-src 'sha256-.{44}';/,
+    );
+    const page = await response.text();
+    expect(page).not.toMatch(/https?:|innerHTML|src=/);
+    const script = /<script>([^]*)<\/script>/.exec(page)?.[1] ?? '';
+    expect(() => new Script(script)).not.toThrow();
   });
 
   it('see what is going on', async () => {
