@@ -15,6 +15,8 @@ import type { TestUser } from './rules.ts';
 /** As this process runs the product, so does its child: from source, or as it was built. */
 const FROM_SOURCE = import.meta.resolve('@sluice/core').endsWith('.ts');
 const CLI = fileURLToPath(new URL(`../../service/${FROM_SOURCE ? 'src/cli.ts' : 'dist/cli.js'}`, import.meta.url));
+/** As `bin/sluice.mjs` does. */
+const HEAP_FLAGS = ['--max-semi-space-size=32'];
 const LOADER = FROM_SOURCE ? ['--conditions=source', '--import', 'tsx'] : [];
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SECRET = Buffer.from('a secret that only tests share, 32 bytes or more');
