@@ -1,8 +1,10 @@
-/** The command line: `sluice start | validate | token | status | sync`. Errors are one paragraph, never a stack trace. */
+/** The command line: `sluice start | validate | schema | token | status | sync`. Errors are one paragraph, never a stack trace. */
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { asSluiceError, SluiceError } from '@sluice/core';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
+import { languageNames } from './cli/client-languages.ts';
+import { schema } from './cli/schema.ts';
 import { start } from './cli/start.ts';
 import { status } from './cli/status.ts';
 import { sync } from './cli/sync.ts';
@@ -31,11 +33,21 @@ export async function main(argv: readonly string[]): Promise<number> {
     .action((options) => run(start(options)));
   program
     .command('validate')
-    .description('check sync rules, offline: exit 0 if they are well, 1 if not')
-    .argument('<file>', 'sync rules, or a configuration file that names them')
+    .description('check sync rules: exit 0 if they are well, 1 if not')
+    .argument('<file>', 'sync rules')
+    .addOption(schemaOption())
+    .option('-c, --config <file>', 'configuration file: check tables and columns against its source')
     .option('--json', 'diagnostics as JSON')
     .option('--strict', 'take warnings as errors')
     .action((file, options) => run(validate(file, options)));
+  program
+    .command('schema')
+    .description('print the client schema that sync rules produce; without rules, the tables of the source as JSON')
+    .argument('[file]', 'sync rules')
+    .addOption(schemaOption())
+    .option('-c, --config <file>', 'configuration file: read tables and columns from its source')
+    .addOption(new Option('--lang <language>', 'what to print').choices(languageNames).default('ts'))
+    .action((file, options) => run(schema(file, options)));
   program
     .command('token')
     .description('sign a development token with the first HS key of the configuration')
@@ -69,6 +81,13 @@ export async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(`${describe(error)}\n`);
     return 1;
   }
+}
+
+/** Offline instead of a source. */
+function schemaOption(): Option {
+  return new Option('--schema <file>', 'tables of the source, as `sluice schema --config` prints them').conflicts(
+    'config',
+  );
 }
 
 function describe(error: unknown): string {

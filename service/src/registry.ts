@@ -1,7 +1,9 @@
 /** From the type names of a configuration to the modules that implement them. The only file that names modules. */
 import type { Clock, Logger, Random } from '@sluice/core';
 import type { ChangeSource } from '@sluice/replication';
+import type { PostgresSourceConfig } from '@sluice/source-postgres';
 import type { BucketStorage } from '@sluice/storage';
+import type { SourceSchema } from '@sluice/sync-rules';
 import type { StorageConfig } from './config/resolve.ts';
 import type { RawConnection } from './config/schema.ts';
 
@@ -23,6 +25,17 @@ export type SourceFactory = (slotName: string) => ChangeSource;
 
 export async function sourceFactory(connection: RawConnection, tools: ModuleTools): Promise<SourceFactory> {
   const { createPostgresSource } = await import('@sluice/source-postgres');
+  const config = postgresConfig(connection);
+  return (slotName) => createPostgresSource({ ...config, slotName }, tools);
+}
+
+/** Tables and columns of a source, for checking rules. */
+export async function readSourceSchema(connection: RawConnection, logger: Logger): Promise<SourceSchema> {
+  const { readSchema } = await import('@sluice/source-postgres');
+  return readSchema(postgresConfig(connection), logger);
+}
+
+function postgresConfig(connection: RawConnection): PostgresSourceConfig {
   const {
     type: _type,
     id: _id,
@@ -32,11 +45,10 @@ export async function sourceFactory(connection: RawConnection, tools: ModuleTool
     publication_name,
     ...same
   } = connection;
-  const config = {
+  return {
     ...same,
     ...(client_certificate === undefined ? {} : { clientCertificate: client_certificate }),
     ...(client_private_key === undefined ? {} : { clientPrivateKey: client_private_key }),
     ...(publication_name === undefined ? {} : { publicationName: publication_name }),
   };
-  return (slotName) => createPostgresSource({ ...config, slotName }, tools);
 }

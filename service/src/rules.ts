@@ -1,12 +1,30 @@
 /** Sync rules, compiled the same way everywhere: by the replicator, by the server and by `validate`. */
 import { type StreamId, SluiceError } from '@sluice/core';
 import type { StreamInfo } from '@sluice/storage';
-import { type Diagnostic, type ParsedRules, parseSyncRules, type SyncRules } from '@sluice/sync-rules';
+import {
+  type ClientSchemaResult,
+  clientSchema,
+  type Diagnostic,
+  type ParsedRules,
+  type ParseOptions,
+  parseSyncRules,
+  type SourceSchema,
+  type SyncRules,
+} from '@sluice/sync-rules';
 
 const DEFAULT_SCHEMA = 'public';
 
-export function parseRules(text: string): ParsedRules {
-  return parseSyncRules(text, { defaultSchema: DEFAULT_SCHEMA });
+/** @param schema of the source, where known: unknown tables and columns become warnings */
+export function parseRules(text: string, schema: SourceSchema | null = null): ParsedRules {
+  return parseSyncRules(text, parseOptions(schema));
+}
+
+export function clientSchemaOf(text: string, schema: SourceSchema | null): ClientSchemaResult {
+  return clientSchema(text, parseOptions(schema));
+}
+
+function parseOptions(schema: SourceSchema | null): ParseOptions {
+  return { defaultSchema: DEFAULT_SCHEMA, ...(schema === null ? {} : { schema }) };
 }
 
 /** Buckets of two streams never share a name: a client's position in one would mean nothing in the other. */

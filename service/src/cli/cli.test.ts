@@ -42,13 +42,16 @@ describe('sluice', () => {
   it('says how it is used', async () => {
     const help = await sluice('--help');
     expect(help.code).toBe(0);
-    for (const command of ['start', 'validate', 'token', 'status', 'sync']) expect(help.out).toContain(command);
+    for (const command of ['start', 'validate', 'schema', 'token', 'status', 'sync'])
+      expect(help.out).toContain(command);
     expect((await sluice('--version')).out).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
   it.each([
     [['nonsense'], /unknown command/],
     [['validate'], /missing required argument/],
+    [['validate', 'x', '--schema', 'a', '--config', 'b'], /cannot be used with/],
+    [['schema', 'x', '--lang', 'cobol'], /Allowed choices are ts, dart, kotlin, swift, json/],
     [['token'], /required option/],
     [['start', '--conf', 'x'], /unknown option/],
   ] as const)('exits with 2 for wrong usage: %j', async (args, message) => {
@@ -82,6 +85,50 @@ describe('sluice validate', () => {
 
   it('says that a file is not there', async () => {
     expect((await sluice('validate', join(folder, 'absent.yaml'))).err).toMatch(/^\[SLU_C0005\]/);
+  });
+});
+
+describe('sluice validate and schema, with the tables of the source', () => {
+  const tables = [{ schema: 'public', name: 't', columns: ['id', 'valu'].map((name) => ({ name, type: 'text' })) }];
+  const source = file('source.json', JSON.stringify({ tables }));
+  const rules = file('rules.yaml', 'bucket_definitions:\n  g:\n    data:\n      - SELECT id, value FROM t\n');
+
+  it('warn of columns that are not there; with --strict that is an error', async () => {
+    const lax = await sluice('validate', rules, '--schema', source);
+    expect(lax).toMatchObject({ code: 0, out: `${rules}: valid, 1 definition, 1 warning\n` });
+    const strict = await sluice('validate', rules, '--schema', source, '--strict', '--json');
+    expect(strict.code).toBe(1);
+    const [diagnostic] = (JSON.parse(strict.out) as { diagnostics: object[] }).diagnostics;
+    expect(diagnostic).toMatchObject({
+      severity: 'warning',
+      code: 'unknown-column',
+      line: 4,
+      column: 20,
+      text: 'value',
+    });
+    expect(Object.keys(diagnostic ?? {})).toEqual(expect.arrayContaining(['message', 'hint', 'start', 'end']));
+  });
+
+  it.each([
+    ['{"tables": [{"schema": "public"}]}', /^\[SLU_C0003\] .*\/tables\/0 must have required property/],
+    ['nope', /^\[SLU_C0003\] .* is not JSON/],
+  ])('refuse %s as a schema', async (text, message) => {
+    const { code, err } = await sluice('validate', rules, '--schema', file('wrong.json', text));
+    expect(code).toBe(1);
+    expect(err).toMatch(message);
+  });
+
+  it('print what clients get', async () => {
+    const path = file('star.yaml', 'bucket_definitions:\n  g: { data: [SELECT * FROM t] }\n');
+    const { code, out } = await sluice('schema', path, '--schema', source);
+    expect(code).toBe(0);
+    expect(out).toContain('  t: new Table({\n    valu: column.text,\n  }),\n');
+    expect((await sluice('schema', path)).out).toContain('// Columns of SELECT * are missing here');
+    const json = await sluice('schema', path, '--schema', source, '--lang', 'json');
+    expect(JSON.parse(json.out)).toEqual({
+      tables: [{ name: 't', columns: [{ name: 'valu', type: 'text' }], complete: true }],
+    });
+    expect((await sluice('schema')).err).toMatch(/^\[SLU_C0001\] neither/);
   });
 });
 

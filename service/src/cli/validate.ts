@@ -1,18 +1,24 @@
-/** `sluice validate FILE`: offline, for editors and continuous integration. */
-import { readFileSync } from 'node:fs';
-import { SluiceError } from '@sluice/core';
+/** `sluice validate FILE`: offline, or against a source; for editors and continuous integration. */
 import type { Diagnostic } from '@sluice/sync-rules';
-import { parseRules, placeOf } from '../rules.ts';
+import { parseRules } from '../rules.ts';
+import { diagnosticText } from './diagnostic-text.ts';
+import { readText, sourceSchema, type SourceSchemaOptions } from './source-schema.ts';
+
+export interface ValidateOptions extends SourceSchemaOptions {
+  readonly json?: boolean;
+  /** Warnings count as errors. */
+  readonly strict?: boolean;
+}
 
 /** @returns 0 if the rules are well, 1 if not */
-export async function validate(file: string, options: { json?: boolean; strict?: boolean }): Promise<number> {
-  const { diagnostics, rules } = parseRules(readRules(file));
+export async function validate(file: string, options: ValidateOptions): Promise<number> {
+  const { diagnostics, rules } = parseRules(readText(file), await sourceSchema(options));
   const bad = rules === null || (options.strict === true && diagnostics.length > 0);
   if (options.json === true) {
     process.stdout.write(`${JSON.stringify({ valid: !bad, file, diagnostics }, null, 2)}\n`);
     return bad ? 1 : 0;
   }
-  for (const each of diagnostics) process.stderr.write(`${text(each, file)}\n`);
+  for (const each of diagnostics) process.stderr.write(`${diagnosticText(each, file)}\n`);
   if (bad) {
     process.stderr.write(`${file}: ${count(diagnostics)}\n`);
     return 1;
@@ -22,22 +28,6 @@ export async function validate(file: string, options: { json?: boolean; strict?:
     `${file}: valid, ${definitions} definition${definitions === 1 ? '' : 's'}${diagnostics.length === 0 ? '' : `, ${count(diagnostics)}`}\n`,
   );
   return 0;
-}
-
-function readRules(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new SluiceError('SLU_C0005', `${file} cannot be read: ${(cause as NodeJS.ErrnoException).code}`, {
-      hint: 'Check the path and its permissions.',
-      cause,
-    });
-  }
-}
-
-function text(diagnostic: Diagnostic, file: string): string {
-  const { severity, code, message, hint } = diagnostic;
-  return `${placeOf(diagnostic, file)}: ${severity === 'fatal' ? 'error' : severity}: ${message} [${code}]\n  → ${hint}`;
 }
 
 function count(diagnostics: readonly Diagnostic[]): string {

@@ -1,10 +1,12 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { SluiceError } from '@sluice/core';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from './read.ts';
 import { type Config, loadConfig, resolveConfig } from './resolve.ts';
+import { configSchema } from './schema.ts';
 
 const MINIMAL = `
 replication:
@@ -166,3 +168,31 @@ api:
     expect(() => loadConfig(join(directory, 'absent.yaml'), {})).toThrowError(/absent.yaml cannot be read: ENOENT/);
   });
 });
+
+describe('the documentation', () => {
+  const root = new URL('../../../', import.meta.url);
+
+  it('names every key', () => {
+    const text = readFileSync(new URL('docs/operating.md', root), 'utf8');
+    const missing = keysOf(configSchema).filter((key) => !new RegExp(`[\`.]${key}(?:\\[\\])?[\`.]`).test(text));
+    expect(missing).toEqual([]);
+  });
+
+  it('has an example that is accepted', () => {
+    const environment = { SOURCE_URI: 'postgresql://u:p@h/d', CLIENT_SECRET: 'x'.repeat(43), ADMIN_TOKEN: 'y' };
+    const config = loadConfig(fileURLToPath(new URL('sluice.yaml', root)), environment);
+    expect(config.connection.uri).toBe(environment.SOURCE_URI);
+    expect(config.syncRules?.content).toContain('bucket_definitions');
+    expect(config.api.tokens).toEqual(['y']);
+  });
+});
+
+/** Names of all keys that are configured, but not of what is inside a JWK. */
+function keysOf(schema: object): string[] {
+  const { properties = {}, items = {} } = schema as { properties?: Record<string, object>; items?: object };
+  const own = Object.entries(properties).flatMap(([key, inner]) => [
+    key,
+    ...(key === 'jwks' ? ['keys'] : keysOf(inner)),
+  ]);
+  return [...own, ...(Object.keys(items).length === 0 ? [] : keysOf(items))];
+}

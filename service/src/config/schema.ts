@@ -54,7 +54,7 @@ const clientAuth = {
   additionalProperties: false,
 } as const;
 
-const configSchema = {
+export const configSchema = {
   type: 'object',
   required: ['replication'],
   properties: {
