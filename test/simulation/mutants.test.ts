@@ -18,12 +18,11 @@ import { simulate } from './run.ts';
 type Mutant = (writer: StreamWriter) => Partial<StreamWriter>;
 type AnyFlush = StreamFlush<ChangeWrite>;
 
-/** Replaces the evaluation of streamed and copied rows. */
+/** Replaces the evaluation of streamed rows. */
 function evaluating(mutate: (original: typeof evaluate) => typeof evaluate): Mutant {
   const mutated = mutate(evaluate) as unknown as Evaluate<never>;
   return (writer) => ({
     flush: (flush) => writer.flush({ ...flush, evaluate: mutated as typeof flush.evaluate }),
-    flushSnapshot: (flush) => writer.flushSnapshot({ ...flush, evaluate: mutated as typeof flush.evaluate }),
   });
 }
 

@@ -10,6 +10,8 @@ export const limits = {
   streamReservedBytes: 32 * 1024 * 1024,
   /** One storage transaction of the stream. */
   streamFlushBytesMax: 8 * 1024 * 1024,
+  /** One read of a snapshot task: rows are evaluated and let go after so many source bytes. */
+  snapshotChunkBytes: 1024 * 1024,
   /** One storage transaction of a snapshot task. */
   snapshotFlushBytesMax: 8 * 1024 * 1024,
   /** Buckets of one connection. */

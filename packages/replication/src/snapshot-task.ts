@@ -1,15 +1,23 @@
 /**
- * Reads one task to its end: chunk after chunk, each flushed with the task's cursor in one storage transaction. One
- * flush is under way while the next chunk is read. A chunk read under an older state of its table is discarded there;
- * then the task starts over from what is stored.
+ * Reads one task to its end. Rows are evaluated as they arrive, so that they die young, and gathered to flushes; each is
+ * one storage transaction with the task's cursor, and one is under way while the next is gathered. A flush of rows that
+ * were read under an older state of their table is discarded there; then the task starts over from what is stored.
  */
-import { type Clock, limits, type Logger, recordKey, SluiceError } from '@sluice/core';
-import type { StreamReader, StreamWriter, TableState, TaskState } from '@sluice/storage';
+import { type Clock, limits, type Logger, type RawRow, recordKey, SluiceError } from '@sluice/core';
+import type {
+  Effect,
+  Evaluate,
+  JsonValue,
+  RowWrite,
+  StreamReader,
+  StreamWriter,
+  TableState,
+  TaskState,
+} from '@sluice/storage';
 import type { ByteBudget } from './byte-budget.ts';
 import type { ChangeSource, TaskChunk } from './change-source.ts';
 import { evaluate } from './evaluate.ts';
 import type { SnapshotProgress } from './progress.ts';
-import type { UpsertWrite } from './row-write.ts';
 import type { TableBinding } from './table-binding.ts';
 import type { TableCatalog } from './table-catalog.ts';
 
@@ -35,7 +43,7 @@ export async function runSnapshotTask(
   ports: SnapshotTaskPorts,
   { table, task, signal }: SnapshotTask,
 ): Promise<'done' | 'again'> {
-  const chunkBytes = limits.snapshotFlushBytesMax;
+  const { snapshotChunkBytes: chunkBytes, snapshotFlushBytesMax: flushBytes } = limits;
   const binding = ports.catalog.bindingFor(table);
   const chunks = ports.source
     .readTask({ relation: table.relation, range: task.range, cursor: task.cursor, chunkBytes, signal })
@@ -43,15 +51,15 @@ export async function runSnapshotTask(
   let flushing: Promise<'flushed' | 'discarded'> = Promise.resolve('flushed');
   try {
     for (;;) {
-      const chunk = await readChunk(ports, chunks, chunkBytes, signal);
-      if (chunk === null) return 'again';
+      const gathered = await gather(ports, { chunks, binding, flushBytes, signal });
+      if (gathered === null) return 'again';
       if ((await flushing) === 'discarded') {
-        ports.budget.give(chunkBytes);
+        ports.budget.give(flushBytes);
         return 'again';
       }
-      flushing = flushChunk({ ports, table, task, binding, chunk }).finally(() => ports.budget.give(chunkBytes));
+      flushing = flushRows(ports, { table, task, gathered }).finally(() => ports.budget.give(flushBytes));
       flushing.catch(() => {}); // Awaited at the next turn; without this a failure while reading would count as unhandled.
-      if (chunk.last) return (await flushing) === 'flushed' ? 'done' : 'again';
+      if (gathered.last) return (await flushing) === 'flushed' ? 'done' : 'again';
     }
   } catch (error) {
     if (!(error instanceof SluiceError) || error.code !== 'SLU_T1205') throw error;
@@ -70,57 +78,83 @@ async function startOver(ports: SnapshotTaskPorts, table: TableState): Promise<v
   await ports.writer.markTableSnapshotRequired(table.id);
 }
 
-async function readChunk(
-  ports: SnapshotTaskPorts,
-  chunks: AsyncIterator<TaskChunk>,
-  chunkBytes: number,
-  signal: AbortSignal,
-): Promise<TaskChunk | null> {
+/** A copied row with what it amounts to: its evaluation needs no prior record, since it is written only if there is none. */
+interface CopiedRow extends RowWrite {
+  readonly effect: Effect | null;
+}
+
+const evaluated: Evaluate<CopiedRow> = (row) => row.effect;
+
+interface Gathered {
+  readonly rows: CopiedRow[];
+  bytes: number;
+  cursor: JsonValue;
+  last: boolean;
+}
+
+interface Gathering {
+  readonly chunks: AsyncIterator<TaskChunk>;
+  readonly binding: TableBinding;
+  readonly flushBytes: number;
+  readonly signal: AbortSignal;
+}
+
+/** Takes `flushBytes` from the budget, which the caller gives back; null (and nothing taken) if the reading ended early. */
+async function gather(ports: SnapshotTaskPorts, gathering: Gathering): Promise<Gathered | null> {
   const { clock, progress, budget } = ports;
+  const { chunks, binding, flushBytes, signal } = gathering;
   const startedAt = clock.monotonic();
-  await budget.take(chunkBytes, signal);
+  await budget.take(flushBytes, signal);
   const grantedAt = clock.monotonic();
   progress.waitMs += grantedAt - startedAt;
+  const gathered: Gathered = { rows: [], bytes: 0, cursor: null, last: false };
   try {
-    const next = await chunks.next();
-    progress.readMs += clock.monotonic() - grantedAt;
-    if (next.done !== true) return next.value;
+    while (gathered.bytes < flushBytes && !gathered.last) {
+      const next = await chunks.next();
+      if (next.done === true) {
+        budget.give(flushBytes);
+        return null;
+      }
+      for (const row of next.value.rows) gathered.rows.push(copiedRow(binding, row));
+      gathered.bytes += next.value.bytes;
+      gathered.cursor = next.value.cursor;
+      gathered.last = next.value.last;
+    }
   } catch (error) {
-    budget.give(chunkBytes);
+    budget.give(flushBytes);
     throw error;
   }
-  budget.give(chunkBytes);
-  return null;
+  progress.readMs += clock.monotonic() - grantedAt;
+  return gathered;
 }
 
-interface ChunkFlush {
-  readonly ports: SnapshotTaskPorts;
+function copiedRow(binding: TableBinding, row: RawRow): CopiedRow {
+  const { table, keyColumns } = binding;
+  const tableId = table.id;
+  const key = recordKey(row, keyColumns);
+  const upsert = { kind: 'upsert', binding, tableId, key, row, boundary: null, replayed: false } as const;
+  return { tableId, key, effect: evaluate(upsert, null, null, table) };
+}
+
+interface RowsFlush {
   readonly table: TableState;
   readonly task: TaskState;
-  readonly binding: TableBinding;
-  readonly chunk: TaskChunk;
+  readonly gathered: Gathered;
 }
 
-async function flushChunk({ ports, table, task, binding, chunk }: ChunkFlush): Promise<'flushed' | 'discarded'> {
+async function flushRows(
+  ports: SnapshotTaskPorts,
+  { table, task, gathered }: RowsFlush,
+): Promise<'flushed' | 'discarded'> {
   const { writer, progress, clock } = ports;
+  const { rows, bytes, cursor, last } = gathered;
   const tableId = table.id;
-  const writes = chunk.rows.map(
-    (row): UpsertWrite => ({
-      kind: 'upsert',
-      binding,
-      tableId,
-      key: recordKey(row, binding.keyColumns),
-      row,
-      boundary: null,
-      replayed: false,
-    }),
-  );
   const startedAt = clock.monotonic();
   const result = await writer.flushSnapshot({
-    writes,
-    evaluate,
+    writes: rows,
+    evaluate: evaluated,
     guard: { tableId, generation: table.generation, truncateEpoch: table.truncateEpoch },
-    progress: { index: task.index, cursor: chunk.cursor, rows: writes.length, bytes: chunk.bytes, done: chunk.last },
+    progress: { index: task.index, cursor, rows: rows.length, bytes, done: last },
   });
   progress.flushMs += clock.monotonic() - startedAt;
   if (result.kind === 'discarded') {
@@ -128,9 +162,9 @@ async function flushChunk({ ports, table, task, binding, chunk }: ChunkFlush): P
     return 'discarded';
   }
   progress.chunks++;
-  progress.rows += writes.length;
-  progress.bytes += chunk.bytes;
+  progress.rows += rows.length;
+  progress.bytes += bytes;
   progress.ops += result.ops;
-  progress.rowsByTable.set(tableId, (progress.rowsByTable.get(tableId) ?? 0) + writes.length);
+  progress.rowsByTable.set(tableId, (progress.rowsByTable.get(tableId) ?? 0) + rows.length);
   return 'flushed';
 }
