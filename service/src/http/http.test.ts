@@ -246,6 +246,25 @@ describe('/sync/stream', () => {
     socket.destroy();
   });
 
+  it('survives clients that leave at any moment, and keeps nothing of them', async () => {
+    const busy = await another({ config: { limits: { connections: 500, buckets: 10, parameterResults: 10 } } });
+    const data = JSON.stringify({ id: 'x', value: 'y'.repeat(2_000) });
+    await busy.commit(Array.from({ length: 2_000 }, (_, index) => ({ bucket: 'g[]', id: `${index}`, data })));
+    let position = 0;
+    const leaving = Array.from({ length: 300 }, async (_, index) => {
+      await new Promise((resolve) => setTimeout(resolve, index * 3));
+      const socket = rawStream(busy.url, token, index % 2 === 0 ? 'gzip' : 'identity');
+      socket.on('error', () => {});
+      if (index % 20 === 0) void busy.commit([{ bucket: 'g[]', id: `n${position++}`, data }]);
+      await new Promise((resolve) => setTimeout(resolve, (index * 7) % 60));
+      if (index % 3 === 0) socket.resetAndDestroy();
+      else socket.destroy();
+    });
+    await Promise.all(leaving);
+    await until(async () => (await connected(busy)) === 0);
+    expect(completed(await readLines(await busy.post('/sync/stream', {}, token), completed))).toBe(true);
+  });
+
   it('ends streams in order at shutdown, and refuses new ones', async () => {
     const dying = await another({});
     const response = await dying.post('/sync/stream', {}, token);
@@ -257,11 +276,11 @@ describe('/sync/stream', () => {
   });
 });
 
-function rawStream(url: string, jwt: string): Socket {
+function rawStream(url: string, jwt: string, encoding = 'identity'): Socket {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
   socket.write(
-    `POST /sync/stream HTTP/1.1\r\nhost: x\r\nauthorization: Token ${jwt}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`,
+    `POST /sync/stream HTTP/1.1\r\nhost: x\r\nauthorization: Token ${jwt}\r\ncontent-type: application/json\r\naccept-encoding: ${encoding}\r\ncontent-length: 2\r\n\r\n{}`,
   );
   return socket;
 }

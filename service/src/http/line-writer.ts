@@ -30,6 +30,8 @@ export class LineWriter {
     this.#signal = options.signal;
     this.#gzip = options.gzip ? createGzip(GZIP) : null;
     this.#gzip?.pipe(response);
+    // Without its compression a response cannot go on; the closed response ends the rest.
+    this.#gzip?.once('error', () => response.destroy());
   }
 
   /**
