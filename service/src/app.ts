@@ -1,4 +1,5 @@
 /** The object graph of a service, top to bottom. Who wants to know what depends on what reads this file. */
+import { hostname } from 'node:os';
 import { asSluiceError, type Clock, type Logger, type Position, type Random, SluiceError } from '@sluice/core';
 import { type EngineStreamFacts, ReplicationEngine } from '@sluice/replication';
 import type { BucketStorage, StreamInfo } from '@sluice/storage';
@@ -180,7 +181,7 @@ function createEngine(ports: AppPorts): ReplicationEngine | null {
     clock,
     random,
     logger,
-    owner: `${process.pid}`,
+    owner: `sluice ${ports.version} on ${hostname()}`,
     concurrency: config.concurrency,
   });
 }
