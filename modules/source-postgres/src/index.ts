@@ -1,2 +1,3 @@
 export type { PostgresSourceConfig } from './config.ts';
+export { type DatabaseSchema, readSchema } from './schema.ts';
 export { createPostgresSource, type SourceTools } from './source.ts';

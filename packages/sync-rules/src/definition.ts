@@ -3,6 +3,7 @@
  * definitions of a document together; it knows no difference between the kinds.
  */
 import type { DefinitionInfo, ResolvedBucket, RowSink, SourceSchema, TablePattern } from './api.ts';
+import type { SyncedQuery } from './client-schema.ts';
 import type { Compatibility } from './compatibility.ts';
 import type { Diagnostics } from './diagnostics.ts';
 import type { RequestValues } from './request-values.ts';
@@ -28,6 +29,8 @@ export interface Definition {
   readonly meaning: string;
   /** Tables it reads; may repeat. */
   readonly tablePatterns: readonly TablePattern[];
+  /** What its queries sync. */
+  readonly synced: readonly SyncedQuery[];
   /** Its part of the work on rows of one table; null if it does not read the table. */
   compileTable<Cell>(compiler: TableCompiler<Cell>): RowPart<Cell> | null;
   /** Throws nothing: what goes wrong with one activation is in the result. */

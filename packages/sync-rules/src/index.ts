@@ -1,4 +1,11 @@
 export type * from './api.ts';
+export {
+  type ClientColumn,
+  type ClientSchema,
+  type ClientSchemaResult,
+  type ClientTable,
+  clientSchema,
+} from './client-schema.ts';
 export { type DiagnosticCode, diagnosticCodes } from './diagnostic-codes.ts';
 export { parseSyncRules } from './parse.ts';
 export { TimeValue, type TypedValue } from './types/typed-values.ts';

@@ -1,5 +1,6 @@
 /** A bucket definition, compiled: data queries and parameter queries that agree on the names of the parameters. */
 import type { DefinitionInfo, RowSink, TablePattern } from '../api.ts';
+import type { SyncedQuery } from '../client-schema.ts';
 import { jsonMode } from '../compatibility.ts';
 import type { Activation, CompileContext, Definition, DefinitionResolution, RowPart } from '../definition.ts';
 import type { BucketDefinitionSource } from '../document.ts';
@@ -7,7 +8,7 @@ import { EvaluationError } from '../evaluation-error.ts';
 import { Reporter } from '../reporter.ts';
 import type { RequestValues } from '../request-values.ts';
 import type { TableCompiler } from '../table-compiler.ts';
-import { compileDataQuery, type DataQuery, dataQueryText, readDataQuery } from './data-query.ts';
+import { compileDataQuery, type DataQuery, dataQueryText, readDataQuery, syncedQuery } from './data-query.ts';
 import { compileTableQuery, parameterQueryText } from './lookup-rows.ts';
 import { everyoneQuery, type ParameterQuery, readParameterQuery, type TableQuery } from './parameter-query.ts';
 import { type BucketNaming, RequestResolver } from './request-buckets.ts';
@@ -69,6 +70,7 @@ class BucketDefinition implements Definition {
   readonly isDefault = true;
   readonly meaning: string;
   readonly tablePatterns: readonly TablePattern[];
+  readonly synced: readonly SyncedQuery[];
   readonly #data: readonly DataQuery[];
   readonly #tableQueries: readonly TableQuery[];
   readonly #resolver: RequestResolver;
@@ -79,6 +81,7 @@ class BucketDefinition implements Definition {
     const priority = source.priority ?? PRIORITY_DEFAULT;
     this.name = source.name;
     this.#data = data;
+    this.synced = data.map(syncedQuery);
     this.#tableQueries = queries.filter((query) => query.kind === 'table');
     this.#bucketHead = context.bucketPrefix + source.name;
     const naming: BucketNaming = { definition: source.name, head: this.#bucketHead, names, priority };

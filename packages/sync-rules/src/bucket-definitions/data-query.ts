@@ -1,7 +1,9 @@
 /** One entry of `data`: which rows of a table are in which buckets of the definition, and as what. */
 import type { RowSink, TablePattern } from '../api.ts';
+import type { SyncedQuery } from '../client-schema.ts';
 import type { CompileContext } from '../definition.ts';
 import type { SqlScalar } from '../document.ts';
+import { outputTypes } from '../expression/output-types.ts';
 import { compileProjection, type Projection, projectionText } from '../expression/projection.ts';
 import { bucketJson } from '../json.ts';
 import { Reporter } from '../reporter.ts';
@@ -84,6 +86,19 @@ function coveredSlots(builder: ConditionBuilder, parameters: readonly string[]):
 function coverage(builder: ConditionBuilder, parameters: readonly string[]): string {
   const list = (names: readonly string[]): string => (names.length === 0 ? 'none' : names.join(', '));
   return `the definition has ${list(parameters)}, the query uses ${list(namesOf(builder))}`;
+}
+
+export function syncedQuery({ pattern, outputTable: name, projection }: DataQuery): SyncedQuery {
+  return {
+    pattern,
+    outputTable: name,
+    hasStar: projection.items.some((item) => item.kind === 'star'),
+    outputs: (columns) =>
+      outputTypes(projection, columns, (input) => {
+        if (input.kind !== 'column') return 'text';
+        return columns.find((column) => column.name === input.name)?.type ?? 'text';
+      }),
+  };
 }
 
 export function dataQueryText({

@@ -1,8 +1,10 @@
 /** Rows of a stream's tables: those that are synced, and those that lead from keys to values. */
 import { invariant } from '@sluice/core';
 import type { RowSink } from '../api.ts';
+import type { SyncedQuery } from '../client-schema.ts';
 import { EvaluationError } from '../evaluation-error.ts';
 import { type Bind, compilePlan, type Getter } from '../expression/compile.ts';
+import { outputTypes } from '../expression/output-types.ts';
 import { compileProjection } from '../expression/projection.ts';
 import { jsonEach, type JsonEachRow } from '../functions/json-each.ts';
 import { bucketJson, valueJson } from '../json.ts';
@@ -42,6 +44,19 @@ export function compileBucketRows<Cell>(
     const { json, id } = project(row);
     for (const bucket of buckets.length === 1 ? buckets : new Set(buckets)) sink.data(bucket, objectType, id, json);
   });
+}
+
+export function syncedQuery({ table, outputName, projection }: BucketRowPlan): SyncedQuery {
+  return {
+    pattern: table,
+    outputTable: outputName,
+    hasStar: projection.items.some((item) => item.kind === 'star'),
+    outputs: (columns) =>
+      outputTypes(projection, columns, (input) => {
+        if (input.kind !== 'column') return 'text';
+        return columns.find((column) => column.name === input.name)?.type ?? 'text';
+      }),
+  };
 }
 
 export function compileIndexRows<Cell>(plan: IndexPlan, options: RowSideOptions<Cell>): RowStep<Cell> {

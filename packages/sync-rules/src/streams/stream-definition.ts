@@ -1,5 +1,6 @@
 /** One stream, compiled. */
 import type { DefinitionInfo, ResolvedBucket, TablePattern } from '../api.ts';
+import type { SyncedQuery } from '../client-schema.ts';
 import type {
   Activation,
   ActivationError,
@@ -18,7 +19,7 @@ import { matchesTable } from '../table-pattern.ts';
 import type { RequestContext } from './input.ts';
 import { type BucketRowPlan, bucketRowText, type IndexPlan, indexText, type RequestPlan, requestText } from './plan.ts';
 import { type BucketSearch, compileRequest } from './request-side.ts';
-import { compileBucketRows, compileIndexRows, type RowStep } from './row-side.ts';
+import { compileBucketRows, compileIndexRows, type RowStep, syncedQuery } from './row-side.ts';
 
 const PRIORITY_DEFAULT = 3;
 
@@ -56,6 +57,7 @@ export class StreamDefinition implements Definition {
   readonly isDefault: boolean;
   readonly meaning: string;
   readonly tablePatterns: readonly TablePattern[];
+  readonly synced: readonly SyncedQuery[];
   readonly #parts: StreamParts;
   readonly #rows: readonly { readonly bucket: string; readonly plan: BucketRowPlan }[];
   readonly #buckets: readonly CompiledBucket[];
@@ -69,6 +71,7 @@ export class StreamDefinition implements Definition {
     this.#rows = ownRows(parts);
     this.#buckets = parts.buckets.map(({ name, request }) => ({ name, search: compileRequest(request, parts) }));
     this.tablePatterns = parts.buckets.flatMap(tablesOf);
+    this.synced = parts.buckets.flatMap(({ rows }) => rows.map(syncedQuery));
     this.meaning = meaningOf(parts);
   }
 
