@@ -173,11 +173,12 @@ class Player {
 }
 
 function writeOf(found: TableState, plan: RowPlan): ToyWrite {
+  const { key, from, value, buckets, lookups, partial, isLong } = plan;
   const write =
-    plan.value === null
-      ? remove(found, plan.key)
-      : put(found, plan.key, String(plan.value).repeat(plan.isLong ? 3000 : 1), plan);
-  return plan.from === null ? write : { ...write, movedFrom: plan.from };
+    value === null
+      ? remove(found, key)
+      : put(found, key, String(value).repeat(isLong ? 3000 : 1), { buckets, lookups, partial });
+  return from === null ? write : { ...write, movedFrom: from };
 }
 
 /** Everything the storage says of itself; op order inside one erase is the adapter's choice. */

@@ -27,7 +27,7 @@ const HISTORY: readonly (readonly Change[])[] = [
   [change('A', 1, null), change('B', 1, 2)],
   [],
 ];
-export const END = HISTORY.length;
+const END = HISTORY.length;
 
 const KEYS = [1, 2];
 /** Before the first transaction. Values are never used twice, so that old rows are told from new ones. */
