@@ -1,5 +1,16 @@
-/** The read side of one stream. Each method reads in one turn of the event loop, hence from one snapshot of the database. */
-import type { BucketName, Checkpoint, OpId, RecordKey, StreamId, TableId } from '@sluice/core';
+/**
+ * The read side of one stream. A method reads in one turn of the event loop, hence from one snapshot of the database; only
+ * sums of buckets far ahead of their checkpoint take several.
+ */
+import {
+  type BucketName,
+  type Checkpoint,
+  nextTurn,
+  type OpId,
+  type RecordKey,
+  type StreamId,
+  type TableId,
+} from '@sluice/core';
 import type {
   BucketChunk,
   BucketRequest,
@@ -11,7 +22,7 @@ import type {
   TableState,
   TaskState,
 } from '@sluice/storage';
-import { getBucketHead } from './buckets.ts';
+import { type BucketHead, getBucketHead } from './buckets.ts';
 import { readChanges } from './changes.ts';
 import { afterPrefix, bucketKey, getU64, markKey, opKey } from './keys.ts';
 import { readLookup } from './lookups.ts';
@@ -34,6 +45,7 @@ interface Sum {
 }
 
 const SUMS_KEPT = 50_000;
+const RUNS_OF_A_TURN = 64;
 
 export class LmdbReader implements StreamReader {
   readonly #schema: Schema;
@@ -58,7 +70,14 @@ export class LmdbReader implements StreamReader {
 
   async bucketSums(checkpoint: OpId, buckets: readonly BucketName[]): Promise<readonly BucketSum[]> {
     this.#fresh();
-    return buckets.map((bucket) => this.#bucketSum(checkpoint, bucket));
+    const sums: BucketSum[] = [];
+    for (const bucket of buckets) {
+      const head = getBucketHead(this.#schema, bucketKey(this.#stream, bucket));
+      if (head === null) sums.push({ bucket, checksum: 0, count: 0 });
+      else if (head.lastOp <= checkpoint) sums.push({ bucket, checksum: head.checksum, count: head.count });
+      else sums.push(await this.#sumBefore(head, bucket, checkpoint));
+    }
+    return sums;
   }
 
   async changes(after: OpId, upTo: OpId): Promise<Changes> {
@@ -122,28 +141,38 @@ export class LmdbReader implements StreamReader {
     this.#schema.root.resetReadTxn();
   }
 
-  #bucketSum(checkpoint: OpId, bucket: BucketName): BucketSum {
-    const head = getBucketHead(this.#schema, bucketKey(this.#stream, bucket));
-    if (head === null) return { bucket, checksum: 0, count: 0 };
-    if (head.lastOp <= checkpoint) return { bucket, checksum: head.checksum, count: head.count };
+  /**
+   * The head's sums less the runs behind the checkpoint, some of them a turn: there may be many while a table is copied
+   * into a bucket that is in use. What is written meanwhile lies behind the head and does not matter.
+   */
+  async #sumBefore(head: BucketHead, bucket: BucketName, checkpoint: OpId): Promise<BucketSum> {
     const kept = this.#sums.get(bucket);
     if (kept?.upTo === checkpoint) return { bucket, checksum: kept.checksum, count: kept.count };
     let { checksum, count } = head;
-    for (const run of this.#runsAfter(head.number, checkpoint)) {
-      const from = run.firstAfter(checkpoint);
-      if (from === 0) checksum = (checksum - run.checksum) | 0;
-      else for (let at = from; at < run.count; at++) checksum = (checksum - run.checksumAt(at)) | 0;
-      count -= run.count - from;
+    for (let after = checkpoint, before = -1; after < head.lastOp && after !== before; ) {
+      if (after !== checkpoint) await nextTurn();
+      before = after;
+      for (const run of this.#runsAfter(head.number, after, RUNS_OF_A_TURN)) {
+        after = run.lastOp;
+        if (after > head.lastOp) break;
+        const from = run.firstAfter(checkpoint);
+        if (from === 0) checksum = (checksum - run.checksum) | 0;
+        else for (let at = from; at < run.count; at++) checksum = (checksum - run.checksumAt(at)) | 0;
+        count -= run.count - from;
+      }
     }
     if (this.#sums.size >= SUMS_KEPT) this.#sums.clear();
     this.#sums.set(bucket, { upTo: checkpoint, checksum, count });
     return { bucket, checksum, count };
   }
 
-  *#runsAfter(bucket: number, after: OpId): Generator<StoredRun> {
+  *#runsAfter(bucket: number, after: OpId, limit?: number): Generator<StoredRun> {
     const start = Buffer.from(opKey(this.#stream, bucket, after + 1));
     const end = afterPrefix(start.subarray(0, 8));
-    for (const { key, value } of this.#schema.ops.getRange({ start, end })) yield new StoredRun(value, getU64(key, 8));
+    for (const { key, value } of this.#schema.ops.getRange(
+      limit === undefined ? { start, end } : { start, end, limit },
+    ))
+      yield new StoredRun(value, getU64(key, 8));
   }
 
   #readBucket({ bucket, after }: BucketRequest, checkpoint: OpId, left: Left): BucketChunk | null {

@@ -25,6 +25,8 @@ class LmdbStorage implements BucketStorage {
   readonly #logger: Logger;
   readonly #pollMs: number;
   readonly #instance = registerInstance();
+  /** One per stream: what it keeps of sums serves all connections. */
+  readonly #readers = new Map<StreamId, LmdbReader>();
   readonly #checkpoints = new Map<StreamId, Watched<Checkpoint | null>>();
   readonly #streams: Watched<string>;
 
@@ -69,6 +71,7 @@ class LmdbStorage implements BucketStorage {
     await dropStream(this.#schema, id);
     this.#checkpoints.get(id)?.stop();
     this.#checkpoints.delete(id);
+    this.#readers.delete(id);
     this.#streams.refresh();
     this.#logger.info({ stream: id }, 'stream dropped');
   }
@@ -78,7 +81,12 @@ class LmdbStorage implements BucketStorage {
   }
 
   reader(id: StreamId): StreamReader {
-    return new LmdbReader(this.#schema, id, this.#checkpointOf(id));
+    let reader = this.#readers.get(id);
+    if (reader === undefined) {
+      reader = new LmdbReader(this.#schema, id, this.#checkpointOf(id));
+      this.#readers.set(id, reader);
+    }
+    return reader;
   }
 
   async openWriter(id: StreamId, owner: string): Promise<StreamWriter> {

@@ -152,6 +152,22 @@ export function readingConformance(withWorld: WithWorld): void {
       expect(await world.rows('all', old.opId)).toEqual({ a: '1', b: '1' });
     }));
 
+  test('sums stay right far behind the head, while more is written', () =>
+    withWorld(async (world) => {
+      const table = await world.copiedTable();
+      const row = (i: number) => put(table, `${i}`, 'x'.repeat(1500));
+      const { opId } = await world.transaction(2, ...Array.from({ length: 10 }, (_, i) => row(i)));
+      const expected = await world.reader.bucketSums(opId, ['all']);
+      await world.flush(3, ...Array.from({ length: 3_000 }, (_, i) => row(10 + i)));
+      const [sums, again] = await Promise.all([
+        world.reader.bucketSums(opId, ['all']),
+        world.storage.reader(world.stream.id).bucketSums(opId, ['all']),
+        world.flush(3, ...Array.from({ length: 500 }, (_, i) => row(5_000 + i))),
+      ]);
+      expect([sums, again]).toEqual([expected, expected]);
+      expect(await world.reader.bucketSums(opId + 2_001, ['all'])).toMatchObject([{ count: 2_011 }]);
+    }));
+
   test('sums are those of the ops, for many buckets in one call, zero for unknown ones', () =>
     withWorld(async (world) => {
       const table = await world.copiedTable();
