@@ -111,7 +111,8 @@ export class WatchingClient {
   }
 }
 
-function isConnectionLoss(error: Error & { readonly code?: string | undefined }): boolean {
+/** Whether a connection ended as connections may, rather than because the service said something wrong. */
+export function isConnectionLoss(error: Error & { readonly code?: string | undefined }): boolean {
   return (
     ['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(error.code ?? '') ||
     error.message === 'aborted' ||
