@@ -98,9 +98,9 @@ describe('the decoder', () => {
     expect(of(d.decode(insert))).toMatchObject({ replicaIdentity: 'full' });
   });
 
-  it('asks for the names of types it does not know', () => {
+  it('asks for types it does not know', () => {
     const d = decoder(relation('d', [['id', 1, 4711]]));
-    expect(d.unnamed).toMatchObject([{ typeId: 4711, type: '' }]);
+    expect(d.untyped).toMatchObject([{ typeId: 4711, type: '' }]);
   });
 
   it('takes a message outside a transaction as a sign of progress, and not inside one', () => {

@@ -11,8 +11,8 @@ import { position, positionAfter } from './position.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** A column whose type name is not known yet; the stream fills it in before anyone sees the relation. */
-export type UnnamedColumn = Mutable<Pick<Column, 'type' | 'typeId'>>;
+/** A column whose type is not known yet; the stream fills it in before anyone sees the relation. */
+export type UntypedColumn = Mutable<Pick<Column, 'type' | 'typeId' | 'custom'>>;
 
 const BEGIN = 0x42;
 const COMMIT = 0x43;
@@ -40,18 +40,18 @@ const TWO_32 = 0x1_0000_0000;
 const IDENTITIES: Readonly<Record<string, ReplicaIdentity>> = { d: 'default', n: 'nothing', f: 'full', i: 'index' };
 
 export class Decoder {
-  /** Filled by relations with types that `typeNames` does not know; emptied by whoever names them. */
-  readonly unnamed: UnnamedColumn[] = [];
+  /** Filled by relations with types that are not built in; emptied by whoever finds out about them. */
+  readonly untyped: UntypedColumn[] = [];
   readonly #tag: string;
-  readonly #typeNames: ReadonlyMap<number, string>;
+  readonly #builtIn: ReadonlyMap<number, string>;
   readonly #relations = new Map<number, Relation>();
   #inTransaction = false;
   #buffer: Buffer = Buffer.alloc(0);
   #at = 0;
 
-  constructor(tag: string, typeNames: ReadonlyMap<number, string>) {
+  constructor(tag: string, builtIn: ReadonlyMap<number, string>) {
     this.#tag = tag;
-    this.#typeNames = typeNames;
+    this.#builtIn = builtIn;
   }
 
   /** Between a begin and its commit. */
@@ -108,7 +108,7 @@ export class Decoder {
     }
   }
 
-  /** Sent before relations with columns of types that are not built in; the names come from the catalogue instead. */
+  /** Sent before relations with columns of types that are not built in; what these are tells the catalogue instead. */
   #type(): null {
     this.#uint32();
     this.#string();
@@ -221,19 +221,19 @@ export class Decoder {
     const replicaIdentity = IDENTITIES[String.fromCharCode(this.#byte())];
     if (replicaIdentity === undefined) throw new RangeError('unknown replica identity');
     const columns: Column[] = [];
-    const unnamed: UnnamedColumn[] = [];
+    const untyped: UntypedColumn[] = [];
     for (let count = this.#uint16(); count > 0; count--) {
       const key = (this.#byte() & 1) === 1;
       const column = { name: this.#string(), type: '', typeId: this.#uint32(), typeModifier: this.#uint32() | 0, key };
-      const type = this.#typeNames.get(column.typeId);
-      if (type === undefined) unnamed.push(column);
+      const type = this.#builtIn.get(column.typeId);
+      if (type === undefined) untyped.push(column);
       else column.type = type;
       columns.push(column);
     }
     const relation = { sourceId: String(id), connectionTag: this.#tag, schema, name, replicaIdentity, columns };
     const known = this.#relations.get(id);
     if (known !== undefined && sameRelation(known, relation)) return null;
-    this.unnamed.push(...unnamed);
+    this.untyped.push(...untyped);
     this.#relations.set(id, relation);
     return null;
   }

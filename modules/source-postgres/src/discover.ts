@@ -1,10 +1,10 @@
 /** Finds the tables that selectors match, all of them in one catalogue query, and tells which cannot be replicated. */
-import type { Column, ErrorCode, Relation, ReplicaIdentity } from '@sluice/core';
+import type { Column, ColumnType, ErrorCode, Relation, ReplicaIdentity } from '@sluice/core';
 import type { DiscoveredTable, TableSelector } from '@sluice/replication';
+import type { ColumnTypes } from './column-types.ts';
 import type { SourceSettings } from './config.ts';
 import type { Database } from './database.ts';
 import { qualifiedName, quoteName } from './quote.ts';
-import type { TypeNames } from './type-names.ts';
 
 /** One table as the catalogue describes it; JSON of the query below. */
 interface CatalogueTable {
@@ -89,14 +89,14 @@ function catalogueSql(version: number): string {
 export interface DiscoverContext {
   readonly database: Database;
   readonly settings: SourceSettings;
-  readonly typeNames: TypeNames;
+  readonly columnTypes: ColumnTypes;
 }
 
 export async function discoverTables(
   context: DiscoverContext,
   selectors: readonly TableSelector[],
 ): Promise<readonly DiscoveredTable[]> {
-  const { database, settings, typeNames } = context;
+  const { database, settings, columnTypes } = context;
   const ours = selectors.filter((selector) => selector.connectionTag === settings.tag);
   if (ours.length === 0) return [];
   const rows = await database.rows(catalogueSql(await database.serverVersion()), [
@@ -106,21 +106,24 @@ export async function discoverTables(
     settings.publication,
   ]);
   const tables = rows.map(([json]) => JSON.parse(json ?? '{}') as CatalogueTable);
-  await typeNames.load([...new Set(tables.flatMap((table) => table.columns.map((column) => column.typeId)))]);
+  const types = await columnTypes.load(tables.flatMap((table) => table.columns.map((column) => column.typeId)));
   // A wildcard matches what can be replicated; what is named by itself is reported when it cannot.
   const named = new Set(ours.filter((selector) => !selector.wildcard).map(({ schema, name }) => `${schema}.${name}`));
   return tables
     .filter((table) => table.kind === 'r' || named.has(`${table.schema}.${table.name}`))
-    .map((table) => describeTable(table, context));
+    .map((table) => describeTable(table, settings, types));
 }
 
-function describeTable(table: CatalogueTable, { settings, typeNames }: DiscoverContext): DiscoveredTable {
+function describeTable(
+  table: CatalogueTable,
+  settings: SourceSettings,
+  types: ReadonlyMap<number, ColumnType>,
+): DiscoveredTable {
   const identity = identityOf(table.identity);
   const identityNumbers = identityColumns(table, identity);
   const columns: Column[] = table.columns.map((column) => ({
     name: column.name,
-    type: typeNames.known.get(column.typeId) ?? 'text',
-    typeId: column.typeId,
+    ...(types.get(column.typeId) ?? { type: 'text', typeId: column.typeId }),
     typeModifier: column.modifier,
     key: identityNumbers.includes(column.number),
   }));

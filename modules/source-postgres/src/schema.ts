@@ -2,10 +2,10 @@
  * Tables and columns of a database, for checking rules against it. Needs no more than the right to connect: no slot, no
  * publication.
  */
-import type { Logger } from '@sluice/core';
+import type { ColumnType, Logger } from '@sluice/core';
+import { ColumnTypes } from './column-types.ts';
 import { type PostgresSourceConfig, resolveSettings } from './config.ts';
 import { Database } from './database.ts';
-import { TypeNames } from './type-names.ts';
 
 export interface DatabaseSchema {
   readonly tables: readonly {
@@ -37,16 +37,22 @@ export async function readSchema(config: PostgresSourceConfig, logger: Logger): 
   try {
     const rows = await database.rows(TABLES_SQL);
     const tables = rows.map(([json]) => JSON.parse(json ?? '{}') as CatalogueTable);
-    const types = new TypeNames(database);
-    await types.load([...new Set(tables.flatMap(({ columns }) => columns.map(({ typeId }) => typeId)))]);
+    const typeIds = tables.flatMap(({ columns }) => columns.map(({ typeId }) => typeId));
+    const types = await new ColumnTypes(database).load(typeIds);
     return {
       tables: tables.map(({ schema, name, columns }) => ({
         schema,
         name,
-        columns: columns.map((column) => ({ name: column.name, type: types.known.get(column.typeId) ?? 'text' })),
+        columns: columns.map((column) => ({ name: column.name, type: baseName(types.get(column.typeId)) })),
       })),
     };
   } finally {
     await database.close();
   }
+}
+
+function baseName(column: ColumnType | undefined): string {
+  if (column?.custom?.kind === 'domain') return baseName(column.custom.base);
+  if (column?.custom?.kind === 'array') return `_${baseName(column.custom.element)}`;
+  return column?.type ?? 'text';
 }

@@ -22,6 +22,7 @@ import type {
   TaskChunk,
 } from '@sluice/replication';
 import type { JsonValue } from '@sluice/storage';
+import { ColumnTypes } from './column-types.ts';
 import { type PostgresSourceConfig, resolveSettings, type SourceSettings } from './config.ts';
 import { Database } from './database.ts';
 import { discoverTables } from './discover.ts';
@@ -33,7 +34,6 @@ import { settle } from './settle.ts';
 import { createSlot, dropSlot, findSlot, parseSaved, readSlot, type SavedSlot, type SlotContext } from './slot.ts';
 import { readTask } from './snapshot.ts';
 import { streamChanges } from './stream.ts';
-import { TypeNames } from './type-names.ts';
 
 export interface SourceTools {
   readonly clock: Clock;
@@ -53,7 +53,7 @@ class PostgresSource implements ChangeSource {
   readonly #settings: SourceSettings;
   readonly #tools: SourceTools;
   readonly #database: Database;
-  readonly #typeNames: TypeNames;
+  readonly #columnTypes: ColumnTypes;
   #slot: SavedSlot | null = null;
   #acknowledged: Position = BEFORE_ALL;
 
@@ -61,7 +61,7 @@ class PostgresSource implements ChangeSource {
     this.#settings = settings;
     this.#tools = tools;
     this.#database = new Database(settings, tools.logger);
-    this.#typeNames = new TypeNames(this.#database);
+    this.#columnTypes = new ColumnTypes(this.#database);
   }
 
   preflight(): Promise<void> {
@@ -85,7 +85,7 @@ class PostgresSource implements ChangeSource {
         database: this.#database,
         settings: this.#settings,
         slot: this.#slot.slot,
-        typeNames: this.#typeNames,
+        columnTypes: this.#columnTypes,
         durable: () => this.#acknowledged,
       },
       signal,
@@ -101,7 +101,7 @@ class PostgresSource implements ChangeSource {
   }
 
   discover(patterns: readonly TableSelector[]): Promise<readonly DiscoveredTable[]> {
-    const context = { database: this.#database, settings: this.#settings, typeNames: this.#typeNames };
+    const context = { database: this.#database, settings: this.#settings, columnTypes: this.#columnTypes };
     return discoverTables(context, patterns);
   }
 

@@ -151,8 +151,8 @@ describe('changes', () => {
       'int8',
       'mood',
       '_mood',
-      'numeric',
-      '_numeric',
+      'percent',
+      '_strict_percent',
       '_timestamptz',
       'pair',
     ]);

@@ -1,17 +1,17 @@
 /** The change stream: one replication connection, decoded, in the batches in which it came off the wire. */
 import { type Clock, type Logger, type Position, SluiceError, type StreamEvent } from '@sluice/core';
+import type { ColumnTypes } from './column-types.ts';
 import type { SourceSettings } from './config.ts';
 import type { Database } from './database.ts';
 import { Decoder } from './decode.ts';
 import { positionOfLsn } from './position.ts';
-import type { TypeNames } from './type-names.ts';
 import { WalConnection } from './wal-connection.ts';
 
 export interface StreamContext {
   readonly settings: SourceSettings;
   readonly database: Database;
   readonly slot: string;
-  readonly typeNames: TypeNames;
+  readonly columnTypes: ColumnTypes;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly durable: () => Position;
@@ -21,10 +21,10 @@ export async function* streamChanges(
   context: StreamContext,
   signal: AbortSignal,
 ): AsyncGenerator<readonly StreamEvent[], void> {
-  const { settings, typeNames } = context;
-  await typeNames.preload();
+  const { settings, columnTypes } = context;
+  await columnTypes.loadBuiltIn();
   if (signal.aborted) return;
-  const decoder = new Decoder(settings.tag, typeNames.known);
+  const decoder = new Decoder(settings.tag, columnTypes.builtIn);
   let batch: StreamEvent[] = [];
   /** Highest position streamed so far: a keepalive may repeat it, never fall behind it. */
   let reached: Position = '';
@@ -72,8 +72,8 @@ export async function* streamChanges(
       const ready = batch;
       batch = [];
       connection.taken();
-      const unnamed = decoder.unnamed.splice(0);
-      if (unnamed.length > 0) await typeNames.name(unnamed);
+      const untyped = decoder.untyped.splice(0);
+      if (untyped.length > 0) await columnTypes.fillIn(untyped);
       if (ready.length > 0) yield ready;
     }
   } finally {

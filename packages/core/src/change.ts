@@ -1,6 +1,7 @@
 /**
  * What a source emits. Values stay exactly as the source sent them until an expression needs them.
  */
+import type { ColumnType } from './column-type.ts';
 import type { Position } from './position.ts';
 
 /** Text as the source sent it, `null` for SQL NULL, `undefined` for "not sent" (unchanged TOAST, non-key column). */
@@ -9,12 +10,8 @@ export type RawValue = string | null | undefined;
 /** Values in the order of `Relation.columns`. */
 export type RawRow = readonly RawValue[];
 
-export interface Column {
+export interface Column extends ColumnType {
   readonly name: string;
-  /** Type name as the source's catalogue spells it, element type prefixed with `_` for arrays (`int4`, `_text`). */
-  readonly type: string;
-  /** Source type id (Postgres: OID); 0 where the source has none. */
-  readonly typeId: number;
   /** Source type modifier; -1 where there is none. */
   readonly typeModifier: number;
   /** Whether the column is part of the record key. */

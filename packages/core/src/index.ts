@@ -14,6 +14,7 @@ export type {
 } from './change.ts';
 export type { Checkpoint } from './checkpoint.ts';
 export { type Clock, nextTurn, type Random, systemClock, systemRandom } from './clock.ts';
+export type { ColumnType, CustomType } from './column-type.ts';
 export { type ErrorCode, errorCodes } from './error-codes.ts';
 export { asSluiceError, type ErrorAction, type ErrorDetails, SluiceError } from './errors.ts';
 export type { BucketName, OpId, RecordKey, StreamId, TableId } from './ids.ts';

@@ -2,7 +2,7 @@
  * What the rest of the product sees of sync rules: a parsed document with its diagnostics, evaluators for the rows of
  * one table, and the resolution of one client's request to buckets. Nothing here knows a driver, a socket or a storage.
  */
-import type { RawRow } from '@sluice/core';
+import type { ColumnType, RawRow } from '@sluice/core';
 import type { TypedValue } from './types/typed-values.ts';
 
 export interface Diagnostic {
@@ -81,7 +81,7 @@ export interface TableShape {
   readonly connectionTag: string;
   readonly schema: string;
   readonly name: string;
-  readonly columns: readonly { readonly name: string; readonly type: string; readonly typeId: number }[];
+  readonly columns: readonly (ColumnType & { readonly name: string })[];
 }
 
 export interface RowEvaluator {

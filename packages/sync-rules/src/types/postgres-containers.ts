@@ -46,12 +46,14 @@ export function multirangeType(subtype: SourceType): SourceType {
 }
 
 export function compositeType(attributes: readonly { readonly name: string; readonly type: SourceType }[]): SourceType {
+  const prepared = attributes.map(({ name, type }) => ({ key: `${jsonString(name)}:`, type }));
   return jsonTextType((raw) => {
     const fields = parseComposite(raw);
-    if (fields.length !== attributes.length) throw new EvaluationError('the composite has other attributes');
-    const members = attributes.map(({ name, type }, index) => {
+    // The type was altered: what the source tells now need not be what it told of this row.
+    if (fields.length !== prepared.length) throw new EvaluationError('the composite has other attributes');
+    const members = prepared.map(({ key, type }, index) => {
       const field = fields[index] ?? null;
-      return `${jsonString(name)}:${field === null ? 'null' : elementJson(type.element(field))}`;
+      return key + (field === null ? 'null' : elementJson(type.element(field)));
     });
     return `{${members.join(',')}}`;
   }, true);

@@ -2,11 +2,11 @@ import type { RawValue } from '@sluice/core';
 import type { Compatibility } from '../compatibility.ts';
 import type { RowFormat } from '../row-format.ts';
 import { PostgresTypes } from './postgres.ts';
-import { type CustomTypes, typeOptions } from './source-type.ts';
+import { typeOptions } from './source-type.ts';
 
 /** Rows as a Postgres source sends them. */
-export function postgresFormat(compatibility: Compatibility, custom?: CustomTypes): RowFormat<RawValue> {
-  const types = new PostgresTypes(typeOptions(compatibility), custom);
+export function postgresFormat(compatibility: Compatibility): RowFormat<RawValue> {
+  const types = new PostgresTypes(typeOptions(compatibility));
   return {
     reader: (column) => {
       const { read } = types.type(column);

@@ -1,32 +1,48 @@
+import type { ColumnType } from '@sluice/core';
 import { describe, expect, test } from 'vitest';
 import { valueJson } from '../json.ts';
 import { PostgresTypes } from './postgres.ts';
-import type { CustomTypes, TypeOptions } from './source-type.ts';
+import type { TypeOptions } from './source-type.ts';
 
 const legacy: TypeOptions = { timestampsIso8601: false, customPostgresTypes: false, timestampDigitsMax: null };
 const modern: TypeOptions = { timestampsIso8601: true, customPostgresTypes: true, timestampDigitsMax: null };
 
-const custom: CustomTypes = new Map([
-  [100, { kind: 'domain', base: { type: 'int4', typeId: 23 } }],
-  [101, { kind: 'enum' }],
-  [
-    102,
-    {
-      kind: 'composite',
-      attributes: [
-        { name: 'a', type: 'int4', typeId: 23 },
-        { name: 'b', type: 'text', typeId: 25 },
-        { name: 'c', type: '_int4', typeId: 1007 },
-      ],
-    },
-  ],
-  [103, { kind: 'array', element: { type: 'pair', typeId: 102 }, delimiter: ',' }],
-  [104, { kind: 'domain', base: { type: 'pair', typeId: 102 } }],
-  [105, { kind: 'range', subtype: { type: 'float8', typeId: 701 } }],
-]);
+const int4: ColumnType = { type: 'int4', typeId: 23 };
+const pair: ColumnType = {
+  type: 'pair',
+  typeId: 102,
+  custom: {
+    kind: 'composite',
+    attributes: [
+      { name: 'a', ...int4 },
+      { name: 'b', type: 'text', typeId: 25 },
+      { name: 'c', type: '_int4', typeId: 1007 },
+    ],
+  },
+};
+const price: ColumnType = { type: 'price', typeId: 100, custom: { kind: 'domain', base: int4 } };
+const mood: ColumnType = { type: 'date', typeId: 101, custom: { kind: 'enum' } };
+const floats: ColumnType = {
+  type: 'floats',
+  typeId: 105,
+  custom: { kind: 'range', subtype: { type: 'float8', typeId: 701 } },
+};
+const manyFloats: ColumnType = {
+  type: 'floatss',
+  typeId: 106,
+  custom: { kind: 'multirange', subtype: { type: 'float8', typeId: 701 } },
+};
 
-function both(type: string, raw: string, options: TypeOptions, typeId = 0) {
-  const known = new PostgresTypes(options, custom).type({ type, typeId });
+function arrayOf(element: ColumnType, delimiter = ','): ColumnType {
+  return { type: `_${element.type}`, typeId: element.typeId + 1000, custom: { kind: 'array', element, delimiter } };
+}
+
+function domainOver(base: ColumnType): ColumnType {
+  return { type: `own_${base.type}`, typeId: base.typeId + 2000, custom: { kind: 'domain', base } };
+}
+
+function both(type: string | ColumnType, raw: string, options: TypeOptions) {
+  const known = new PostgresTypes(options).type(typeof type === 'string' ? { type, typeId: 0 } : type);
   const value = known.read(raw);
   expect(known.json(raw)).toBe(valueJson(value));
   return value;
@@ -127,6 +143,10 @@ describe('arrays', () => {
     expect(both('_box', '{(1,1),(0,0);(2,2),(1,1)}', modern)).toBe('["(1,1),(0,0)","(2,2),(1,1)"]');
   });
 
+  test('of shapes are split at colons', () => {
+    expect(both('_geometry', '{0101:0102}', legacy)).toBe('["0101","0102"]');
+  });
+
   test('broken text is an error, or itself for custom types', () => {
     expect(() => new PostgresTypes(legacy).type({ type: '_int4', typeId: 1007 }).read('{1,')).toThrow('literal');
     expect(both('_mood', '{a', modern)).toBe('{a');
@@ -135,36 +155,42 @@ describe('arrays', () => {
 
 describe('custom types', () => {
   test.each([
-    ['price', 100, '5', '5', 5n],
-    ['mood', 101, 'sad', 'sad', 'sad'],
-    ['pair', 102, '(1,"x ""y""","{1,2}")', '(1,"x ""y""","{1,2}")', '{"a":1,"b":"x \\"y\\"","c":[1,2]}'],
-    ['pair', 102, '(,,)', '(,,)', '{"a":null,"b":null,"c":null}'],
-    ['pair', 102, '(1,2)', '(1,2)', '(1,2)'],
-    ['_pair', 103, '{"(1,x,)"}', '{"(1,x,)"}', '[{"a":1,"b":"x","c":null}]'],
-    ['named_pair', 104, '(1,,)', '(1,,)', '{"a":1,"b":null,"c":null}'],
-    ['floats', 105, '[1.5,)', '[1.5,)', '{"lower":1.5,"upper":null,"lower_exclusive":0,"upper_exclusive":1}'],
-    ['int4range', 0, '[1,5)', '[1,5)', '{"lower":1,"upper":5,"lower_exclusive":0,"upper_exclusive":1}'],
-    ['int4range', 0, 'empty', 'empty', 'empty'],
-    ['_int4range', 0, '{empty}', '{empty}', '["empty"]'],
+    [price, '5', '5', 5n],
+    [domainOver(price), '5', '5', 5n],
+    [arrayOf(price), '{5,NULL}', '{5,NULL}', '[5,null]'],
+    [domainOver(arrayOf(price)), '{5,NULL}', '{5,NULL}', '[5,null]'],
+    [domainOver({ type: '_text', typeId: 1009 }), '{a,"b c"}', '{a,"b c"}', '["a","b c"]'],
+    [arrayOf(domainOver({ type: '_text', typeId: 1009 })), '{"{a,b}","{}"}', '{"{a,b}","{}"}', '[["a","b"],[]]'],
+    [mood, 'infinity', 'infinity', 'infinity'],
+    [arrayOf(mood), '{infinity,"a b"}', '{infinity,"a b"}', '["infinity","a b"]'],
+    [arrayOf(mood, ';'), '{a;b}', '{a;b}', '["a","b"]'],
+    [pair, '(1,"x ""y""","{1,2}")', '(1,"x ""y""","{1,2}")', '{"a":1,"b":"x \\"y\\"","c":[1,2]}'],
+    [pair, '(,,)', '(,,)', '{"a":null,"b":null,"c":null}'],
+    [pair, '(1,2)', '(1,2)', '(1,2)'],
+    [arrayOf(pair), '{"(1,x,)"}', '{"(1,x,)"}', '[{"a":1,"b":"x","c":null}]'],
+    [domainOver(pair), '(1,,)', '(1,,)', '{"a":1,"b":null,"c":null}'],
+    [manyFloats, '{[1.5,2]}', '{[1.5,2]}', '[{"lower":1.5,"upper":2.0,"lower_exclusive":0,"upper_exclusive":0}]'],
+    [floats, '[1.5,)', '[1.5,)', '{"lower":1.5,"upper":null,"lower_exclusive":0,"upper_exclusive":1}'],
+    ['int4range', '[1,5)', '[1,5)', '{"lower":1,"upper":5,"lower_exclusive":0,"upper_exclusive":1}'],
+    ['int4range', 'empty', 'empty', 'empty'],
+    ['_int4range', '{empty}', '{empty}', '["empty"]'],
     [
       'tstzrange',
-      0,
       '["2024-01-01 00:00:00+00",]',
       '["2024-01-01 00:00:00+00",]',
       '{"lower":"2024-01-01T00:00:00.000000Z","upper":null,"lower_exclusive":0,"upper_exclusive":0}',
     ],
     [
       'int8multirange',
-      0,
       '{[1,3),[5,)}',
       '{[1,3),[5,)}',
       '[{"lower":1,"upper":3,"lower_exclusive":0,"upper_exclusive":1},' +
         '{"lower":5,"upper":null,"lower_exclusive":0,"upper_exclusive":1}]',
     ],
-    ['_mood', 0, '{a,b}', '{a,b}', '["a","b"]'],
-    ['_int4range', 0, '{"[1,2)"}', '{"[1,2)"}', '[{"lower":1,"upper":2,"lower_exclusive":0,"upper_exclusive":1}]'],
-  ])('%s %i %s', (type, typeId, raw, off, on) => {
-    expect(both(type, raw, legacy, typeId)).toBe(off);
-    expect(both(type, raw, modern, typeId)).toBe(on);
+    ['_mood', '{a,b}', '{a,b}', '["a","b"]'],
+    ['_int4range', '{"[1,2)"}', '{"[1,2)"}', '[{"lower":1,"upper":2,"lower_exclusive":0,"upper_exclusive":1}]'],
+  ])('%j %s', (type, raw, off, on) => {
+    expect(both(type, raw, legacy)).toBe(off);
+    expect(both(type, raw, modern)).toBe(on);
   });
 });

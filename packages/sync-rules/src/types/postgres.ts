@@ -2,35 +2,28 @@
  * Postgres types. A snapshot (`COPY` text, unescaped) and the replication stream send the same text for the same value,
  * so one table serves both.
  */
+import type { ColumnType, CustomType } from '@sluice/core';
 import { EvaluationError } from '../evaluation-error.ts';
 import { jsonString, realJson } from '../json.ts';
 import type { Value } from '../value.ts';
 import { arrayType, compositeType, multirangeType, rangeType } from './postgres-containers.ts';
 import { dateText, timestampText, timestamptzText, timeText } from './postgres-time.ts';
-import type { CustomType, CustomTypes, SourceType, TypeOptions, TypeReference } from './source-type.ts';
+import type { SourceType, TypeOptions } from './source-type.ts';
 
-const NO_CUSTOM_TYPES: CustomTypes = new Map();
-
-/**
- * What to do with columns of every type, under one set of options.
- * @param custom user-defined types, where known; unknown ones are text
- */
+/** What to do with columns of every type, under one set of options. User-defined types not described are text. */
 export class PostgresTypes {
   readonly #decodeCustom: boolean;
-  readonly #custom: CustomTypes;
   readonly #scalars: ReadonlyMap<string, SourceType>;
 
-  constructor(options: TypeOptions, custom: CustomTypes = NO_CUSTOM_TYPES) {
+  constructor(options: TypeOptions) {
     this.#decodeCustom = options.customPostgresTypes;
-    this.#custom = custom;
     this.#scalars = scalarTypes(options);
   }
 
-  type(reference: TypeReference): SourceType {
-    const scalar = this.#scalars.get(reference.type);
-    if (scalar !== undefined) return scalar;
-    const custom = this.#custom.get(reference.typeId);
-    return custom === undefined ? this.#named(reference.type) : this.#customType(custom);
+  /** A description goes before the name: users may call their types `date`. */
+  type({ type, custom }: ColumnType): SourceType {
+    if (custom !== undefined) return this.#customType(custom);
+    return this.#scalars.get(type) ?? this.#named(type);
   }
 
   #customType(type: CustomType): SourceType {
@@ -63,7 +56,7 @@ export class PostgresTypes {
   #namedArray(element: string): SourceType {
     const builtIn = element !== 'box' && (this.#scalars.has(element) || textTypes.has(element));
     if (!builtIn && !this.#decodeCustom) return textType;
-    const delimiter = element === 'box' ? ';' : ',';
+    const delimiter = delimiters.get(element) ?? ',';
     return arrayType(this.type({ type: element, typeId: 0 }), { delimiter, fallback: !builtIn });
   }
 }
@@ -90,6 +83,13 @@ const textTypes: ReadonlySet<string> = new Set(
     'jsonpath hstore ltree'
   ).split(' '),
 );
+
+/** What stands between the elements of arrays, for the types that do not take a comma. */
+const delimiters: ReadonlyMap<string, string> = new Map([
+  ['box', ';'],
+  ['geometry', ':'],
+  ['geography', ':'],
+]);
 
 const textType: SourceType = {
   read: (raw) => raw,

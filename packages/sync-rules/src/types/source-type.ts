@@ -38,20 +38,3 @@ export interface SourceType {
 
 /** A JSON value, or JSON text that is taken over as it is. */
 export type JsonElement = { readonly value: JsonValue } | { readonly text: string };
-
-/** User-defined types by source type id, where the source has told about them. */
-export type CustomTypes = ReadonlyMap<number, CustomType>;
-
-export type CustomType =
-  | { readonly kind: 'domain'; readonly base: TypeReference }
-  | { readonly kind: 'enum' }
-  | { readonly kind: 'range'; readonly subtype: TypeReference }
-  | { readonly kind: 'multirange'; readonly subtype: TypeReference }
-  | { readonly kind: 'array'; readonly element: TypeReference; readonly delimiter: string }
-  | { readonly kind: 'composite'; readonly attributes: readonly (TypeReference & { readonly name: string })[] };
-
-export interface TypeReference {
-  /** As `Column.type`. */
-  readonly type: string;
-  readonly typeId: number;
-}
