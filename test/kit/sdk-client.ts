@@ -70,7 +70,8 @@ export class SdkClient {
       // What goes wrong is in `errors` and `warnings`; the console stays quiet.
       logger: {
         log: ({ level, message, error }) => {
-          if (level >= LogLevels.warn) warnings.push(error === undefined ? message : `${message}: ${String(error)}`);
+          if (level >= LogLevels.warn)
+            warnings.push(error instanceof Error ? `${message}: ${error.name}: ${error.message}` : message);
         },
       },
     });
