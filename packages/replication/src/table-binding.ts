@@ -18,7 +18,8 @@ export type Compatibility = 'same' | 'different';
 
 /**
  * Whether rows of `relation` can go on being written under the record of `stored`: the same physical table under the
- * same name with the same key, and no old column changed. Columns added at the end are fine.
+ * same name with the same key, and no old column changed. Columns added at the end are fine. What a user-defined type is
+ * made of is not compared: stored rows are the text that the source sent, whatever the type has become since.
  */
 export function compatibility(stored: TableState, relation: Relation): Compatibility {
   const old = stored.relation;

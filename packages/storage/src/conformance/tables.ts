@@ -1,8 +1,36 @@
 /** Tables, tasks, guards, generations and epochs. */
+import type { Column, Relation } from '@sluice/core';
 import { expect, test } from 'vitest';
 import { at, relationOf } from './harness.ts';
 import { put } from './toy-rows.ts';
 import type { WithWorld } from './with-world.ts';
+
+/** A type in a type in a type, names that need care. */
+const COLUMNS: readonly Column[] = [
+  { name: 'id', type: 'int4', typeId: 23, typeModifier: -1, key: true },
+  {
+    name: 'ü "q"',
+    type: '_pair',
+    typeId: 4_294_967_295,
+    typeModifier: 7,
+    key: false,
+    custom: {
+      kind: 'array',
+      delimiter: ',',
+      element: {
+        type: 'pair',
+        typeId: 20_001,
+        custom: {
+          kind: 'composite',
+          attributes: [
+            { name: '', type: 'int4', typeId: 23 },
+            { name: '__proto__', type: 'mood', typeId: 20_002, custom: { kind: 'enum' } },
+          ],
+        },
+      },
+    },
+  },
+];
 
 const NOT_COPIED = { code: 'SLU_T1204' };
 
@@ -20,6 +48,15 @@ export function tableConformance(withWorld: WithWorld): void {
       });
       expect(second.id).not.toBe(first.id);
       expect(await world.reader.tables()).toEqual([first, second]);
+    }));
+
+  test('a relation is stored as it was given, with what its types are made of, and outlives a crash', () =>
+    withWorld(async (world) => {
+      const relation: Relation = { ...relationOf('typed'), columns: COLUMNS };
+      const table = await world.writer.addTable(relation, [0]);
+      expect(table.relation).toEqual(relation);
+      await world.crash();
+      expect((await world.reader.tables()).map((stored) => stored.relation)).toEqual([relation]);
     }));
 
   test('a plan is stored once', () =>
