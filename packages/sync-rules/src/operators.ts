@@ -114,6 +114,15 @@ function bitwise(operate: (left: bigint, right: bigint) => bigint | null): Binar
   };
 }
 
+const remainder = bitwise((a, b) => (b === 0n ? null : a % b));
+
+/** As in SQLite: of the whole parts, but a real if one operand is a real. */
+function modulo(left: Value, right: Value): Value {
+  const result = remainder(left, right);
+  const isReal = typeof toNumeric(left) === 'number' || typeof toNumeric(right) === 'number';
+  return typeof result === 'bigint' && isReal ? Number(result) : result;
+}
+
 /** As in SQLite: 64 bits, and a negative distance shifts the other way. */
 function shift(value: bigint, left: bigint): bigint {
   const distance = left > 64n ? 64n : left < -64n ? -64n : left;
@@ -128,7 +137,7 @@ export const arithmetics: Readonly<Record<ArithmeticName, BinaryOperator>> = {
     integer: (a, b) => (b === 0n ? null : a / b),
     real: (a, b) => (b === 0 ? null : a / b),
   }),
-  '%': bitwise((a, b) => (b === 0n ? null : a % b)),
+  '%': modulo,
   '&': bitwise((a, b) => a & b),
   '|': bitwise((a, b) => a | b),
   '<<': bitwise((a, b) => shift(a, b)),

@@ -1,5 +1,5 @@
 /** Compares a document with its shape, and reports each place where they differ. */
-import { isScalar, type Node } from 'yaml';
+import { isAlias, isScalar, type Node } from 'yaml';
 import type { Diagnostics } from '../diagnostics.ts';
 import { closestName, didYouMean } from '../did-you-mean.ts';
 import type { Range } from '../sql/ast.ts';
@@ -15,6 +15,7 @@ type MapShape = Extract<Shape, { type: 'map' }>;
 
 export function checkShape(node: Node, shape: Shape, context: ShapeContext): void {
   const { nodes, diagnostics } = context;
+  if (isUnknownAlias(node, context)) return;
   switch (shape.type) {
     case 'map':
       checkMap(node, shape, context);
@@ -41,6 +42,13 @@ export function checkShape(node: Node, shape: Shape, context: ShapeContext): voi
     case 'choice':
       checkChoice(node, shape.values, context);
   }
+}
+
+/** Aliases are followed: what is still one has no anchor. Reports it. */
+function isUnknownAlias(node: Node, { diagnostics }: ShapeContext): boolean {
+  if (!isAlias(node)) return false;
+  diagnostics.add('yaml-syntax', ownRange(node), `there is no anchor &${node.source} before this alias`);
+  return true;
 }
 
 /** Entries of a map; reports if it is none, and keys that come twice. */
@@ -86,7 +94,7 @@ function checkSqlList(node: Node, context: ShapeContext): void {
   const items = context.nodes.items(node);
   if (items === null) context.diagnostics.add('not-a-list', firstCharacter(node));
   for (const item of items ?? []) {
-    if (!isScalar(item)) context.diagnostics.add('not-a-string', wholeRange(item));
+    if (!isUnknownAlias(item, context) && !isScalar(item)) context.diagnostics.add('not-a-string', wholeRange(item));
   }
 }
 

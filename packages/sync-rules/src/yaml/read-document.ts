@@ -31,7 +31,7 @@ export function readDocument(text: string, diagnostics: Diagnostics): RulesDocum
     diagnostics.add('yaml-too-complex', whole);
     return null;
   }
-  const yaml = parseDocument(text, { version: '1.2', uniqueKeys: false, prettyErrors: false, logLevel: 'silent' });
+  const yaml = parseDocument(text, { version: '1.2', uniqueKeys: false, prettyErrors: false, logLevel: 'error' });
   for (const { pos, message } of yaml.errors.slice(0, SYNTAX_ERRORS_MAX)) {
     diagnostics.add('yaml-syntax', { start: pos[0], end: pos[1] }, message);
   }
