@@ -3,7 +3,7 @@ import { SluiceError } from '@sluice/core';
 import { clientSchemaOf } from '../rules.ts';
 import { clientSchemaText, type LanguageName } from './client-languages.ts';
 import { diagnosticText } from './diagnostic-text.ts';
-import { readText, sourceSchema, type SourceSchemaOptions } from './source-schema.ts';
+import { readText, sourceSchema, type SourceSchemaOptions } from '../config/source-schema.ts';
 
 export interface SchemaOptions extends SourceSchemaOptions {
   readonly lang: LanguageName;

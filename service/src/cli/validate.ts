@@ -2,7 +2,7 @@
 import type { Diagnostic } from '@sluice/sync-rules';
 import { parseRules } from '../rules.ts';
 import { diagnosticText } from './diagnostic-text.ts';
-import { readText, sourceSchema, type SourceSchemaOptions } from './source-schema.ts';
+import { readText, sourceSchema, type SourceSchemaOptions } from '../config/source-schema.ts';
 
 export interface ValidateOptions extends SourceSchemaOptions {
   readonly json?: boolean;

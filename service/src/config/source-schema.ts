@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { silentLogger, SluiceError } from '@sluice/core';
 import type { SourceSchema } from '@sluice/sync-rules';
 import { Ajv } from 'ajv';
-import { loadConfig } from '../config/resolve.ts';
+import { loadConfig } from './resolve.ts';
 import { readSourceSchema } from '../registry.ts';
 
 export interface SourceSchemaOptions {
