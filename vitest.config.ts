@@ -1,17 +1,43 @@
 import { defineConfig } from 'vitest/config';
 
 const report = process.env['SLUICE_TEST_REPORT'];
+const common = {
+  exclude: ['**/node_modules/**', '**/dist/**'],
+  pool: 'forks' as const,
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+};
+const resolve = { conditions: ['source'] };
+const ssr = { resolve };
 
 export default defineConfig({
-  resolve: { conditions: ['source'] },
-  ssr: { resolve: { conditions: ['source'] } },
   test: {
-    include: ['packages/**/*.test.ts', 'modules/**/*.test.ts', 'service/**/*.test.ts', 'test/**/*.test.ts'],
-    exclude: ['**/node_modules/**', '**/dist/**'],
-    pool: 'forks',
     ...(report === undefined ? {} : { reporters: ['default', ['json', { outputFile: report }]] }),
-    maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    projects: [
+      {
+        resolve,
+        ssr,
+        test: {
+          ...common,
+          name: 'parts',
+          include: ['packages/**/*.test.ts', 'modules/**/*.test.ts', 'service/**/*.test.ts', 'test/**/*.test.ts'],
+          exclude: [...common.exclude, 'test/e2e/**', 'test/crash/**'],
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          ...common,
+          // One at a time and after the rest: these bring a database, a service and a load of their own to two cores.
+          name: 'whole',
+          include: ['test/e2e/**/*.test.ts', 'test/crash/**/*.test.ts'],
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });
