@@ -73,7 +73,7 @@ export function resolveConfig(source: ConfigSource, base: string): Config {
       buckets: parameters?.max_buckets_per_connection ?? limits.bucketsPerConnectionMax,
       parameterResults: parameters?.max_parameter_query_results ?? limits.parameterResultsMax,
     },
-    concurrency: raw.replication.concurrency ?? 3,
+    concurrency: raw.replication.concurrency ?? 4,
     logLevel: raw.system?.logging?.level ?? 'info',
     ignoredKeys: IGNORED_KEYS.filter((key) => key in raw),
   };

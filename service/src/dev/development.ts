@@ -108,7 +108,7 @@ function developmentConfig(about: {
       buckets: limits.bucketsPerConnectionMax,
       parameterResults: limits.parameterResultsMax,
     },
-    concurrency: 3,
+    concurrency: 4,
     logLevel: 'warn',
     ignoredKeys: [],
   };
