@@ -96,8 +96,9 @@ test(`copy and stream side by side: ${ROWS} rows under ${WRITES_PER_SECOND} writ
 
     // Acknowledgement went on all through the copy.
     const standstill = slot.longestStandstillMs(status.startedAtMs ?? 0, status.openedAtMs ?? 0);
-    expect(standstill).toBeLessThan(2000);
-    expect(report.writesPerSecond).toBeGreaterThan(WRITES_PER_SECOND * 0.9);
+    // The small size also runs on machines that do much else at the same time.
+    expect(standstill).toBeLessThan(sized(4000, 2000));
+    expect(report.writesPerSecond).toBeGreaterThan(WRITES_PER_SECOND * sized(0.5, 0.95));
     console.log(
       JSON.stringify({
         rows: ROWS,

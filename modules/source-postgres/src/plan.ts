@@ -21,10 +21,12 @@ const TASKS_MAX = 8;
 const SIZE_SQL = `
   select pg_relation_filenode(c.oid), pg_relation_size(c.oid), current_setting('block_size'),
     coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0), c.reltuples, c.relpages
-  from pg_class c where c.oid = $1`;
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.oid = $1 and n.nspname = $2 and c.relname = $3`;
 
+/** @throws SLU_R1104 if the table is gone, or has another name by now: then it is another table to the rules */
 export async function planTable(database: Database, relation: Relation): Promise<readonly PlannedTask[]> {
-  const [row] = await database.rows(SIZE_SQL, [relation.sourceId]);
+  const [row] = await database.rows(SIZE_SQL, [relation.sourceId, relation.schema, relation.name]);
   if (row === undefined) {
     throw new SluiceError('SLU_R1104', `${relation.schema}.${relation.name} does not exist any more`);
   }
