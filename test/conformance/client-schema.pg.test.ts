@@ -59,7 +59,7 @@ it('prints a schema that the SDK takes, from rules and a live source', async () 
 
   const code = await sluice('schema', rules, '--config', config);
   const schema = await schemaOf(code);
-  expect(schema.toJSON().tables[0]?.columns).toEqual([
+  expect((schema.toJSON() as { tables: { columns: unknown }[] }).tables[0]?.columns).toEqual([
     { name: 'name', type: 'TEXT' },
     { name: 'done', type: 'INTEGER' },
     { name: 'cost', type: 'REAL' },
