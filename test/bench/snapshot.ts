@@ -10,6 +10,7 @@ import { openLmdbStorage } from '@sluice/storage-lmdb';
 import { startPostgres, type TestPostgres } from '../kit/postgres.ts';
 import { BENCH_RULES, benchDatabase, type KeyKind } from './bench-source.ts';
 import { drainCopy } from './copy-drain.ts';
+import { cpuTimed } from './cpu-time.ts';
 import type { BenchOptions } from './main.ts';
 import { createNullStorage, type NullStorage } from './null-storage.ts';
 import { printCosts, profiled } from './profile.ts';
@@ -49,15 +50,18 @@ async function copyInto(postgres: TestPostgres, report: ReportBuilder, options: 
   });
 
   const nothing = createNullStorage();
-  const { result, costs } = await profiled(options.profile, () =>
-    replicateUntil({ ...nothing, uri: database.uri, slot: `null_${key}`, rules: BENCH_RULES, until: null }),
-  );
+  const evaluation = { ...nothing, uri: database.uri, slot: `null_${key}`, rules: BENCH_RULES, until: null };
+  const {
+    result: { result, costs },
+    cpuSeconds,
+  } = await cpuTimed(() => profiled(options.profile, () => replicateUntil(evaluation)));
   const evaluated = report.add({
     what: `copy into nothing, ${key} keys`,
     unit: 'rows/s',
     rate: rows / result.seconds,
     seconds: result.seconds,
     detail: {
+      cpuSeconds,
       opBytes: nothing.dropped.opBytes / nothing.dropped.ops,
       recordBytes: nothing.dropped.recordBytes / nothing.dropped.records,
     },
@@ -78,13 +82,14 @@ async function writeRaw(report: ReportBuilder, options: CopyOptions, ours: NullS
   try {
     const bytesPerRow = (ours.opBytes + ours.recordBytes) / rows;
     const rowBytes = Math.round((bytesPerRow - RAW_OVERHEAD_BYTES) / 2);
-    const raw = await rawStorageWrite({ path, rows, rowBytes, keyKind: key === 'serial' ? 'serial' : 'random' });
+    const keyKind = key === 'serial' ? 'serial' : 'random';
+    const { result: raw, cpuSeconds } = await cpuTimed(() => rawStorageWrite({ path, rows, rowBytes, keyKind }));
     return report.add({
       what: `raw storage write of the same bytes, ${key} keys`,
       unit: 'rows/s',
       rate: raw.rowsPerSecond,
       seconds: raw.seconds,
-      detail: { bytesPerRow, diskBytesPerRow: raw.fileBytes / rows },
+      detail: { cpuSeconds, bytesPerRow, diskBytesPerRow: raw.fileBytes / rows },
     });
   } finally {
     await rm(path, { recursive: true, force: true });
@@ -98,7 +103,10 @@ async function copyIntoLmdb(uri: string, report: ReportBuilder, options: CopyOpt
   try {
     const stream = await storage.createStream(BENCH_RULES, 0);
     const work = { uri, slot: `lmdb_${key}`, rules: BENCH_RULES, storage, stream, until: null };
-    const { result, costs } = await profiled(options.profile, () => replicateUntil(work));
+    const {
+      result: { result, costs },
+      cpuSeconds,
+    } = await cpuTimed(() => profiled(options.profile, () => replicateUntil(work)));
     const { snapshot } = result.facts;
     const figure = report.add({
       what: `copy into LMDB, to the first checkpoint, ${key} keys`,
@@ -106,6 +114,7 @@ async function copyIntoLmdb(uri: string, report: ReportBuilder, options: CopyOpt
       rate: rows / result.seconds,
       seconds: result.seconds,
       detail: {
+        cpuSeconds,
         readSeconds: snapshot.readMs / 1000,
         flushSeconds: snapshot.flushMs / 1000,
         chunks: snapshot.chunks,

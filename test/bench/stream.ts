@@ -9,6 +9,7 @@ import { silentLogger, systemClock } from '@sluice/core';
 import { openLmdbStorage } from '@sluice/storage-lmdb';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../kit/postgres.ts';
 import { BENCH_RULES, benchDatabase } from './bench-source.ts';
+import { cpuTimed } from './cpu-time.ts';
 import type { BenchOptions } from './main.ts';
 import { printCosts, profiled } from './profile.ts';
 import { type ReplicationRun, positionOf, replicateUntil } from './replication-run.ts';
@@ -63,7 +64,10 @@ async function drainBacklog({ postgres, report, rowsPerTransaction, options }: B
       seconds: decoded.seconds,
     });
     const work = await run(positionOf(end));
-    const { result, costs } = await profiled(options.profile, () => replicateUntil(work));
+    const {
+      result: { result, costs },
+      cpuSeconds,
+    } = await cpuTimed(() => profiled(options.profile, () => replicateUntil(work)));
     const changes = result.facts.stream.changes;
     const ours = report.add({
       what: `backlog to checkpoint, ${label}`,
@@ -71,6 +75,7 @@ async function drainBacklog({ postgres, report, rowsPerTransaction, options }: B
       rate: changes / result.seconds,
       seconds: result.seconds,
       detail: {
+        cpuSeconds,
         changes,
         ops: result.facts.stream.ops,
         flushes: result.facts.stream.flushes,
@@ -79,14 +84,14 @@ async function drainBacklog({ postgres, report, rowsPerTransaction, options }: B
     });
     printCosts(costs);
     // Before and after, the better one: what else the machine does at one moment must not flatter us.
-    const after = await bareDrain(drain);
+    const { result: after, cpuSeconds: bareCpuSeconds } = await cpuTimed(() => bareDrain(drain));
     const bare = before.seconds < after.seconds ? before : after;
     const limit = report.add({
       what: `bare drain, ${label}`,
       unit: 'changes/s',
       rate: bare.changes / bare.seconds,
       seconds: bare.seconds,
-      detail: { otherSeconds: Math.max(before.seconds, after.seconds) },
+      detail: { cpuSeconds: bareCpuSeconds, otherSeconds: Math.max(before.seconds, after.seconds) },
     });
     report.compare(ours, limit, PROMISED_RATIO);
   } finally {
