@@ -50,7 +50,7 @@ export async function createSchema(source: Client): Promise<void> {
 }
 
 /** How `rows` rows are spread over the tables. */
-export function populationOf(rows: number): Population {
+function populationOf(rows: number): Population {
   const users = Math.max(20, Math.floor(rows / 1000));
   const orgs = Math.max(10, Math.floor(rows / 5000));
   const memberships = users * 3;
@@ -156,7 +156,7 @@ export function rowWhere(table: DataTable, n: number): string {
   return table === 'readings' ? `seq = ${n}` : `id = ${rowId(table, String(n))}`;
 }
 
-export function insertRows(table: DataTable, from: number, to: number, population: Population): string {
+function insertRows(table: DataTable, from: number, to: number, population: Population): string {
   const values = rowValues(table, 'n', population);
   return `INSERT INTO ${table} (${Object.keys(values).join(', ')})
     SELECT ${Object.values(values).join(', ')} FROM generate_series(${from}::int8, ${to}) AS n`;

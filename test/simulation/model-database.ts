@@ -46,7 +46,7 @@ interface Physical {
   readonly slots: Map<number, ModelRow>;
 }
 
-export function positionAt(place: number): Position {
+function positionAt(place: number): Position {
   return place.toString(16).toUpperCase().padStart(16, '0');
 }
 
