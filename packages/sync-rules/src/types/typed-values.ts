@@ -13,6 +13,7 @@ import { type TypeOptions, typeOptions } from './source-type.ts';
 export type TypedValue =
   | (null | undefined | boolean | bigint | number | string | Uint8Array)
   | TimeValue
+  | DeepValue
   | readonly TypedValue[]
   | { readonly [key: string]: TypedValue };
 
@@ -34,6 +35,18 @@ export class TimeValue {
   }
 }
 
+/** An array or an object of a source whose values may nest deeper than those of others. */
+export class DeepValue {
+  readonly content: TypedValue;
+  /** Levels at most. */
+  readonly depthMax: number;
+
+  constructor(content: TypedValue, depthMax: number) {
+    this.content = content;
+    this.depthMax = depthMax;
+  }
+}
+
 const DEPTH_MAX = 10;
 
 export function typedFormat(compatibility: Compatibility): RowFormat<TypedValue> {
@@ -49,16 +62,19 @@ function toValue(cell: TypedValue, options: TypeOptions): Value {
   if (typeof cell !== 'object' || cell === null) return typeof cell === 'boolean' ? fromBoolean(cell) : cell;
   if (cell instanceof Uint8Array) return cell;
   if (cell instanceof TimeValue) return timeValueText(cell, options);
-  return bigJson(nested(cell, options, 1));
+  if (cell instanceof DeepValue) return bigJson(nested(cell.content, options, cell.depthMax));
+  return bigJson(nested(cell, options, DEPTH_MAX));
 }
 
-function nested(cell: TypedValue, options: TypeOptions, depth: number): JsonValue {
-  if (depth > DEPTH_MAX) throw new EvaluationError(`the value nests deeper than ${DEPTH_MAX} levels`);
+/** @param levels how many more there may be */
+function nested(cell: TypedValue, options: TypeOptions, levels: number): JsonValue {
+  if (levels <= 0) throw new EvaluationError('the value nests deeper than rules read');
   if (typeof cell !== 'object' || cell === null) return typeof cell === 'boolean' ? fromBoolean(cell) : cell;
   if (cell instanceof Uint8Array) return undefined;
   if (cell instanceof TimeValue) return timeValueText(cell, options);
-  if (isList(cell)) return cell.map((element) => nested(element, options, depth + 1));
-  return Object.fromEntries(Object.entries(cell).map(([key, member]) => [key, nested(member, options, depth + 1)]));
+  if (cell instanceof DeepValue) return nested(cell.content, options, levels);
+  if (isList(cell)) return cell.map((element) => nested(element, options, levels - 1));
+  return Object.fromEntries(Object.entries(cell).map(([key, member]) => [key, nested(member, options, levels - 1)]));
 }
 
 function isList(cell: readonly TypedValue[] | { readonly [key: string]: TypedValue }): cell is readonly TypedValue[] {
