@@ -31,7 +31,7 @@ function call(name: string, arity: number, more: { editions?: (2 | 3)[] } = {}):
   return operation(`${name}/${arity}`, arity, (operands) => `${name}(${operands.join(', ')})`, more);
 }
 
-export const operations: readonly Operation[] = [
+const operations: readonly Operation[] = [
   ...['=', '<', '<=', '>', '>=', '+', '-', '*', '/', '||', '->', '->>', 'AND', 'OR'].map((name) => infix(name)),
   ...['%', '&', '|', '<<', '>>'].map((name) => infix(name, [3])),
   operation('!= of edition 2', 2, ([a, b]) => `(${a} != ${b})`, { editions: [2] }),

@@ -43,7 +43,7 @@ export function outputTypes<Input>(
   return [...outputs].map(([name, type]) => ({ name, type }));
 }
 
-export function planType<Input>(plan: Plan<Input>, inputType: (input: Input) => OutputType): OutputType {
+function planType<Input>(plan: Plan<Input>, inputType: (input: Input) => OutputType): OutputType {
   const of = (operand: Plan<Input>): OutputType => planType(operand, inputType);
   switch (plan.op) {
     case 'literal':
