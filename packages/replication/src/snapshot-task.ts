@@ -3,7 +3,7 @@
  * one storage transaction with the task's cursor, and one is under way while the next is gathered. A flush of rows that
  * were read under an older state of their table is discarded there; then the task starts over from what is stored.
  */
-import { type Clock, limits, type Logger, type RawRow, recordKey, SluiceError } from '@sluice/core';
+import { type Clock, limits, type Logger, nextTurn, type RawRow, recordKey, SluiceError } from '@sluice/core';
 import type {
   Effect,
   Evaluate,
@@ -20,6 +20,9 @@ import { evaluate } from './evaluate.ts';
 import type { SnapshotProgress } from './progress.ts';
 import type { TableBinding } from './table-binding.ts';
 import type { TableCatalog } from './table-catalog.ts';
+
+const TURN_MS = 5;
+const ROWS_BETWEEN_LOOKS = 64;
 
 export interface SnapshotTaskPorts {
   readonly source: ChangeSource;
@@ -115,7 +118,7 @@ async function gather(ports: SnapshotTaskPorts, gathering: Gathering): Promise<G
         budget.give(flushBytes);
         return null;
       }
-      for (const row of next.value.rows) gathered.rows.push(copiedRow(binding, row));
+      await evaluateInTurns(clock, next.value.rows, (row) => gathered.rows.push(copiedRow(binding, row)));
       gathered.bytes += next.value.bytes;
       gathered.cursor = next.value.cursor;
       gathered.last = next.value.last;
@@ -126,6 +129,17 @@ async function gather(ports: SnapshotTaskPorts, gathering: Gathering): Promise<G
   }
   progress.readMs += clock.monotonic() - grantedAt;
   return gathered;
+}
+
+/** In short turns: the stream's changes and its acknowledgements must not wait for whole chunks of every task. */
+async function evaluateInTurns(clock: Clock, rows: readonly RawRow[], take: (row: RawRow) => void): Promise<void> {
+  let until = clock.monotonic() + TURN_MS;
+  for (const [index, row] of rows.entries()) {
+    take(row);
+    if (index % ROWS_BETWEEN_LOOKS !== 0 || clock.monotonic() < until) continue;
+    await nextTurn();
+    until = clock.monotonic() + TURN_MS;
+  }
 }
 
 function copiedRow(binding: TableBinding, row: RawRow): CopiedRow {
