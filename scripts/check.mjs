@@ -11,9 +11,9 @@ const steps = [
 ];
 
 const failed = [];
-for (const [name, command] of steps) {
+for (const [name, words] of steps) {
   console.log(`— ${name}`);
-  const { status } = spawnSync('npx', ['--no-install', ...command], {
+  const { status } = spawnSync('npx', ['--no-install'].concat(words), {
     cwd: root,
     stdio: 'inherit',
     shell: process.platform === 'win32',

@@ -1,8 +1,7 @@
 /**
- * How fast a replication slot can be drained, by whom: our source, the bare library below it, and the tool that comes
- * with Postgres. Each drains the same slot contents without confirming anything, so they can follow one another.
+ * How fast a replication slot can be drained, by our source and by the bare library
+ * below it. Both drain the same slot contents without confirming anything, so they can follow one another.
  */
-import { spawn } from 'node:child_process';
 import { silentLogger, systemClock, systemRandom } from '@sluice/core';
 import { createPostgresSource } from '@sluice/source-postgres';
 import pg from 'pg';
@@ -82,37 +81,6 @@ export async function sourceDrain(options: DrainOptions): Promise<DrainResult> {
   }
   await source.close();
   return { changes, transactions, seconds };
-}
-
-/** pg_recvlogical writing into a pipe that is thrown away; null where it is not installed. */
-export async function recvlogicalDrain(options: DrainOptions): Promise<{ seconds: number } | null> {
-  const url = new URL(options.uri);
-  const startedAt = performance.now();
-  const flags = [
-    '-h',
-    url.hostname,
-    '-p',
-    url.port,
-    '-U',
-    url.username,
-    '-d',
-    url.pathname.slice(1),
-    '-S',
-    options.slot,
-  ];
-  const plugin = ['-o', 'proto_version=1', '-o', `publication_names=${options.publication}`];
-  const child = spawn(
-    'pg_recvlogical',
-    [...flags, ...plugin, '--start', '--endpos', options.upTo, '-F', '0', '-f', '-'],
-    {
-      stdio: ['ignore', 'ignore', 'ignore'],
-      env: { ...process.env, PGPASSWORD: decodeURIComponent(url.password) },
-    },
-  );
-  return new Promise((done) => {
-    child.once('error', () => done(null));
-    child.once('close', (code) => done(code === 0 ? { seconds: (performance.now() - startedAt) / 1000 } : null));
-  });
 }
 
 function lsnNumber(lsn: string): bigint {

@@ -125,16 +125,7 @@ export class ServiceProcess {
   spawn(): void {
     const child = spawn(
       process.execPath,
-      [
-        ...(this.#options.nodeFlags ?? []),
-        '--conditions=source',
-        '--import',
-        'tsx',
-        CLI,
-        'start',
-        '--config',
-        this.configPath,
-      ],
+      [...HEAP_FLAGS, ...(this.#options.nodeFlags ?? []), ...LOADER, CLI, 'start', '--config', this.configPath],
       { cwd: ROOT, env: { ...process.env, ...this.#options.env }, stdio: ['ignore', 'pipe', 'pipe'] },
     );
     this.#child = child;
