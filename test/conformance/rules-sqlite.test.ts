@@ -19,7 +19,7 @@ import { type Difference, intendedDifferences, type Outcome } from './sqlite-dif
 type Edition = 2 | 3;
 type Evaluate = (row: readonly SqlValue[]) => Outcome;
 
-const RUNS = sized(2_000, 100_000);
+const RUNS = sized(5_000, 100_000);
 const TIME_LIMIT_MS = sized(60_000, 1_800_000);
 
 const database = new SQLite(':memory:');
