@@ -13,7 +13,7 @@ export const limits = {
   /** One read of a snapshot task: rows are evaluated and let go after so many source bytes. */
   snapshotChunkBytes: 1024 * 1024,
   /** One storage transaction of a snapshot task. */
-  snapshotFlushBytesMax: 8 * 1024 * 1024,
+  snapshotFlushBytesMax: 4 * 1024 * 1024,
   /** Buckets of one connection. */
   bucketsPerConnectionMax: 1000,
   /** Parameter sets found for one connection at one checkpoint. */
