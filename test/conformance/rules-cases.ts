@@ -137,7 +137,7 @@ class LookupComparison {
   }
 }
 
-/** Where a case does not know the place, one problem may have been reported several times: any number of them will do. */
+/** Where a case does not know the place, one problem may have been reported several times; how often does not matter. */
 function compareDiagnostics(expected: readonly ExpectedDiagnostic[], actual: CaseResult['diagnostics']): Difference[] {
   let found = [...actual];
   const missing: ExpectedDiagnostic[] = [];

@@ -4,24 +4,12 @@
  * whose tasks are done are completed; when none is pending, the snapshot gate is opened and a marker sent through the
  * source, so that even an idle source brings the commit that passes the gate.
  */
-import { type Clock, Latest, type Logger } from '@sluice/core';
-import type { StreamReader, StreamWriter, TableState, TaskState } from '@sluice/storage';
-import type { ByteBudget } from './byte-budget.ts';
-import type { ChangeSource } from './change-source.ts';
+import { Latest } from '@sluice/core';
+import type { TableState, TaskState } from '@sluice/storage';
 import { completePartialRows } from './partial-rows.ts';
-import type { SnapshotProgress } from './progress.ts';
-import { runSnapshotTask } from './snapshot-task.ts';
-import type { TableCatalog } from './table-catalog.ts';
+import { runSnapshotTask, type SnapshotTaskPorts } from './snapshot-task.ts';
 
-export interface SnapshotterPorts {
-  readonly source: ChangeSource;
-  readonly reader: StreamReader;
-  readonly writer: StreamWriter;
-  readonly catalog: TableCatalog;
-  readonly budget: ByteBudget;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly progress: SnapshotProgress;
+export interface SnapshotterPorts extends SnapshotTaskPorts {
   /** Tasks read at once. */
   readonly concurrency: number;
 }
