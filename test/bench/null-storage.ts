@@ -14,6 +14,8 @@ import {
   type FlushResult,
   guardHolds,
   initialCheckpointState,
+  newTable,
+  newTask,
   type RowWrite,
   type SnapshotFlush,
   type StreamFlush,
@@ -21,6 +23,7 @@ import {
   type StreamReader,
   type StreamWriter,
   type TableState,
+  taskAfter,
   type TaskState,
 } from '@sluice/storage';
 
@@ -105,17 +108,7 @@ class NullStream implements StreamWriter {
     const tasks = this.tasks.get(guard.tableId) ?? [];
     this.tasks.set(
       guard.tableId,
-      tasks.map((task) =>
-        task.index !== progress.index
-          ? task
-          : {
-              ...task,
-              cursor: progress.cursor,
-              rows: task.rows + progress.rows,
-              bytes: task.bytes + progress.bytes,
-              state: progress.done ? 'done' : 'pending',
-            },
-      ),
+      tasks.map((task) => (task.index !== progress.index ? task : taskAfter(task, progress))),
     );
     return Promise.resolve(result);
   }
@@ -127,16 +120,7 @@ class NullStream implements StreamWriter {
   }
 
   addTable(relation: TableState['relation'], keyColumns: readonly number[]): Promise<TableState> {
-    const table: TableState = {
-      id: this.tables.size + 1,
-      relation,
-      keyColumns,
-      generation: 1,
-      truncateEpoch: 0,
-      snapshot: 'pending',
-      endPosition: null,
-      planned: false,
-    };
+    const table = newTable({ id: this.tables.size + 1, relation, keyColumns });
     this.tables.set(table.id, table);
     this.#advance({ kind: 'tableSnapshotRequired' });
     return Promise.resolve(table);
@@ -157,7 +141,7 @@ class NullStream implements StreamWriter {
     this.#change(tableId, { planned: true });
     this.tasks.set(
       tableId,
-      tasks.map((task) => ({ ...task, tableId, cursor: null, state: 'pending', rows: 0, bytes: 0 })),
+      tasks.map((task) => newTask(tableId, task)),
     );
     return Promise.resolve();
   }

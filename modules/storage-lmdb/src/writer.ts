@@ -17,15 +17,20 @@ import {
   type CheckpointState,
   commit,
   type CommitOutcome,
+  copyDone,
+  copyRequired,
   type EraseRows,
   type FlushResult,
   guardHolds,
   type JsonValue,
+  newTable,
+  newTask,
   type RowWrite,
   type SnapshotFlush,
   type StreamFlush,
   type StreamWriter,
   type TableState,
+  taskAfter,
   type TaskProgress,
 } from '@sluice/storage';
 import { commitVisibly } from './atomically.ts';
@@ -132,16 +137,7 @@ export class LmdbWriter implements StreamWriter {
   addTable(relation: Relation, keyColumns: readonly number[]): Promise<TableState> {
     return this.#write(() => {
       const counters = getCounters(this.#schema, this.#stream);
-      const table: TableState = {
-        id: counters.tables + 1,
-        relation,
-        keyColumns,
-        generation: 1,
-        truncateEpoch: 0,
-        snapshot: 'pending',
-        endPosition: null,
-        planned: false,
-      };
+      const table = newTable({ id: counters.tables + 1, relation, keyColumns });
       putCounters(this.#schema, this.#stream, { ...counters, tables: table.id });
       putTable(this.#schema, this.#stream, table);
       this.#advance(this.#state(), { kind: 'tableSnapshotRequired' });
@@ -166,7 +162,7 @@ export class LmdbWriter implements StreamWriter {
       invariant(!table.planned, `table ${tableId} of stream ${this.#stream} is planned already`);
       putTable(this.#schema, this.#stream, { ...table, planned: true });
       for (const task of tasks) {
-        putTask(this.#schema, this.#stream, { ...task, tableId, cursor: null, state: 'pending', rows: 0, bytes: 0 });
+        putTask(this.#schema, this.#stream, newTask(tableId, task));
       }
     });
   }
@@ -194,7 +190,7 @@ export class LmdbWriter implements StreamWriter {
         const name = `${table.relation.schema}.${table.relation.name}`;
         throw new SluiceError('SLU_T1204', `table ${name} is not copied completely`);
       }
-      putTable(this.#schema, this.#stream, { ...table, snapshot: 'done', endPosition: position });
+      putTable(this.#schema, this.#stream, copyDone(table, position));
       this.#advance(this.#state(), { kind: 'tableSnapshotDone', position });
     });
   }
@@ -202,13 +198,7 @@ export class LmdbWriter implements StreamWriter {
   markTableSnapshotRequired(tableId: TableId): Promise<TableState> {
     return this.#write(() => {
       const table = requireTable(this.#schema, this.#stream, tableId);
-      const next: TableState = {
-        ...table,
-        generation: table.generation + 1,
-        snapshot: 'pending',
-        endPosition: null,
-        planned: false,
-      };
+      const next = copyRequired(table);
       putTable(this.#schema, this.#stream, next);
       removeTasks(this.#schema, this.#stream, tableId);
       this.#advance(this.#state(), { kind: 'tableSnapshotRequired' });
@@ -268,13 +258,7 @@ export class LmdbWriter implements StreamWriter {
 
   #saveProgress(table: TableId, progress: TaskProgress): void {
     const task = requireTask(this.#schema, this.#stream, table, progress.index);
-    putTask(this.#schema, this.#stream, {
-      ...task,
-      cursor: progress.cursor,
-      rows: task.rows + progress.rows,
-      bytes: task.bytes + progress.bytes,
-      state: progress.done ? 'done' : 'pending',
-    });
+    putTask(this.#schema, this.#stream, taskAfter(task, progress));
   }
 }
 

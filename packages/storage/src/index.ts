@@ -23,10 +23,17 @@ export { createMemoryStorage, type MemoryStorage } from './memory/memory-storage
 export { decodeRecord, encodeRecord, type Membership, type SourceRecord } from './source-record.ts';
 export {
   type ChunkGuard,
+  copyDone,
+  copyRequired,
   guardHolds,
   type JsonValue,
   needsTombstones,
+  newTable,
+  newTask,
+  type PlannedRange,
   type TableState,
+  taskAfter,
+  type TaskProgress,
   type TaskState,
 } from './table-state.ts';
 export type {
@@ -39,5 +46,4 @@ export type {
   SnapshotFlush,
   StreamFlush,
   StreamWriter,
-  TaskProgress,
 } from './writer.ts';

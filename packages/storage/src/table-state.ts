@@ -38,7 +38,43 @@ export interface TaskState {
   readonly bytesEstimate: number;
 }
 
+export interface TaskProgress {
+  readonly index: number;
+  readonly cursor: JsonValue | null;
+  /** Rows and source bytes of this chunk, skipped ones included. */
+  readonly rows: number;
+  readonly bytes: number;
+  readonly done: boolean;
+}
+
+/** A task as it is planned. */
+export type PlannedRange = Pick<TaskState, 'index' | 'range' | 'rowsEstimate' | 'bytesEstimate'>;
+
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+
+/** A new incarnation of a table: waits for its plan and its copy. */
+export function newTable(about: Pick<TableState, 'id' | 'relation' | 'keyColumns'>): TableState {
+  return { ...about, generation: 1, truncateEpoch: 0, snapshot: 'pending', endPosition: null, planned: false };
+}
+
+/** The table after its copy; `position` was sampled behind its last read. */
+export function copyDone(table: TableState, position: Position): TableState {
+  return { ...table, snapshot: 'done', endPosition: position };
+}
+
+/** The table when it must be copied (again). Its tasks go. */
+export function copyRequired(table: TableState): TableState {
+  return { ...table, generation: table.generation + 1, snapshot: 'pending', endPosition: null, planned: false };
+}
+
+export function newTask(tableId: TableId, planned: PlannedRange): TaskState {
+  return { ...planned, tableId, cursor: null, state: 'pending', rows: 0, bytes: 0 };
+}
+
+/** The task after a chunk of it became durable. */
+export function taskAfter(task: TaskState, { cursor, rows, bytes, done }: TaskProgress): TaskState {
+  return { ...task, cursor, rows: task.rows + rows, bytes: task.bytes + bytes, state: done ? 'done' : 'pending' };
+}
 
 /**
  * Whether a delete in the table must leave a tombstone: while a copied row that was read before the delete could still

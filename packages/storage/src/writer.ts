@@ -8,7 +8,7 @@
  */
 import type { OpDraft, OpId, Position, RecordKey, Relation, TableId } from '@sluice/core';
 import type { CommitOutcome } from './checkpoint-state.ts';
-import type { ChunkGuard, JsonValue, TableState, TaskState } from './table-state.ts';
+import type { ChunkGuard, JsonValue, PlannedRange, TableState, TaskProgress } from './table-state.ts';
 
 /**
  * One row to be written. Adapters look at these three fields only; what a change says is known to the `evaluate`
@@ -69,15 +69,6 @@ export interface SnapshotFlush<W extends RowWrite> {
   readonly progress: TaskProgress;
 }
 
-export interface TaskProgress {
-  readonly index: number;
-  readonly cursor: JsonValue | null;
-  /** Rows and source bytes of this chunk, skipped ones included. */
-  readonly rows: number;
-  readonly bytes: number;
-  readonly done: boolean;
-}
-
 export type FlushResult =
   | { readonly kind: 'flushed'; readonly headOp: OpId; readonly ops: number }
   /** The guard did not hold: nothing was written, and the chunk must be read again (or not at all). */
@@ -111,10 +102,7 @@ export interface StreamWriter {
   /** Forgets a table that has no live records left (erase them first). */
   removeTable(tableId: TableId): Promise<void>;
   /** Stores the tasks of a table's generation. Replaces none: planned tables are refused. */
-  planTable(
-    tableId: TableId,
-    tasks: readonly Omit<TaskState, 'tableId' | 'cursor' | 'state' | 'rows' | 'bytes'>[],
-  ): Promise<void>;
+  planTable(tableId: TableId, tasks: readonly PlannedRange[]): Promise<void>;
   /** Erases up to `limit` live records of a table and raises its truncate epoch. Call until `remaining` is false. */
   eraseRows(request: EraseRows): Promise<{ readonly remaining: boolean; readonly erased: number }>;
 

@@ -1,7 +1,17 @@
 /** The write side in memory. Every method does its work in one synchronous piece: that is its transaction. */
 import { type OpId, type Position, type RecordKey, type Relation, SluiceError, type TableId } from '@sluice/core';
 import { advance, commit, type CommitOutcome } from '../checkpoint-state.ts';
-import { guardHolds, type JsonValue, needsTombstones, type TableState } from '../table-state.ts';
+import {
+  copyDone,
+  copyRequired,
+  guardHolds,
+  type JsonValue,
+  needsTombstones,
+  newTable,
+  newTask,
+  type TableState,
+  taskAfter,
+} from '../table-state.ts';
 import type { Effect, EraseRows, FlushResult, RowWrite, SnapshotFlush, StreamFlush, StreamWriter } from '../writer.ts';
 import type { MemoryStream, StoredRecord } from './memory-stream.ts';
 
@@ -53,15 +63,7 @@ export class MemoryWriter implements StreamWriter {
       }
     });
     this.#stream.tasks = this.#stream.tasks.map((task) =>
-      task.tableId !== guard.tableId || task.index !== progress.index
-        ? task
-        : {
-            ...task,
-            cursor: progress.cursor,
-            rows: task.rows + progress.rows,
-            bytes: task.bytes + progress.bytes,
-            state: progress.done ? 'done' : 'pending',
-          },
+      task.tableId !== guard.tableId || task.index !== progress.index ? task : taskAfter(task, progress),
     );
     this.#stream.state = advance(this.#stream.state, { kind: 'flushed', headOp: head, boundary: null });
     return { kind: 'flushed', headOp: head, ops: head - before };
@@ -77,16 +79,7 @@ export class MemoryWriter implements StreamWriter {
 
   async addTable(relation: Relation, keyColumns: readonly number[]): Promise<TableState> {
     this.#assertLease();
-    const table: TableState = {
-      id: this.#stream.nextTableId++,
-      relation,
-      keyColumns,
-      generation: 1,
-      truncateEpoch: 0,
-      snapshot: 'pending',
-      endPosition: null,
-      planned: false,
-    };
+    const table = newTable({ id: this.#stream.nextTableId++, relation, keyColumns });
     this.#stream.tables.set(table.id, table);
     this.#stream.state = advance(this.#stream.state, { kind: 'tableSnapshotRequired' });
     return table;
@@ -108,7 +101,7 @@ export class MemoryWriter implements StreamWriter {
     if (table.planned) throw new SluiceError('SLU_X0001', `table ${tableId} is planned already`);
     this.#stream.tables.set(tableId, { ...table, planned: true });
     for (const task of tasks) {
-      this.#stream.tasks.push({ ...task, tableId, cursor: null, state: 'pending', rows: 0, bytes: 0 });
+      this.#stream.tasks.push(newTask(tableId, task));
     }
   }
 
@@ -136,20 +129,14 @@ export class MemoryWriter implements StreamWriter {
         `table ${table.relation.schema}.${table.relation.name} is not copied completely`,
       );
     }
-    this.#stream.tables.set(tableId, { ...table, snapshot: 'done', endPosition: position });
+    this.#stream.tables.set(tableId, copyDone(table, position));
     this.#stream.state = advance(this.#stream.state, { kind: 'tableSnapshotDone', position });
   }
 
   async markTableSnapshotRequired(tableId: TableId): Promise<TableState> {
     this.#assertLease();
     const table = this.#table(tableId);
-    const required: TableState = {
-      ...table,
-      generation: table.generation + 1,
-      snapshot: 'pending',
-      endPosition: null,
-      planned: false,
-    };
+    const required = copyRequired(table);
     this.#stream.tables.set(tableId, required);
     this.#stream.tasks = this.#stream.tasks.filter((task) => task.tableId !== tableId);
     this.#stream.state = advance(this.#stream.state, { kind: 'tableSnapshotRequired' });
