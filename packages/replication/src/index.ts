@@ -8,9 +8,10 @@ export type {
   TableSelector,
   TaskChunk,
 } from './change-source.ts';
+export type { CopyFacts, SnapshotFacts, StageMs, TableCopyFacts } from './copy-progress.ts';
 export { type EnginePorts, type EngineStreamFacts, ReplicationEngine } from './engine.ts';
 export { erase, evaluate } from './evaluate.ts';
-export type { SnapshotProgress, StreamProgress } from './progress.ts';
+export type { StreamProgress } from './progress.ts';
 export { Replicator, type ReplicatorFacts, type ReplicatorPhase, type ReplicatorPorts } from './replicator.ts';
 export type { ChangeWrite } from './row-write.ts';
 export type { TableBinding } from './table-binding.ts';

@@ -1,4 +1,4 @@
-/** Counters that the engine keeps where the work is done; the status document and the probes are made of them. */
+/** Counters of the stream, kept where the work is done; the status document and the probes are made of them. */
 import type { Position } from '@sluice/core';
 import type { Gate } from '@sluice/storage';
 
@@ -9,6 +9,8 @@ export interface StreamProgress {
   flushes: number;
   flushMs: number;
   commits: number;
+  /** Newest position up to which the stream has come in; null before the first. */
+  received: Position | null;
   /** Newest position that is durable in storage and acknowledged; null before the first. */
   durable: Position | null;
   /** When `durable` was last moved or confirmed; null before the first. */
@@ -27,41 +29,10 @@ export function newStreamProgress(): StreamProgress {
     flushes: 0,
     flushMs: 0,
     commits: 0,
+    received: null,
     durable: null,
     durableAtMs: null,
     gate: null,
     oldestUncommittedAtMs: null,
-  };
-}
-
-export interface SnapshotProgress {
-  /** Rows flushed by this process, skipped ones included. */
-  rows: number;
-  bytes: number;
-  ops: number;
-  chunks: number;
-  discardedChunks: number;
-  readMs: number;
-  flushMs: number;
-  waitMs: number;
-  activeTasks: number;
-  startedAtMs: number | null;
-  /** Rows by table since this process started, for rates. */
-  readonly rowsByTable: Map<number, number>;
-}
-
-export function newSnapshotProgress(): SnapshotProgress {
-  return {
-    rows: 0,
-    bytes: 0,
-    ops: 0,
-    chunks: 0,
-    discardedChunks: 0,
-    readMs: 0,
-    flushMs: 0,
-    waitMs: 0,
-    activeTasks: 0,
-    startedAtMs: null,
-    rowsByTable: new Map(),
   };
 }

@@ -8,8 +8,9 @@ import type { BucketStorage, StreamInfo, StreamReader, StreamWriter } from '@slu
 import type { SyncRules } from '@sluice/sync-rules';
 import { ByteBudget } from './byte-budget.ts';
 import type { ChangeSource, SourceHealth } from './change-source.ts';
+import { CopyProgress, type SnapshotFacts } from './copy-progress.ts';
 import { completePartialRows } from './partial-rows.ts';
-import { newSnapshotProgress, newStreamProgress, type SnapshotProgress, type StreamProgress } from './progress.ts';
+import { newStreamProgress, type StreamProgress } from './progress.ts';
 import { runTogether } from './run-together.ts';
 import { Snapshotter } from './snapshotter.ts';
 import { Streamer } from './streamer.ts';
@@ -40,7 +41,7 @@ export type ReplicatorPhase = 'starting' | 'snapshotting' | 'streaming';
 export interface ReplicatorFacts {
   readonly phase: ReplicatorPhase;
   readonly stream: StreamProgress;
-  readonly snapshot: SnapshotProgress;
+  readonly snapshot: SnapshotFacts;
   readonly health: SourceHealth | null;
   readonly healthAtMs: number | null;
   readonly problems: readonly TableProblem[];
@@ -52,7 +53,7 @@ export interface ReplicatorFacts {
 export class Replicator {
   readonly #ports: ReplicatorPorts;
   readonly #stream = newStreamProgress();
-  readonly #snapshot = newSnapshotProgress();
+  readonly #snapshot: CopyProgress;
   readonly #budget = new ByteBudget(limits.pendingBytesMax, limits.streamReservedBytes);
   readonly #reader: StreamReader;
   #catalog: TableCatalog | null = null;
@@ -64,6 +65,7 @@ export class Replicator {
 
   constructor(ports: ReplicatorPorts) {
     this.#ports = ports;
+    this.#snapshot = new CopyProgress(ports.clock);
     this.#reader = ports.storage.reader(ports.stream.id);
     this.#activated = ports.stream.lifecycle === 'active';
   }
@@ -72,7 +74,7 @@ export class Replicator {
     return {
       phase: this.#phase,
       stream: this.#stream,
-      snapshot: this.#snapshot,
+      snapshot: this.#snapshot.facts(),
       health: this.#health,
       healthAtMs: this.#healthAtMs,
       problems: this.#catalog?.problems ?? [],

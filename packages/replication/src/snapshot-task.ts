@@ -16,8 +16,8 @@ import type {
 } from '@sluice/storage';
 import type { ByteBudget } from './byte-budget.ts';
 import type { ChangeSource, TaskChunk } from './change-source.ts';
+import type { CopyProgress, TaskMeter } from './copy-progress.ts';
 import { evaluate } from './evaluate.ts';
-import type { SnapshotProgress } from './progress.ts';
 import type { TableBinding } from './table-binding.ts';
 import type { TableCatalog } from './table-catalog.ts';
 
@@ -32,7 +32,7 @@ export interface SnapshotTaskPorts {
   readonly budget: ByteBudget;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly progress: SnapshotProgress;
+  readonly progress: CopyProgress;
 }
 
 interface SnapshotTask {
@@ -48,19 +48,21 @@ export async function runSnapshotTask(
 ): Promise<'done' | 'again'> {
   const { snapshotChunkBytes: chunkBytes, snapshotFlushBytesMax: flushBytes } = limits;
   const binding = ports.catalog.bindingFor(table);
+  const meter = ports.progress.startTask(table.id, task.index);
   const chunks = ports.source
     .readTask({ relation: table.relation, range: task.range, cursor: task.cursor, chunkBytes, signal })
     [Symbol.asyncIterator]();
   let flushing: Promise<'flushed' | 'discarded'> = Promise.resolve('flushed');
   try {
     for (;;) {
-      const gathered = await gather(ports, { chunks, binding, flushBytes, signal });
+      const gathered = await gather(ports, { chunks, binding, flushBytes, meter, signal });
       if (gathered === null) return 'again';
+      meter.enter('flush');
       if ((await flushing) === 'discarded') {
         ports.budget.give(flushBytes);
         return 'again';
       }
-      flushing = flushRows(ports, { table, task, gathered }).finally(() => ports.budget.give(flushBytes));
+      flushing = flushRows(ports, { table, task, gathered, meter }).finally(() => ports.budget.give(flushBytes));
       flushing.catch(() => {}); // Awaited at the next turn; without this a failure while reading would count as unhandled.
       if (gathered.last) return (await flushing) === 'flushed' ? 'done' : 'again';
     }
@@ -70,6 +72,7 @@ export async function runSnapshotTask(
     return 'again';
   } finally {
     await Promise.allSettled([flushing, chunks.return?.()]);
+    ports.progress.endTask(table.id, task.index);
   }
 }
 
@@ -99,26 +102,27 @@ interface Gathering {
   readonly chunks: AsyncIterator<TaskChunk>;
   readonly binding: TableBinding;
   readonly flushBytes: number;
+  readonly meter: TaskMeter;
   readonly signal: AbortSignal;
 }
 
 /** Takes `flushBytes` from the budget, which the caller gives back; null (and nothing taken) if the reading ended early. */
 async function gather(ports: SnapshotTaskPorts, gathering: Gathering): Promise<Gathered | null> {
-  const { clock, progress, budget } = ports;
-  const { chunks, binding, flushBytes, signal } = gathering;
-  const startedAt = clock.monotonic();
+  const { clock, budget } = ports;
+  const { chunks, binding, flushBytes, meter, signal } = gathering;
+  meter.enter('wait');
   await budget.take(flushBytes, signal);
-  const grantedAt = clock.monotonic();
-  progress.waitMs += grantedAt - startedAt;
   const gathered: Gathered = { rows: [], bytes: 0, cursor: null, last: false };
   try {
     while (gathered.bytes < flushBytes && !gathered.last) {
+      meter.enter('read');
       const next = await chunks.next();
       if (next.done === true) {
         budget.give(flushBytes);
         return null;
       }
-      await evaluateInTurns(clock, next.value.rows, (row) => gathered.rows.push(copiedRow(binding, row)));
+      meter.enter('evaluate');
+      await evaluateInTurns({ clock, meter }, next.value.rows, (row) => gathered.rows.push(copiedRow(binding, row)));
       gathered.bytes += next.value.bytes;
       gathered.cursor = next.value.cursor;
       gathered.last = next.value.last;
@@ -127,17 +131,22 @@ async function gather(ports: SnapshotTaskPorts, gathering: Gathering): Promise<G
     budget.give(flushBytes);
     throw error;
   }
-  progress.readMs += clock.monotonic() - grantedAt;
   return gathered;
 }
 
 /** In short turns: the stream's changes and its acknowledgements must not wait for whole chunks of every task. */
-async function evaluateInTurns(clock: Clock, rows: readonly RawRow[], take: (row: RawRow) => void): Promise<void> {
+async function evaluateInTurns(
+  { clock, meter }: { readonly clock: Clock; readonly meter: TaskMeter },
+  rows: readonly RawRow[],
+  take: (row: RawRow) => void,
+): Promise<void> {
   let until = clock.monotonic() + TURN_MS;
   for (const [index, row] of rows.entries()) {
     take(row);
     if (index % ROWS_BETWEEN_LOOKS !== 0 || clock.monotonic() < until) continue;
+    meter.enter('wait');
     await nextTurn();
+    meter.enter('evaluate');
     until = clock.monotonic() + TURN_MS;
   }
 }
@@ -154,11 +163,12 @@ interface RowsFlush {
   readonly table: TableState;
   readonly task: TaskState;
   readonly gathered: Gathered;
+  readonly meter: TaskMeter;
 }
 
 async function flushRows(
   ports: SnapshotTaskPorts,
-  { table, task, gathered }: RowsFlush,
+  { table, task, gathered, meter }: RowsFlush,
 ): Promise<'flushed' | 'discarded'> {
   const { writer, progress, clock } = ports;
   const { rows, bytes, cursor, last } = gathered;
@@ -170,15 +180,10 @@ async function flushRows(
     guard: { tableId, generation: table.generation, truncateEpoch: table.truncateEpoch },
     progress: { index: task.index, cursor, rows: rows.length, bytes, done: last },
   });
-  progress.flushMs += clock.monotonic() - startedAt;
   if (result.kind === 'discarded') {
     progress.discardedChunks++;
     return 'discarded';
   }
-  progress.chunks++;
-  progress.rows += rows.length;
-  progress.bytes += bytes;
-  progress.ops += result.ops;
-  progress.rowsByTable.set(tableId, (progress.rowsByTable.get(tableId) ?? 0) + rows.length);
+  meter.flushed({ rows: rows.length, bytes, ops: result.ops, flushMs: clock.monotonic() - startedAt });
   return 'flushed';
 }

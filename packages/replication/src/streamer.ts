@@ -96,6 +96,7 @@ export class Streamer {
       case 'commit':
         this.#inTransaction = false;
         this.#ended = event.position;
+        this.#ports.progress.received = event.position;
         this.#isHeartbeat = false;
         this.#committedAtMs = event.committedAtMs;
         this.#endedWrites = this.#writes.length;
@@ -105,6 +106,7 @@ export class Streamer {
       case 'heartbeat':
         invariant(!this.#inTransaction, 'stream: a heartbeat inside a transaction');
         this.#ended = event.position;
+        this.#ports.progress.received = event.position;
         this.#isHeartbeat = true;
         return null;
       case 'truncate':

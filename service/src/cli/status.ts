@@ -1,6 +1,7 @@
 /** `sluice status`: the status document as a page of text. */
 import { SluiceError, systemClock } from '@sluice/core';
-import type { StatusDocument, StreamStatus, TableStatus } from '../status/model.ts';
+import type { TableStatus } from '../status/copy.ts';
+import type { StatusDocument, StreamStatus } from '../status/model.ts';
 import { serverAddress, type ServerAddress } from './server-address.ts';
 
 export interface StatusOptions {

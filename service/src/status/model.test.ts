@@ -4,6 +4,7 @@ import { createMemoryStorage } from '@sluice/storage';
 import { expect, it } from 'vitest';
 import { ClientConnections } from '../http/client-connections.ts';
 import { statusDocument } from './model.ts';
+import { noCopy, noStream } from './test-facts.ts';
 
 const NOW = 1_800_000_000_000;
 const clock = { ...systemClock, now: () => NOW, monotonic: () => 90_000 };
@@ -18,34 +19,28 @@ const relation = (name: string) => ({
   columns: COLUMNS,
 });
 
-function replicator(copied: ReadonlyMap<number, number>): ReplicatorFacts {
+const COPYING = {
+  rows: 300,
+  bytes: 3000,
+  rowsPerSecond: 10.2,
+  bytesPerSecond: 102,
+  elapsedMs: 30_000,
+  stages: { wait: 1000, read: 20_000, evaluate: 5000, flush: 4000 },
+};
+const READING = { ...COPYING, rows: 100, elapsedMs: 10_000, stages: { wait: 0, read: 10_000, evaluate: 0, flush: 0 } };
+
+function replicator(table: number): ReplicatorFacts {
   return {
     phase: 'snapshotting',
-    stream: {
-      transactions: 0,
-      changes: 0,
-      ops: 0,
-      flushes: 0,
-      flushMs: 0,
+    stream: noStream({
       commits: 3,
+      received: '0000000000000B80',
       durable: '0000000000000B00',
       durableAtMs: NOW - 4_000,
       gate: 'snapshot',
       oldestUncommittedAtMs: NOW - 7_500,
-    },
-    snapshot: {
-      rows: 300,
-      bytes: 3000,
-      ops: 300,
-      chunks: 3,
-      discardedChunks: 0,
-      readMs: 0,
-      flushMs: 0,
-      waitMs: 0,
-      activeTasks: 1,
-      startedAtMs: NOW - 30_000,
-      rowsByTable: new Map(copied),
-    },
+    }),
+    snapshot: noCopy({ ...COPYING, tables: new Map([[table, { ...COPYING, tasks: new Map([[1, READING]]) }]]) }),
     health: {
       head: '0000000000000C00',
       acknowledged: '0000000000000A00',
@@ -85,7 +80,7 @@ it('tells how far a copy is, which gate waits for it, and what is wrong', async 
   await writer.markTableSnapshotDone(small.id, small.generation, '0000000000000900');
   const facts: EngineStreamFacts = {
     streamId: stream.id,
-    replicator: replicator(new Map([[big.id, 300]])),
+    replicator: replicator(big.id),
     error: null,
     halted: false,
   };
@@ -116,10 +111,21 @@ it('tells how far a copy is, which gate waits for it, and what is wrong', async 
     phase: 'snapshotting',
     checkpoint: null,
     gates: { closed: 'snapshot', snapshot: { open: false, waitsFor: 'the copy of big' } },
-    // 200 of the task that is done, and 100 of about 600 of the other, at 300 rows in 30 s.
-    progress: { rows: 300, rowsEstimate: 800, percent: 37.5, rowsPerSecond: 10, secondsLeft: 50 },
+    // 200 of the task that is done, and 100 of about 600 of the other.
+    progress: {
+      rows: 300,
+      rowsEstimate: 800,
+      bytes: 3000,
+      bytesEstimate: 8000,
+      percent: 37.5,
+      rowsPerSecond: 10,
+      bytesPerSecond: 102,
+      secondsLeft: 50,
+      time: { elapsedMs: 30_000, stages: COPYING.stages },
+    },
     positions: {
       sourceHead: '0000000000000C00',
+      received: '0000000000000B80',
       durable: '0000000000000B00',
       acknowledged: '0000000000000A00',
       checkpoint: null,
@@ -136,7 +142,11 @@ it('tells how far a copy is, which gate waits for it, and what is wrong', async 
       rows: 300,
       bytes: 3000,
       percent: 37.5,
-      tasks: { done: 1, all: 2, open: [{ index: 1, rows: 100, rowsEstimate: 600 }] },
+      tasks: {
+        done: 1,
+        all: 2,
+        open: [{ index: 1, active: true, rows: 100, rowsEstimate: 600, percent: 16.6, time: { elapsedMs: 10_000 } }],
+      },
     },
     { name: 'small', snapshot: 'done', percent: 100, secondsLeft: 0 },
   ]);

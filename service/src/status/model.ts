@@ -1,9 +1,10 @@
 /** The status document: one JSON snapshot for the operator's page, the command line and scripts. */
 import { type Clock, type ErrorCode, errorCodes, type Position } from '@sluice/core';
 import type { EngineStreamFacts, ReplicatorFacts } from '@sluice/replication';
-import type { BucketStorage, CheckpointState, StreamInfo, TableState, TaskState } from '@sluice/storage';
+import type { BucketStorage, CheckpointState, StreamInfo, TableState } from '@sluice/storage';
 import { closedGate } from '@sluice/storage';
 import type { ClientActivity, ClientConnections } from '../http/client-connections.ts';
+import { overallProgress, type Progress, type TableStatus, tableStatus } from './copy.ts';
 import type { Verdict } from './progress-watch.ts';
 
 export interface StatusPorts {
@@ -68,6 +69,8 @@ export interface StreamStatus {
   }[];
   readonly positions: {
     readonly sourceHead: Position | null;
+    /** Up to where the stream has come in. */
+    readonly received: Position | null;
     readonly durable: Position | null;
     readonly acknowledged: Position | null;
     readonly checkpoint: Position | null;
@@ -83,31 +86,6 @@ export interface StreamStatus {
   readonly budget: { readonly usedBytes: number; readonly maxBytes: number } | null;
   readonly rowErrors: number;
 }
-
-interface Progress {
-  readonly rows: number;
-  readonly rowsEstimate: number;
-  /** 0 to 100; by rows, by an estimate that may be off. */
-  readonly percent: number;
-  readonly rowsPerSecond: number | null;
-  readonly secondsLeft: number | null;
-}
-
-export interface TableStatus extends Progress {
-  readonly schema: string;
-  readonly name: string;
-  readonly snapshot: TableState['snapshot'];
-  readonly generation: number;
-  readonly bytes: number;
-  readonly tasks: {
-    readonly done: number;
-    readonly all: number;
-    /** The first ones that are not done. */
-    readonly open: readonly { readonly index: number; readonly rows: number; readonly rowsEstimate: number }[];
-  };
-}
-
-const OPEN_TASKS_MAX = 20;
 
 export async function statusDocument(ports: StatusPorts): Promise<StatusDocument> {
   const { clock, connections } = ports;
@@ -146,7 +124,7 @@ async function streamStatus(
   const replicator = facts?.replicator ?? null;
   const health = replicator?.health ?? null;
   const position = state.checkpoint?.position ?? null;
-  const tableRows = tables.map((table) => tableStatus(table, { tasks, replicator, clock: ports.clock }));
+  const tableRows = tables.map((table) => tableStatus(table, tasks, replicator?.snapshot ?? null));
   return {
     id: stream.id,
     lifecycle: stream.lifecycle,
@@ -155,11 +133,12 @@ async function streamStatus(
     error: errorOf(stream, facts),
     checkpoint: state.checkpoint,
     gates: gates(state, tables, replicator),
-    progress: overall(tableRows, replicator, ports.clock),
+    progress: overallProgress(tableRows, replicator?.snapshot ?? null),
     tables: tableRows,
     problems: (replicator?.problems ?? []).map((problem) => ({ ...problem, hint: hintOf(problem.code) })),
     positions: {
       sourceHead: health?.head ?? null,
+      received: replicator?.stream.received ?? null,
       durable: replicator?.stream.durable ?? null,
       acknowledged: health?.acknowledged ?? null,
       checkpoint: position,
@@ -218,81 +197,6 @@ function gates(
   };
 }
 
-function tableStatus(
-  table: TableState,
-  about: {
-    readonly tasks: readonly TaskState[];
-    readonly replicator: ReplicatorFacts | null;
-    readonly clock: Clock;
-  },
-): TableStatus {
-  const tasks = about.tasks.filter((task) => task.tableId === table.id);
-  const rows = sum(tasks, (task) => task.rows);
-  const done = tasks.filter((task) => task.state === 'done');
-  // What is done is known; the estimate of the rest may be too low.
-  const rest = tasks.filter((task) => task.state !== 'done');
-  const rowsEstimate = sum(done, (task) => task.rows) + sum(rest, (task) => Math.max(task.rows, task.rowsEstimate));
-  const copied = about.replicator?.snapshot.rowsByTable.get(table.id) ?? 0;
-  const complete = table.snapshot === 'done';
-  return {
-    schema: table.relation.schema,
-    name: table.relation.name,
-    snapshot: table.snapshot,
-    generation: table.generation,
-    bytes: sum(tasks, (task) => task.bytes),
-    tasks: {
-      done: done.length,
-      all: tasks.length,
-      open: rest.slice(0, OPEN_TASKS_MAX).map(({ index, rows, rowsEstimate }) => ({ index, rows, rowsEstimate })),
-    },
-    ...progress(
-      { rows, rowsEstimate, copied, complete, since: about.replicator?.snapshot.startedAtMs ?? null },
-      about.clock,
-    ),
-  };
-}
-
-function overall(tables: readonly TableStatus[], replicator: ReplicatorFacts | null, clock: Clock): Progress {
-  return progress(
-    {
-      rows: sum(tables, (table) => table.rows),
-      rowsEstimate: sum(tables, (table) => table.rowsEstimate),
-      copied: replicator?.snapshot.rows ?? 0,
-      complete: tables.length > 0 && tables.every((table) => table.snapshot === 'done'),
-      since: replicator?.snapshot.startedAtMs ?? null,
-    },
-    clock,
-  );
-}
-
-function progress(
-  copy: {
-    readonly rows: number;
-    readonly rowsEstimate: number;
-    /** Rows by this process since it began to copy. */
-    readonly copied: number;
-    readonly complete: boolean;
-    readonly since: number | null;
-  },
-  clock: Clock,
-): Progress {
-  const { rows, rowsEstimate, complete } = copy;
-  const percent = complete
-    ? 100
-    : rowsEstimate === 0
-      ? 0
-      : Math.min(99.9, Math.round((rows / rowsEstimate) * 1000) / 10);
-  const seconds = copy.since === null ? 0 : (clock.now() - copy.since) / 1000;
-  const rowsPerSecond = complete || copy.copied === 0 || seconds <= 0 ? null : Math.round(copy.copied / seconds);
-  const left = Math.max(0, rowsEstimate - rows);
-  const secondsLeft = complete
-    ? 0
-    : rowsPerSecond === null || rowsPerSecond === 0
-      ? null
-      : Math.ceil(left / rowsPerSecond);
-  return { rows, rowsEstimate, percent, rowsPerSecond, secondsLeft };
-}
-
 /** The head is asked for every few seconds: a checkpoint may well be ahead of the last answer. */
 function lagBytes(checkpoint: Position, head: Position, ports: StatusPorts): number | null {
   return checkpoint >= head ? 0 : ports.bytesBetween(checkpoint, head);
@@ -306,8 +210,4 @@ function lagSeconds(replicator: ReplicatorFacts | null, clock: Clock): number | 
   const upToDate = health !== null && replicator.stream.durable !== null && replicator.stream.durable >= health.head;
   const since = oldestUncommittedAtMs ?? (upToDate ? null : durableAtMs);
   return since === null ? 0 : Math.max(0, Math.round((clock.now() - since) / 100) / 10);
-}
-
-function sum<T>(items: readonly T[], of: (item: T) => number): number {
-  return items.reduce((total, item) => total + of(item), 0);
 }

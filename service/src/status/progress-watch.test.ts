@@ -2,6 +2,7 @@ import { systemClock } from '@sluice/core';
 import type { EngineStreamFacts, ReplicatorFacts } from '@sluice/replication';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ProgressWatch } from './progress-watch.ts';
+import { noCopy, noStream } from './test-facts.ts';
 
 type Changing<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -17,31 +18,8 @@ beforeEach(() => {
   stream = 1;
   replicator = {
     phase: 'streaming',
-    stream: {
-      transactions: 0,
-      changes: 0,
-      ops: 0,
-      flushes: 0,
-      flushMs: 0,
-      commits: 1,
-      durable: '0005',
-      durableAtMs: null,
-      gate: null,
-      oldestUncommittedAtMs: null,
-    },
-    snapshot: {
-      rows: 0,
-      bytes: 0,
-      ops: 0,
-      chunks: 0,
-      discardedChunks: 0,
-      readMs: 0,
-      flushMs: 0,
-      waitMs: 0,
-      activeTasks: 0,
-      startedAtMs: null,
-      rowsByTable: new Map(),
-    },
+    stream: noStream({ commits: 1, durable: '0005' }),
+    snapshot: noCopy(),
     health: null,
     healthAtMs: null,
     problems: [],
@@ -142,7 +120,7 @@ describe('readiness', () => {
     replicator.stream.gate = 'snapshot';
     pass(600, () => {
       streaming();
-      replicator.snapshot.rows += 10;
+      replicator.snapshot = noCopy({ rows: replicator.snapshot.rows + 10 });
     });
     expect(watch.verdict().ready).toBe(true);
     pass(61, streaming);
