@@ -1,6 +1,14 @@
 /** The object graph of a service, top to bottom. Who wants to know what depends on what reads this file. */
 import { hostname } from 'node:os';
-import { asSluiceError, type Clock, type Logger, type Position, type Random, SluiceError } from '@sluice/core';
+import {
+  asSluiceError,
+  type Clock,
+  type Failpoints,
+  type Logger,
+  type Position,
+  type Random,
+  SluiceError,
+} from '@sluice/core';
 import { type EngineStreamFacts, ReplicationEngine } from '@sluice/replication';
 import type { BucketStorage, StreamInfo } from '@sluice/storage';
 import { DownloadShare, type MarkHead, ServedVersions, WriteCheckpoints } from '@sluice/sync';
@@ -32,6 +40,7 @@ export interface AppPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly failpoints: Failpoints;
   readonly version: string;
 }
 
@@ -87,6 +96,7 @@ export class App {
       logger,
       limits: config.limits,
       downloads: new DownloadShare(),
+      failpoints: ports.failpoints,
     });
     writeCheckpointRoutes(app, shared);
     probeRoutes(app, { verdict, clock });

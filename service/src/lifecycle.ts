@@ -1,9 +1,13 @@
 /** From a configuration to a running process, and back: start order, signals, exit codes. */
 import { readFileSync } from 'node:fs';
-import { asSluiceError, type Logger, systemClock, systemRandom } from '@sluice/core';
+import { asSluiceError, type Failpoints, type Logger, noFailpoints, systemClock, systemRandom } from '@sluice/core';
+import type { BucketStorage } from '@sluice/storage';
 import { App } from './app.ts';
 import type { Config } from './config/resolve.ts';
-import { openStorage, sourceFactory } from './registry.ts';
+import { armedFailpoints } from './failpoints/arm.ts';
+import { sourceWithFailpoints } from './failpoints/source.ts';
+import { storageWithFailpoints } from './failpoints/storage.ts';
+import { type ModuleTools, openStorage, type SourceFactory, sourceFactory } from './registry.ts';
 import { parseRules, requireRules } from './rules.ts';
 
 export interface RunningService {
@@ -15,10 +19,11 @@ export interface RunningService {
 export async function startService(config: Config, logger: Logger): Promise<RunningService> {
   if (config.syncRules !== null) requireRules(parseRules(config.syncRules.content), config.syncRules.name);
   for (const key of config.ignoredKeys) logger.debug({ key }, 'A configuration key that has no meaning here');
-  const tools = { clock: systemClock, random: systemRandom, logger };
-  const createSource = await sourceFactory(config.connection, tools);
-  const source = createSource('unused_by_marks');
-  const storage = await openStorage(config.storage, tools);
+  const armed = armedFailpoints(process.env);
+  const tools = { clock: systemClock, random: systemRandom, logger, failpoints: armed ?? noFailpoints };
+  const modules = await openModules(config, tools);
+  const { createSource, storage } = armed === null ? modules : withFailpoints(modules, armed);
+  const source = modules.createSource('unused_by_marks');
   try {
     const app = await App.create({ config, storage, source, createSource, ...tools, version: packageVersion() });
     await app.start();
@@ -34,6 +39,23 @@ export async function startService(config: Config, logger: Logger): Promise<Runn
     await source.close();
     throw error;
   }
+}
+
+interface Modules {
+  readonly createSource: SourceFactory;
+  readonly storage: BucketStorage;
+}
+
+async function openModules(config: Config, tools: ModuleTools): Promise<Modules> {
+  const createSource = await sourceFactory(config.connection, tools);
+  return { createSource, storage: await openStorage(config.storage, tools) };
+}
+
+function withFailpoints({ createSource, storage }: Modules, failpoints: Failpoints): Modules {
+  return {
+    createSource: (slotName) => sourceWithFailpoints(createSource(slotName), failpoints),
+    storage: storageWithFailpoints(storage, failpoints),
+  };
 }
 
 export function packageVersion(): string {

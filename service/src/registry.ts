@@ -1,5 +1,5 @@
 /** From the type names of a configuration to the modules that implement them. The only file that names modules. */
-import type { Clock, Logger, Random } from '@sluice/core';
+import type { Clock, Failpoints, Logger, Random } from '@sluice/core';
 import type { ChangeSource } from '@sluice/replication';
 import type { PostgresSourceConfig } from '@sluice/source-postgres';
 import type { BucketStorage } from '@sluice/storage';
@@ -11,13 +11,23 @@ export interface ModuleTools {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly failpoints: Failpoints;
 }
 
 /** Modules are loaded when they are needed: who validates rules opens no database. */
-export async function openStorage(config: StorageConfig, { clock, logger }: ModuleTools): Promise<BucketStorage> {
+export async function openStorage(
+  config: StorageConfig,
+  { clock, logger, failpoints }: ModuleTools,
+): Promise<BucketStorage> {
   const { openLmdbStorage } = await import('@sluice/storage-lmdb');
   const { path, mapSizeBytes } = config;
-  return openLmdbStorage({ path, clock, logger, ...(mapSizeBytes === null ? {} : { mapSizeBytes }) });
+  return openLmdbStorage({
+    path,
+    clock,
+    logger,
+    failpoints,
+    ...(mapSizeBytes === null ? {} : { mapSizeBytes }),
+  });
 }
 
 /** Makes sources of one connection, each with a slot name of its own. */

@@ -1,4 +1,4 @@
-import type { Clock, Logger } from '@sluice/core';
+import type { Clock, Failpoints, Logger } from '@sluice/core';
 
 export interface LmdbStorageOptions {
   /** Directory of the database files; made if it is not there. */
@@ -9,6 +9,8 @@ export interface LmdbStorageOptions {
   readonly mapSizeBytes?: number;
   /** How often other processes' writes are looked for. Default 200 ms. */
   readonly pollMs?: number;
+  /** For crash tests. Default none. */
+  readonly failpoints?: Failpoints;
 }
 
 export const MAP_SIZE_BYTES_DEFAULT = 256 * 2 ** 30;

@@ -1,5 +1,13 @@
 /** The adapter: streams, their readers and writers, and write checkpoints, in one LMDB directory. */
-import { type Checkpoint, type Clock, type Logger, type Position, type StreamId } from '@sluice/core';
+import {
+  type Checkpoint,
+  type Clock,
+  type Failpoints,
+  type Logger,
+  noFailpoints,
+  type Position,
+  type StreamId,
+} from '@sluice/core';
 import type { BucketStorage, StreamInfo, StreamReader, StreamWriter } from '@sluice/storage';
 import { atomically } from './atomically.ts';
 import { type LmdbStorageOptions, MAP_SIZE_BYTES_DEFAULT, POLL_MS_DEFAULT } from './config.ts';
@@ -24,6 +32,7 @@ class LmdbStorage implements BucketStorage {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #pollMs: number;
+  readonly #failpoints: Failpoints;
   readonly #instance = registerInstance();
   /** One per stream: what it keeps of sums serves all connections. */
   readonly #readers = new Map<StreamId, LmdbReader>();
@@ -35,6 +44,7 @@ class LmdbStorage implements BucketStorage {
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#pollMs = options.pollMs ?? POLL_MS_DEFAULT;
+    this.#failpoints = options.failpoints ?? noFailpoints;
     this.#streams = this.#watched(
       () =>
         listStreams(schema)
@@ -100,6 +110,7 @@ class LmdbStorage implements BucketStorage {
       stream: id,
       token,
       clock: this.#clock,
+      failpoints: this.#failpoints,
       wake: () => watched.refresh(),
     });
   }

@@ -4,6 +4,7 @@
  */
 import {
   type Clock,
+  type Failpoints,
   invariant,
   type Position,
   type Relation,
@@ -67,6 +68,7 @@ export interface WriterContext {
   readonly stream: StreamId;
   readonly token: number;
   readonly clock: Clock;
+  readonly failpoints: Failpoints;
   /** Called after a commit that readers want to know of. */
   readonly wake: () => void;
 }
@@ -94,6 +96,7 @@ export class LmdbWriter implements StreamWriter {
       () => {
         const state = this.#state();
         const headOp = rows.write(state);
+        this.#context.failpoints.pass('stream.rows-written');
         this.#advance(state, { kind: 'flushed', headOp, boundary: flush.boundary });
         putError(this.#schema, this.#stream, null);
         return { kind: 'flushed', headOp, ops: headOp - state.headOp };
@@ -113,6 +116,7 @@ export class LmdbWriter implements StreamWriter {
       if (!guardHolds(guard, getTable(this.#schema, this.#stream, guard.tableId))) return { kind: 'discarded' };
       const state = this.#state();
       const headOp = rows.write(this.#schema, this.#stream, state.headOp);
+      this.#context.failpoints.pass('copy.rows-written');
       this.#saveProgress(guard.tableId, progress);
       this.#advance(state, { kind: 'flushed', headOp, boundary: null });
       putError(this.#schema, this.#stream, null);
@@ -130,7 +134,9 @@ export class LmdbWriter implements StreamWriter {
       if (outcome.kind === 'created') putError(this.#schema, this.#stream, null);
       return outcome;
     });
-    if (outcome.kind === 'created') this.#context.wake();
+    if (outcome.kind !== 'created') return outcome;
+    this.#context.failpoints.pass('checkpoint.before-notify');
+    this.#context.wake();
     return outcome;
   }
 
@@ -244,6 +250,7 @@ export class LmdbWriter implements StreamWriter {
         throw error;
       }
     }, options.lane);
+    this.#context.failpoints.pass('storage.not-durable');
     await durable;
     return value;
   }

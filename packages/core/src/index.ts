@@ -17,6 +17,7 @@ export { type Clock, nextTurn, type Random, systemClock, systemRandom } from './
 export type { ColumnType, CustomType } from './column-type.ts';
 export { type ErrorCode, errorCodes } from './error-codes.ts';
 export { asSluiceError, type ErrorAction, type ErrorDetails, SluiceError } from './errors.ts';
+export { type Failpoint, failpointNames, type Failpoints, noFailpoints } from './failpoints.ts';
 export type { BucketName, OpId, RecordKey, StreamId, TableId } from './ids.ts';
 export { Latest } from './latest.ts';
 export { limits } from './limits.ts';

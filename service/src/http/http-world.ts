@@ -1,6 +1,15 @@
 /** A served application over the in-memory storage, for tests of the HTTP side: real sockets, no source, no replication. */
 import { createSecretKey } from 'node:crypto';
-import { type Clock, limits, type Logger, putOp, silentLogger, systemClock, systemRandom } from '@sluice/core';
+import {
+  type Clock,
+  limits,
+  type Logger,
+  putOp,
+  silentLogger,
+  noFailpoints,
+  systemClock,
+  systemRandom,
+} from '@sluice/core';
 import { type BucketStorage, createMemoryStorage, type StreamWriter } from '@sluice/storage';
 import { SignJWT } from 'jose';
 import { App } from '../app.ts';
@@ -54,6 +63,7 @@ export class HttpWorld {
       createSource: null,
       clock: change.clock ?? systemClock,
       random: systemRandom,
+      failpoints: noFailpoints,
       logger: change.logger ?? silentLogger,
       version: '0.0.0-test',
     });

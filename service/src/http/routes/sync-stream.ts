@@ -1,6 +1,6 @@
 /** `POST /sync/stream`: a validated request, a verified token, and then lines for as long as both sides like. */
 import type { ServerResponse } from 'node:http';
-import { asSluiceError, type Clock, type Logger, type Random, SluiceError } from '@sluice/core';
+import { asSluiceError, type Clock, type Failpoints, type Logger, type Random, SluiceError } from '@sluice/core';
 import {
   BSON_CONTENT_TYPE,
   type DownloadShare,
@@ -33,6 +33,7 @@ export interface SyncStreamPorts {
   readonly logger: Logger;
   readonly limits: MembershipLimits;
   readonly downloads: DownloadShare;
+  readonly failpoints: Failpoints;
 }
 
 /** A client that keeps reading slowly must still go when its token ends. */
@@ -90,7 +91,9 @@ async function serve(ports: SyncStreamPorts, call: Call): Promise<void> {
   try {
     // Nothing is sent before the first line: what fails until then is an ordinary error response.
     const first = await lines.next();
-    if (first.done !== true) await send({ call, connection, lines, first: first.value, clock, signal: end.signal });
+    const { failpoints } = ports;
+    if (first.done !== true)
+      await send({ call, connection, lines, first: first.value, clock, failpoints, signal: end.signal });
     else if (!call.reply.raw.destroyed) throw new SluiceError('PSYNC_S2003', 'the stream ended before its first line');
   } catch (error) {
     if (!call.reply.sent) throw error;
@@ -115,10 +118,11 @@ interface Sending {
   readonly lines: AsyncGenerator<Line, void, void>;
   readonly first: Line;
   readonly clock: Clock;
+  readonly failpoints: Failpoints;
   readonly signal: AbortSignal;
 }
 
-async function send({ call, connection, lines, first, clock, signal }: Sending): Promise<void> {
+async function send({ call, connection, lines, first, clock, failpoints, signal }: Sending): Promise<void> {
   const { request, reply, body } = call;
   const bson = prefersBson(request.headers.accept);
   const gzip = acceptsGzip(request.headers['accept-encoding']);
@@ -130,7 +134,10 @@ async function send({ call, connection, lines, first, clock, signal }: Sending):
       const bytes = bson ? encodeBsonLine(line) : encodeNdjsonLine(line, body.rawData);
       count(connection, line, bytes.length);
       connection.activity = 'blocked';
+      if ('checkpoint_complete' in line) failpoints.pass('client.before-complete');
       await writer.write(bytes);
+      if ('data' in line) failpoints.pass('client.data-sent');
+      else if ('checkpoint' in line) failpoints.pass('client.checkpoint-sent');
       connection.activity = 'checkpoint_complete' in line || 'token_expires_in' in line ? 'current' : 'downloading';
       const next: IteratorResult<Line, void> = await lines.next();
       line = next.done === true ? undefined : next.value;
