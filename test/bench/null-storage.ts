@@ -14,16 +14,21 @@ import {
   type FlushResult,
   guardHolds,
   initialCheckpointState,
+  initialSnapshotControl,
   newTable,
   newTask,
+  type PlannedRange,
   type RowWrite,
   type SnapshotFlush,
   type StreamFlush,
   type StreamInfo,
   type StreamReader,
   type StreamWriter,
+  type TablePlan,
   type TableState,
   taskAfter,
+  type TaskSplit,
+  taskSplit,
   type TaskState,
 } from '@sluice/storage';
 
@@ -52,6 +57,7 @@ export function createNullStorage(): NullStorage {
     checkpointState: () => Promise.resolve(memory.state),
     tables: () => Promise.resolve([...memory.tables.values()]),
     tasks: () => Promise.resolve([...memory.tasks.values()].flat()),
+    snapshotControl: () => Promise.resolve(initialSnapshotControl),
     partialRecords: () => Promise.resolve([]),
   };
   const storage: Partial<BucketStorage> = {
@@ -134,16 +140,21 @@ class NullStream implements StreamWriter {
     return changed;
   }
 
-  planTable(
-    tableId: TableId,
-    tasks: readonly Omit<TaskState, 'tableId' | 'cursor' | 'state' | 'rows' | 'bytes'>[],
-  ): Promise<void> {
-    this.#change(tableId, { planned: true });
+  planTable(tableId: TableId, plan: TablePlan, tasks: readonly PlannedRange[]): Promise<void> {
+    this.#change(tableId, { plan });
     this.tasks.set(
       tableId,
       tasks.map((task) => newTask(tableId, task)),
     );
     return Promise.resolve();
+  }
+
+  splitTask(split: TaskSplit): Promise<boolean> {
+    const own = this.tasks.get(split.tableId) ?? [];
+    const parts = taskSplit(this.tables.get(split.tableId), own, split);
+    if (parts === null) return Promise.resolve(false);
+    this.tasks.set(split.tableId, [...own.filter((task) => task.index !== split.index), ...parts]);
+    return Promise.resolve(true);
   }
 
   markTableSnapshotDone(tableId: TableId, _generation: number, position: Position): Promise<void> {
@@ -156,7 +167,7 @@ class NullStream implements StreamWriter {
     this.tasks.delete(tableId);
     const generation = (this.tables.get(tableId)?.generation ?? 0) + 1;
     this.#advance({ kind: 'tableSnapshotRequired' });
-    return Promise.resolve(this.#change(tableId, { generation, planned: false, snapshot: 'pending' }));
+    return Promise.resolve(this.#change(tableId, { generation, plan: null, snapshot: 'pending' }));
   }
 
   markAllSnapshotDone(position: Position): Promise<readonly TableState[]> {

@@ -27,7 +27,7 @@ interface RowPlan {
 
 type Command =
   | { readonly kind: 'addTable' | 'markAll' | 'settle' | 'purge' | 'crash' | 'look' }
-  | { readonly kind: 'plan' | 'markDone' | 'markRequired' | 'erase' | 'removeTable'; readonly table: number }
+  | { readonly kind: 'plan' | 'split' | 'markDone' | 'markRequired' | 'erase' | 'removeTable'; readonly table: number }
   | { readonly kind: 'flush'; readonly table: number; readonly rows: readonly RowPlan[]; readonly step: number }
   | {
       readonly kind: 'chunk';
@@ -55,6 +55,7 @@ const always = <T>(value: T) => fc.constant(value);
 const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: always('addTable' as const) }) },
   { weight: 2, arbitrary: fc.record({ kind: always('plan' as const), table }) },
+  { weight: 2, arbitrary: fc.record({ kind: always('split' as const), table }) },
   { weight: 6, arbitrary: fc.record({ kind: always('flush' as const), table, rows, step: fc.nat(2) }) },
   {
     weight: 5,
@@ -77,6 +78,14 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: always('crash' as const) }) },
   { weight: 4, arbitrary: fc.record({ kind: always('look' as const) }) },
 );
+
+/** Of the first task, where a chunk of it was flushed. */
+const HALVES = {
+  index: 0,
+  cursor: 'c',
+  kept: { range: ['a', 'c'], rowsEstimate: 2, bytesEstimate: 20 },
+  given: { range: ['c', 'e'], rowsEstimate: 1, bytesEstimate: 10 },
+};
 
 /** Plays commands on one storage. Two players that got the same commands have asked for the same. */
 class Player {
@@ -124,6 +133,8 @@ class Player {
     switch (step.kind) {
       case 'plan':
         return world.plan(found.id, 1);
+      case 'split':
+        return world.writer.splitTask({ ...HALVES, tableId: found.id, generation: found.generation });
       case 'markDone':
         return world.writer.markTableSnapshotDone(found.id, found.generation, at(this.#position));
       case 'markRequired':
@@ -139,7 +150,7 @@ class Player {
         const epoch = found.truncateEpoch - (step.stale ? 1 : 0);
         const copied = step.rows.filter(({ value }) => value !== null);
         const writes = copied.map((plan) => writeOf(found, { ...plan, from: null }));
-        if (!found.planned) return 'not planned';
+        if (found.plan === null) return 'not planned';
         return world.chunk({ ...found, truncateEpoch: epoch }, writes, { done: step.done, cursor: 'c' });
       }
     }
@@ -150,7 +161,7 @@ class Player {
     const { world } = this;
     for (const pending of await world.reader.tables()) {
       if (pending.snapshot === 'done') continue;
-      if (!pending.planned) await world.plan(pending.id);
+      if (pending.plan === null) await world.plan(pending.id);
       await world.finishCopy(pending, this.#position);
     }
     await world.writer.markAllSnapshotDone(at(this.#position));

@@ -54,7 +54,7 @@ async function rowsOf(): Promise<{ relation: Relation; copied: RawRow; streamed:
   if (table === undefined || streamed === undefined) throw new Error('the table or its row was not found');
   const { relation } = table;
   const copied: RawRow[] = [];
-  for (const { range } of await source.planTable(relation)) {
+  for (const { range } of (await source.planTable(relation)).tasks) {
     const signal = AbortSignal.timeout(10_000);
     for await (const { rows } of source.readTask({ relation, range, cursor: null, chunkBytes: 10_000, signal })) {
       copied.push(...rows);

@@ -55,7 +55,7 @@ async function readStorage(path: string): Promise<Copied> {
 /** Reads that touch a table whose every task was durable before they were made. */
 function readAgain(before: Copied, reads: readonly BlockRead[]): readonly BlockRead[] {
   const finished = before.tables
-    .filter((table) => table.planned)
+    .filter((table) => table.plan !== null)
     .filter((table) => before.tasks.every((task) => task.tableId !== table.id || task.state === 'done'))
     .map((table) => table.relation.name);
   return reads.filter((read) => finished.includes(read.table));

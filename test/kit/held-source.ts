@@ -82,6 +82,7 @@ export function holdSource(inner: ChangeSource, gates: SourceGates): ChangeSourc
     settle: (signal) => inner.settle(signal),
     discover: (patterns) => inner.discover(patterns),
     planTable: (relation) => inner.planTable(relation),
+    splitTask: (task) => inner.splitTask(task),
     readTask: (request) => heldTask(inner, gates, request),
     readRows: (relation, keyColumns, rows) => inner.readRows(relation, keyColumns, rows),
     head: () => inner.head(),

@@ -5,8 +5,10 @@ import type {
   DiscoveredTable,
   OpenedSource,
   PlannedTask,
+  ReadPlan,
   ReadTask,
   TaskChunk,
+  UnfinishedTask,
 } from '@sluice/replication';
 import type { DeliveryGate } from '../kit/held-source.ts';
 import type { SeededRandom } from '../kit/seeded-random.ts';
@@ -61,6 +63,7 @@ export function createModelSource(parts: ModelSourceParts): ChangeSource {
           ),
       ),
     planTable: (relation) => Promise.resolve(plan(database, random, relation.name as TableName)),
+    splitTask: (task) => Promise.resolve(split(random, task)),
     readTask: (request) => readTask(parts, request),
     readRows: async (relation, keyColumns, rows) => {
       await parts.readGate.pass();
@@ -133,14 +136,29 @@ async function* stream(
   }
 }
 
-function plan(database: ModelDatabase, random: SeededRandom, name: TableName): readonly PlannedTask[] {
+function plan(database: ModelDatabase, random: SeededRandom, name: TableName): ReadPlan {
   const { relfilenode } = database.physical(name);
   const cut = random.int(20);
   const ranges: BlockRange[] = [
     { from: 0, to: cut, relfilenode },
     { from: cut, to: null, relfilenode },
   ];
-  return ranges.map((range) => ({ range, rowsEstimate: 10, bytesEstimate: 1000 }));
+  const tasks = ranges.map((range) => ({ range, rowsEstimate: 10, bytesEstimate: 1000 }));
+  return { hash: `${relfilenode} ${cut}`, strategy: 'blocks', tasks };
+}
+
+function split(random: SeededRandom, task: UnfinishedTask): readonly [PlannedTask, PlannedTask] | null {
+  const range = task.range as unknown as BlockRange;
+  const from = (task.cursor as number | null) ?? range.from;
+  const to = range.to ?? from + 10;
+  if (to - from < 2) return null;
+  const middle = from + 1 + random.int(to - from - 1);
+  const part = (blocks: Partial<BlockRange>) => ({
+    range: { ...range, ...blocks },
+    rowsEstimate: 5,
+    bytesEstimate: 500,
+  });
+  return [part({ to: middle }), part({ from: middle })];
 }
 
 async function* readTask(

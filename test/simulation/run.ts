@@ -121,6 +121,7 @@ function bound(storage: BucketStorage): BucketStorage {
     watchStreams: (signal) => storage.watchStreams(signal),
     reader: (id) => storage.reader(id),
     openWriter: (id, owner) => storage.openWriter(id, owner),
+    controlSnapshot: (...args) => storage.controlSnapshot(...args),
     createWriteCheckpoint: (...args) => storage.createWriteCheckpoint(...args),
     requestWriteCheckpoint: (...args) => storage.requestWriteCheckpoint(...args),
     writeCheckpoint: (user) => storage.writeCheckpoint(user),

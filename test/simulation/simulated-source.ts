@@ -5,9 +5,11 @@ import type {
   DiscoveredTable,
   OpenedSource,
   PlannedTask,
+  ReadPlan,
   ReadTask,
   SourceHealth,
   TaskChunk,
+  UnfinishedTask,
 } from '@sluice/replication';
 import type { Scheduler } from './scheduler.ts';
 import { positionOf, type SimulatedDatabase } from './simulated-database.ts';
@@ -67,12 +69,22 @@ export class SimulatedSource implements ChangeSource {
     }));
   }
 
-  async planTable(): Promise<readonly PlannedTask[]> {
+  async planTable(): Promise<ReadPlan> {
     await this.#scheduler.turn('plan');
-    return [
+    const tasks = [
       { range: ['', '25'], rowsEstimate: 5, bytesEstimate: 50 },
       { range: ['25', '~'], rowsEstimate: 5, bytesEstimate: 50 },
     ];
+    return { hash: 'simulated', strategy: 'halves', tasks };
+  }
+
+  async splitTask({ range, cursor }: UnfinishedTask): Promise<readonly [PlannedTask, PlannedTask] | null> {
+    await this.#scheduler.turn('split');
+    const [low, high] = range as [string, string];
+    const middle = String(10 + Math.floor(this.#random() * 30));
+    if (middle <= low || middle >= high || (cursor !== null && middle <= (cursor as string))) return null;
+    const part = (from: string, to: string) => ({ range: [from, to], rowsEstimate: 2, bytesEstimate: 25 });
+    return [part(low, middle), part(middle, high)];
   }
 
   /** Chunks of up to three rows, each as of its own moment. */

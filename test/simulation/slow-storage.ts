@@ -28,7 +28,8 @@ export function slowWriter(writer: StreamWriter, scheduler: Scheduler): StreamWr
     commit: (position, options) => inOrder('commit', () => writer.commit(position, options)),
     addTable: (relation, keyColumns) => slowly('add table', () => writer.addTable(relation, keyColumns)),
     removeTable: (id) => slowly('remove table', () => writer.removeTable(id)),
-    planTable: (id, tasks) => slowly('store plan', () => writer.planTable(id, tasks)),
+    planTable: (...args) => slowly('store plan', () => writer.planTable(...args)),
+    splitTask: (split) => slowly('split task', () => writer.splitTask(split)),
     eraseRows: (request) => inOrder('erase', () => writer.eraseRows({ ...request, limit: 3 })),
     markTableSnapshotDone: (id, generation, position) =>
       slowly('table done', () => writer.markTableSnapshotDone(id, generation, position)),

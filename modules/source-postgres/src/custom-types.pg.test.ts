@@ -118,7 +118,7 @@ async function discover(source: ChangeSource): Promise<DiscoveredTable> {
 
 async function copy(source: ChangeSource, relation: Relation): Promise<readonly RawRow[]> {
   const rows: RawRow[] = [];
-  for (const { range } of await source.planTable(relation)) {
+  for (const { range } of (await source.planTable(relation)).tasks) {
     const signal = AbortSignal.timeout(10_000);
     for await (const chunk of source.readTask({ relation, range, cursor: null, chunkBytes: 10_000, signal }))
       rows.push(...chunk.rows);

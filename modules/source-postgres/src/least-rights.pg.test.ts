@@ -25,7 +25,7 @@ it('the whole life of a source needs REPLICATION, and SELECT on its tables', asy
   if (table === undefined) throw new Error('the table was not found');
   expect(table.problem).toBeNull();
   const rows: RawRow[] = [];
-  for (const { range } of await source.planTable(table.relation)) {
+  for (const { range } of (await source.planTable(table.relation)).tasks) {
     const request = {
       relation: table.relation,
       range,
@@ -61,7 +61,9 @@ it('a right that is taken away while rows are read is named', async () => {
   const source = sourceOn(database, role);
   const [table] = await source.discover([{ connectionTag: 'default', schema: 'public', name: 't', wildcard: false }]);
   if (table === undefined) throw new Error('the table was not found');
-  const [task] = await source.planTable(table.relation);
+  const {
+    tasks: [task],
+  } = await source.planTable(table.relation);
   await database.query('revoke select on t from sluice_role');
   const request = { relation: table.relation, range: task?.range ?? null, cursor: null, chunkBytes: 1_000 };
   const reading = source.readTask({ ...request, signal: AbortSignal.timeout(10_000) })[Symbol.asyncIterator]();

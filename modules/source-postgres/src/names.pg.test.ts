@@ -41,7 +41,7 @@ it.each(NAMES)('%j works as the name of a schema, a table, its columns and the p
   if (found === undefined) throw new Error('the table was not found');
   expect(found).toMatchObject({ problem: null, relation: { schema: name, name }, keyColumns: [0] });
   const rows: RawRow[] = [];
-  for (const { range } of await source.planTable(found.relation)) {
+  for (const { range } of (await source.planTable(found.relation)).tasks) {
     const request = {
       relation: found.relation,
       range,

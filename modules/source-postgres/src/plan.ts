@@ -2,8 +2,9 @@
  * Cuts tables into ranges of blocks. Blocks fit every table and every key, and the server reads a range of them without
  * an index. They are good only as long as the table keeps its file: the file's number is part of the range.
  */
+import { createHash } from 'node:crypto';
 import { type Relation, SluiceError } from '@sluice/core';
-import type { PlannedTask } from '@sluice/replication';
+import type { PlannedTask, ReadPlan, UnfinishedTask } from '@sluice/replication';
 import type { JsonValue } from '@sluice/storage';
 import type { Database } from './database.ts';
 
@@ -25,7 +26,7 @@ const SIZE_SQL = `
   where c.oid = $1 and n.nspname = $2 and c.relname = $3`;
 
 /** @throws SLU_R1104 if the table is gone, or has another name by now: then it is another table to the rules */
-export async function planTable(database: Database, relation: Relation): Promise<readonly PlannedTask[]> {
+export async function planTable(database: Database, relation: Relation): Promise<ReadPlan> {
   const [row] = await database.rows(SIZE_SQL, [relation.sourceId, relation.schema, relation.name]);
   if (row === undefined) {
     throw new SluiceError('SLU_R1104', `${relation.schema}.${relation.name} does not exist any more`);
@@ -35,7 +36,7 @@ export async function planTable(database: Database, relation: Relation): Promise
   const blocks = Math.ceil(bytes / blockBytes);
   const count = Math.max(1, Math.min(TASKS_MAX, blocks, Math.floor((bytes + toastBytes) / TASK_BYTES_MIN)));
   const rowsEstimate = tuples >= 0 && pages > 0 ? (tuples / pages) * blocks : bytes / 100;
-  return Array.from({ length: count }, (_, i) => {
+  const tasks = Array.from({ length: count }, (_, i) => {
     const from = Math.floor((blocks * i) / count);
     const to = i === count - 1 ? null : Math.floor((blocks * (i + 1)) / count);
     const share = blocks === 0 ? 1 : ((to ?? blocks) - from) / blocks;
@@ -45,6 +46,31 @@ export async function planTable(database: Database, relation: Relation): Promise
       bytesEstimate: Math.round((bytes + toastBytes) * share),
     };
   });
+  const hash = createHash('sha256')
+    .update(JSON.stringify([relation.sourceId, file, tasks]))
+    .digest('hex')
+    .slice(0, 32);
+  return { hash, strategy: 'blocks', tasks };
+}
+
+/** Below this a task is not worth another statement. */
+const SPLIT_BLOCKS_MIN = 512;
+
+/** @param end the block behind the table's last, for ranges that are open above */
+export function splitBlocks(task: UnfinishedTask, end: number): readonly [PlannedTask, PlannedTask] | null {
+  const range = parseRange(task.range);
+  const from = typeof task.cursor === 'number' ? task.cursor : range.from;
+  const left = (range.to ?? end) - from;
+  if (left < SPLIT_BLOCKS_MIN) return null;
+  const middle = from + Math.floor(left / 2);
+  // Rows of the part that was read count to what is kept.
+  const given = 0.5 * (left / Math.max(1, (range.to ?? end) - range.from));
+  const part = (blocks: Partial<BlockRange>, share: number) => ({
+    range: { ...range, ...blocks },
+    rowsEstimate: Math.round(task.rowsEstimate * share),
+    bytesEstimate: Math.round(task.bytesEstimate * share),
+  });
+  return [part({ to: middle }, 1 - given), part({ from: middle }, given)];
 }
 
 /** The caller plans the table anew. */

@@ -52,7 +52,9 @@ const MANY_BLOCKS =
 describe('reading a task', () => {
   it('of an empty table yields one empty chunk', async () => {
     const at = await fixture('create table t (id int primary key)');
-    const [task, ...others] = await at.source.planTable(at.table.relation);
+    const {
+      tasks: [task, ...others],
+    } = await at.source.planTable(at.table.relation);
     expect(others).toEqual([]);
     expect(task).toMatchObject({ rowsEstimate: 0, bytesEstimate: 0 });
     expect(await readChunks(at, task?.range ?? null)).toEqual([
@@ -63,7 +65,9 @@ describe('reading a task', () => {
 
   it('yields every row once, in chunks of about the size asked for', async () => {
     const at = await fixture(MANY_BLOCKS);
-    const [task] = await at.source.planTable(at.table.relation);
+    const {
+      tasks: [task],
+    } = await at.source.planTable(at.table.relation);
     const chunks = await readChunks(at, task?.range ?? null, { chunkBytes: 300_000 });
     expect(idsOf(chunks.flatMap((chunk) => chunk.rows))).toEqual(upTo(20_000));
     expect(chunks.map((chunk) => chunk.last)).toEqual(chunks.map((_, i) => i === chunks.length - 1));
@@ -75,7 +79,9 @@ describe('reading a task', () => {
 
   it('goes on behind the cursor of any chunk', async () => {
     const at = await fixture(MANY_BLOCKS);
-    const [task] = await at.source.planTable(at.table.relation);
+    const {
+      tasks: [task],
+    } = await at.source.planTable(at.table.relation);
     const range = task?.range ?? null;
     const chunks = await readChunks(at, range, { chunkBytes: 200_000 });
     for (const stop of [0, 1, chunks.length - 2]) {
@@ -90,7 +96,9 @@ describe('reading a task', () => {
   it('splits a statement whose values are far larger than a chunk', async () => {
     const at = await fixture(`create table t (id int primary key, v text); alter table t alter v set storage external;
       insert into t select i, repeat('v', 100000) from generate_series(1, 100) i`);
-    const [task] = await at.source.planTable(at.table.relation);
+    const {
+      tasks: [task],
+    } = await at.source.planTable(at.table.relation);
     const chunks = await readChunks(at, task?.range ?? null, { chunkBytes: 500_000 });
     expect(Math.max(...chunks.map((chunk) => chunk.bytes))).toBeLessThan(2_000_000);
     expect(idsOf(chunks.flatMap((chunk) => chunk.rows))).toEqual(upTo(100));
@@ -99,7 +107,9 @@ describe('reading a task', () => {
 
   it('ends with the reason when aborted, and gives its connection back', async () => {
     const at = await fixture(MANY_BLOCKS);
-    const [task] = await at.source.planTable(at.table.relation);
+    const {
+      tasks: [task],
+    } = await at.source.planTable(at.table.relation);
     const stop = new AbortController();
     const request = { relation: at.table.relation, range: task?.range ?? null, cursor: null, chunkBytes: 10_000 };
     const reading = (async () => {
@@ -115,7 +125,9 @@ describe('reading a task', () => {
 
   it('holds no lock between chunks: the table can be altered while a consumer flushes', async () => {
     const at = await fixture(MANY_BLOCKS);
-    const [task] = await at.source.planTable(at.table.relation);
+    const {
+      tasks: [task],
+    } = await at.source.planTable(at.table.relation);
     for await (const chunk of reader(at, task?.range ?? null, { chunkBytes: 200_000 })) {
       if (chunk.last) break;
       await at.database.query("set lock_timeout = '1s'; alter table t set (fillfactor = 90); reset lock_timeout");
@@ -128,7 +140,9 @@ describe('reading a task', () => {
       "create table t (id int primary key, v text, w int); insert into t select i, 'v', i % 2 from generate_series(1, 10) i; alter table t replica identity full",
       'for table t (id, w) where (w = 1)',
     );
-    const [task] = await at.source.planTable(at.table.relation);
+    const {
+      tasks: [task],
+    } = await at.source.planTable(at.table.relation);
     const rows = (await readChunks(at, task?.range ?? null)).flatMap((chunk) => chunk.rows);
     expect(rows).toEqual([1, 3, 5, 7, 9].map((id) => [String(id), '1']));
     await at.source.close();
@@ -141,7 +155,9 @@ describe('a copy that is disturbed', () => {
 
   async function inTheMiddle(config: PostgresSourceConfig, disturb: (pid: number, at: Fixture) => Promise<void>) {
     const at = await fixture(LARGE, 'for all tables', config);
-    const [task] = await at.source.planTable(at.table.relation);
+    const {
+      tasks: [task],
+    } = await at.source.planTable(at.table.relation);
     const chunks = reader(at, task?.range ?? null, { chunkBytes: 1_000_000 })[Symbol.asyncIterator]();
     const first = await chunks.next();
     expect(first.value).toMatchObject({ last: false, cursor: 0 });
@@ -186,7 +202,9 @@ describe('a copy that is disturbed', () => {
 
   it('by a consumer that goes away leaves nothing behind', async () => {
     const { at } = await inTheMiddle({}, async () => undefined);
-    const [task] = await at.source.planTable(at.table.relation);
+    const {
+      tasks: [task],
+    } = await at.source.planTable(at.table.relation);
     const large = { chunkBytes: 1_000_000 };
     for (let i = 0; i < 20; i++)
       for await (const chunk of reader(at, task?.range ?? null, large)) if (!chunk.last) break;
@@ -202,7 +220,7 @@ describe('ranges', () => {
     const at = await fixture(
       "create table t (id int primary key, v text); insert into t select i, repeat('v', 2000) from generate_series(1, 40000) i",
     );
-    const tasks = await at.source.planTable(at.table.relation);
+    const { tasks } = await at.source.planTable(at.table.relation);
     expect(tasks.length).toBeGreaterThan(1);
     const total = tasks.reduce((sum, task) => sum + task.bytesEstimate, 0);
     expect(Math.abs(total - at.table.bytesEstimate)).toBeLessThan(10);
@@ -218,7 +236,7 @@ describe('ranges', () => {
     );
     await at.source.open(null);
     await at.source.settle(AbortSignal.timeout(10_000));
-    const tasks = await at.source.planTable(at.table.relation);
+    const { tasks } = await at.source.planTable(at.table.relation);
     let reading = true;
     const writing = (async () => {
       const writer = await at.database.connect();
@@ -248,12 +266,16 @@ describe('ranges', () => {
     'are given up after %s',
     async (rewrite) => {
       const at = await fixture(MANY_BLOCKS);
-      const [task] = await at.source.planTable(at.table.relation);
+      const {
+        tasks: [task],
+      } = await at.source.planTable(at.table.relation);
       const chunks = reader(at, task?.range ?? null, { chunkBytes: 200_000 })[Symbol.asyncIterator]();
       expect((await chunks.next()).value.rows.length).toBeGreaterThan(0);
       await at.database.query(rewrite);
       await expect(chunks.next()).rejects.toMatchObject({ code: 'SLU_T1205', action: 'retry' });
-      const [again] = await at.source.planTable(at.table.relation);
+      const {
+        tasks: [again],
+      } = await at.source.planTable(at.table.relation);
       await readChunks(at, again?.range ?? null);
       await at.source.close();
     },
@@ -269,7 +291,9 @@ describe('ranges', () => {
     ['SLU_R1103', 'alter table t rename v to w'],
   ])('give %s after %s', async (code, change) => {
     const at = await fixture(MANY_BLOCKS);
-    const [task] = await at.source.planTable(at.table.relation);
+    const {
+      tasks: [task],
+    } = await at.source.planTable(at.table.relation);
     const chunks = reader(at, task?.range ?? null, { chunkBytes: 200_000 })[Symbol.asyncIterator]();
     await chunks.next();
     await at.database.query(change);

@@ -2,12 +2,12 @@
  * Reads a range of blocks with COPY, in statements of their own: no snapshot and no lock outlives a few hundred blocks.
  */
 import { type Clock, type RawRow, type Relation, SluiceError } from '@sluice/core';
-import type { ReadTask, TaskChunk } from '@sluice/replication';
+import type { PlannedTask, ReadTask, TaskChunk, UnfinishedTask } from '@sluice/replication';
 import { to as copyTo } from 'pg-copy-streams';
 import { CopyTextParser } from './copy-text.ts';
 import type { Database } from './database.ts';
 import { sourceError, sqlState } from './errors.ts';
-import { type BlockRange, parseRange, tableChanged } from './plan.ts';
+import { type BlockRange, parseRange, splitBlocks, tableChanged } from './plan.ts';
 import { qualifiedName, quoteName } from './quote.ts';
 
 /** What a block may become as text: a guess for the first statement, nothing more. */
@@ -67,6 +67,15 @@ export async function* readTask(context: ReadContext, request: ReadTask): AsyncG
     from = to;
     blocks = nextBlocks(blocks, bytes, chunkBytes);
   }
+}
+
+/** @throws SLU_T1205 if the table has another file or another name by now */
+export async function splitTask(
+  context: ReadContext,
+  task: UnfinishedTask,
+): Promise<readonly [PlannedTask, PlannedTask] | null> {
+  const { end } = await rangeState(context, task.relation, parseRange(task.range));
+  return splitBlocks(task, end);
 }
 
 /** Aims at one chunk a statement, and never grows fast: the next blocks may be denser. */

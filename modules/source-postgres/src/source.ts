@@ -16,10 +16,12 @@ import type {
   DiscoveredTable,
   OpenedSource,
   PlannedTask,
+  ReadPlan,
   ReadTask,
   SourceHealth,
   TableSelector,
   TaskChunk,
+  UnfinishedTask,
 } from '@sluice/replication';
 import type { JsonValue } from '@sluice/storage';
 import { ColumnTypes } from './column-types.ts';
@@ -32,7 +34,7 @@ import { preflight } from './preflight.ts';
 import { readRows } from './read-rows.ts';
 import { settle } from './settle.ts';
 import { createSlot, dropSlot, findSlot, parseSaved, readSlot, type SavedSlot, type SlotContext } from './slot.ts';
-import { readTask } from './snapshot.ts';
+import { type ReadContext, readTask, splitTask } from './snapshot.ts';
 import { streamChanges } from './stream.ts';
 
 export interface SourceTools {
@@ -105,14 +107,16 @@ class PostgresSource implements ChangeSource {
     return discoverTables(context, patterns);
   }
 
-  planTable(relation: Relation): Promise<readonly PlannedTask[]> {
+  planTable(relation: Relation): Promise<ReadPlan> {
     return planTable(this.#database, relation);
   }
 
+  splitTask(task: UnfinishedTask): Promise<readonly [kept: PlannedTask, given: PlannedTask] | null> {
+    return splitTask(this.#readContext(), task);
+  }
+
   readTask(request: ReadTask): AsyncIterable<TaskChunk> {
-    const { publication, readDeadlineMs } = this.#settings;
-    const { clock } = this.#tools;
-    return readTask({ database: this.#database, publication, clock, readDeadlineMs }, request);
+    return readTask(this.#readContext(), request);
   }
 
   readRows(relation: Relation, keyColumns: readonly number[], rows: readonly RawRow[]): Promise<readonly RawRow[]> {
@@ -159,6 +163,11 @@ class PostgresSource implements ChangeSource {
 
   close(): Promise<void> {
     return this.#database.close();
+  }
+
+  #readContext(): ReadContext {
+    const { publication, readDeadlineMs } = this.#settings;
+    return { database: this.#database, publication, clock: this.#tools.clock, readDeadlineMs };
   }
 
   #slotContext(): SlotContext {

@@ -138,7 +138,7 @@ describe('the text of a value', () => {
     const [table] = await source.discover([{ connectionTag: 'default', schema: 'public', name: 't', wildcard: false }]);
     if (table === undefined) throw new Error('the table was not found');
     const copied: RawRow[] = [];
-    for (const { range } of await source.planTable(table.relation)) {
+    for (const { range } of (await source.planTable(table.relation)).tasks) {
       const request = {
         relation: table.relation,
         range,

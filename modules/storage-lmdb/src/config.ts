@@ -17,7 +17,7 @@ export const MAP_SIZE_BYTES_DEFAULT = 256 * 2 ** 30;
 export const POLL_MS_DEFAULT = 200;
 
 /** Rises whenever keys or values on disk change their meaning. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 /**
  * Bytes of one stored run of ops: eight pages less LMDB's header. Larger runs make writes cheaper and limited reads

@@ -137,7 +137,8 @@ export type DocumentKind =
   | 'task'
   | 'tableSpace'
   | 'error'
-  | 'changeLog';
+  | 'changeLog'
+  | 'snapshotControl';
 
 const TAGS: Record<DocumentKind, number> = {
   format: 1,
@@ -151,6 +152,7 @@ const TAGS: Record<DocumentKind, number> = {
   tableSpace: 9,
   error: 10,
   changeLog: 11,
+  snapshotControl: 12,
 };
 
 export function documentKey(kind: DocumentKind, ...numbers: readonly number[]): Buffer {

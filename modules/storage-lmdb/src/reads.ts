@@ -18,6 +18,7 @@ import type {
   Changes,
   CheckpointState,
   ReadLimits,
+  SnapshotControl,
   StreamReader,
   TableState,
   TaskState,
@@ -29,7 +30,7 @@ import { readLookup } from './lookups.ts';
 import { StoredRun } from './op-runs.ts';
 import { Records } from './records.ts';
 import type { Schema } from './schema.ts';
-import { getCheckpointState } from './streams.ts';
+import { getCheckpointState, getSnapshotControl } from './streams.ts';
 import { listTables, listTasks } from './tables.ts';
 import type { Watched } from './watch.ts';
 
@@ -119,6 +120,11 @@ export class LmdbReader implements StreamReader {
   async tasks(): Promise<readonly TaskState[]> {
     this.#fresh();
     return listTasks(this.#schema, this.#stream);
+  }
+
+  async snapshotControl(): Promise<SnapshotControl> {
+    this.#fresh();
+    return getSnapshotControl(this.#schema, this.#stream);
   }
 
   async partialRecords(

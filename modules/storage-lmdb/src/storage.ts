@@ -8,14 +8,31 @@ import {
   type Position,
   type StreamId,
 } from '@sluice/core';
-import type { BucketStorage, StreamInfo, StreamReader, StreamWriter } from '@sluice/storage';
+import {
+  type BucketStorage,
+  type SnapshotControl,
+  snapshotControlAfter,
+  type SnapshotControlChange,
+  type StreamInfo,
+  type StreamReader,
+  type StreamWriter,
+} from '@sluice/storage';
 import { atomically } from './atomically.ts';
 import { type LmdbStorageOptions, MAP_SIZE_BYTES_DEFAULT, POLL_MS_DEFAULT } from './config.ts';
 import { dropStream } from './drop-stream.ts';
 import { forgetInstance, registerInstance, takeLease } from './lease.ts';
 import { LmdbReader } from './reads.ts';
 import { openSchema, type Schema } from './schema.ts';
-import { activate, createStream, getCheckpointState, listStreams, putError, requireStream } from './streams.ts';
+import {
+  activate,
+  createStream,
+  getCheckpointState,
+  getSnapshotControl,
+  listStreams,
+  putError,
+  putSnapshotControl,
+  requireStream,
+} from './streams.ts';
 import { Watched } from './watch.ts';
 import { createWriteCheckpoint, getWriteCheckpoint, requestWriteCheckpoint } from './write-checkpoints.ts';
 import { LmdbWriter } from './writer.ts';
@@ -88,6 +105,15 @@ class LmdbStorage implements BucketStorage {
 
   async *watchStreams(signal: AbortSignal): AsyncIterable<void> {
     for await (const _ of this.#streams.watch(signal)) yield;
+  }
+
+  controlSnapshot(id: StreamId, changes: readonly SnapshotControlChange[]): Promise<SnapshotControl> {
+    return atomically(this.#schema, () => {
+      requireStream(this.#schema, id);
+      const control = snapshotControlAfter(getSnapshotControl(this.#schema, id), changes);
+      putSnapshotControl(this.#schema, id, control);
+      return control;
+    });
   }
 
   reader(id: StreamId): StreamReader {

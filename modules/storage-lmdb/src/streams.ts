@@ -1,6 +1,12 @@
 /** Replication streams: one document each. Ids are never given twice. */
 import { invariant, type StreamId } from '@sluice/core';
-import { type CheckpointState, initialCheckpointState, type StreamInfo } from '@sluice/storage';
+import {
+  type CheckpointState,
+  initialCheckpointState,
+  initialSnapshotControl,
+  type SnapshotControl,
+  type StreamInfo,
+} from '@sluice/storage';
 import { afterPrefix, documentKey } from './keys.ts';
 import { getDocument, putDocument, type Schema, type Store } from './schema.ts';
 
@@ -70,6 +76,14 @@ export function getCheckpointState({ documents }: Schema, id: StreamId): Checkpo
 
 export function putCheckpointState({ documents }: Schema, id: StreamId, state: CheckpointState): void {
   putDocument(documents, documentKey('checkpoint', id), state);
+}
+
+export function getSnapshotControl({ documents }: Schema, id: StreamId): SnapshotControl {
+  return getDocument<SnapshotControl>(documents, documentKey('snapshotControl', id)) ?? initialSnapshotControl;
+}
+
+export function putSnapshotControl({ documents }: Schema, id: StreamId, control: SnapshotControl): void {
+  putDocument(documents, documentKey('snapshotControl', id), control);
 }
 
 /** Numbers that are given out per stream. */

@@ -26,13 +26,18 @@ import {
   type JsonValue,
   newTable,
   newTask,
+  type PlannedRange,
   type RowWrite,
   type SnapshotFlush,
   type StreamFlush,
   type StreamWriter,
+  type TablePlan,
+  tablePlanned,
   type TableState,
   taskAfter,
   type TaskProgress,
+  type TaskSplit,
+  taskSplit,
 } from '@sluice/storage';
 import { commitVisibly } from './atomically.ts';
 import { eraseRows } from './erase.ts';
@@ -162,14 +167,19 @@ export class LmdbWriter implements StreamWriter {
     });
   }
 
-  planTable(tableId: TableId, tasks: Parameters<StreamWriter['planTable']>[1]): Promise<void> {
+  planTable(tableId: TableId, plan: TablePlan, tasks: readonly PlannedRange[]): Promise<void> {
     return this.#write(() => {
-      const table = requireTable(this.#schema, this.#stream, tableId);
-      invariant(!table.planned, `table ${tableId} of stream ${this.#stream} is planned already`);
-      putTable(this.#schema, this.#stream, { ...table, planned: true });
-      for (const task of tasks) {
-        putTask(this.#schema, this.#stream, newTask(tableId, task));
-      }
+      putTable(this.#schema, this.#stream, tablePlanned(requireTable(this.#schema, this.#stream, tableId), plan));
+      for (const task of tasks) putTask(this.#schema, this.#stream, newTask(tableId, task));
+    });
+  }
+
+  splitTask(split: TaskSplit): Promise<boolean> {
+    return this.#write(() => {
+      const table = getTable(this.#schema, this.#stream, split.tableId);
+      const parts = taskSplit(table, listTasks(this.#schema, this.#stream, split.tableId), split);
+      for (const task of parts ?? []) putTask(this.#schema, this.#stream, task);
+      return parts !== null;
     });
   }
 
@@ -192,7 +202,7 @@ export class LmdbWriter implements StreamWriter {
     return this.#write(() => {
       const table = requireTable(this.#schema, this.#stream, tableId);
       const isOpen = listTasks(this.#schema, this.#stream, tableId).some((task) => task.state !== 'done');
-      if (table.generation !== generation || !table.planned || isOpen) {
+      if (table.generation !== generation || table.plan === null || isOpen) {
         const name = `${table.relation.schema}.${table.relation.name}`;
         throw new SluiceError('SLU_T1204', `table ${name} is not copied completely`);
       }

@@ -36,7 +36,13 @@ export interface ChangeSource {
   discover(patterns: readonly TableSelector[]): Promise<readonly DiscoveredTable[]>;
 
   /** Cuts a table into ranges that tile it, from statistics; never counts rows. */
-  planTable(relation: Relation): Promise<readonly PlannedTask[]>;
+  planTable(relation: Relation): Promise<ReadPlan>;
+
+  /**
+   * Cuts what a task has not read yet in two, each about as large: the task keeps the first part.
+   * @returns null if what is left is too small, or where its middle is cannot be told
+   */
+  splitTask(task: UnfinishedTask): Promise<readonly [kept: PlannedTask, given: PlannedTask] | null>;
 
   /** Reads one range from its cursor on, in short transactions; chunks of about `chunkBytes` source bytes. */
   readTask(request: ReadTask): AsyncIterable<TaskChunk>;
@@ -86,6 +92,21 @@ export interface DiscoveredTable {
   readonly bytesEstimate: number;
   /** Why it cannot be replicated (not published, no identity, no privilege); null if it can. */
   readonly problem: { readonly code: string; readonly message: string } | null;
+}
+
+export interface ReadPlan {
+  /** Of everything the plan was made from: the same table with the same statistics is planned the same. */
+  readonly hash: string;
+  readonly strategy: string;
+  readonly tasks: readonly PlannedTask[];
+}
+
+export interface UnfinishedTask {
+  readonly relation: Relation;
+  readonly range: JsonValue;
+  readonly cursor: JsonValue | null;
+  readonly rowsEstimate: number;
+  readonly bytesEstimate: number;
 }
 
 export interface PlannedTask {

@@ -37,7 +37,7 @@ const binding: TableBinding = {
     truncateEpoch: 0,
     snapshot: 'pending',
     endPosition: null,
-    planned: true,
+    plan: { hash: '', strategy: '' },
   },
   keyColumns: [0],
   evaluator: byOwner,

@@ -3,10 +3,12 @@ export type {
   DiscoveredTable,
   OpenedSource,
   PlannedTask,
+  ReadPlan,
   ReadTask,
   SourceHealth,
   TableSelector,
   TaskChunk,
+  UnfinishedTask,
 } from './change-source.ts';
 export type { CopyFacts, SnapshotFacts, StageMs, TableCopyFacts } from './copy-progress.ts';
 export { type EnginePorts, type EngineStreamFacts, ReplicationEngine } from './engine.ts';

@@ -51,8 +51,8 @@ export class Snapshotter {
     const { reader } = this.#ports;
     const pending = (await reader.tables()).filter((table) => table.snapshot === 'pending');
     if (pending.length === 0) return this.#finish(signal);
-    for (const table of pending.filter((candidate) => !candidate.planned)) await this.#plan(table);
-    const tables = (await reader.tables()).filter((table) => table.snapshot === 'pending' && table.planned);
+    for (const table of pending.filter((candidate) => candidate.plan === null)) await this.#plan(table);
+    const tables = (await reader.tables()).filter((table) => table.snapshot === 'pending' && table.plan !== null);
     const tasks = await reader.tasks();
     for (const table of tables) {
       const own = tasks.filter((task) => task.tableId === table.id);
@@ -65,12 +65,13 @@ export class Snapshotter {
 
   async #plan(table: TableState): Promise<void> {
     const { source, writer, logger } = this.#ports;
-    const planned = await source.planTable(table.relation);
+    const { tasks, ...plan } = await source.planTable(table.relation);
     await writer.planTable(
       table.id,
-      planned.map((task, index) => ({ index, ...task })),
+      plan,
+      tasks.map((task, index) => ({ index, ...task })),
     );
-    logger.info({ table: tableName(table), tasks: planned.length }, 'copy planned');
+    logger.info({ table: tableName(table), tasks: tasks.length, ...plan }, 'copy planned');
   }
 
   /** Fills free places: the table with the fewest tasks under way first, within it the largest task. */

@@ -26,7 +26,7 @@ function storedAs(relation: Relation): TableState {
     truncateEpoch: 0,
     snapshot: 'done',
     endPosition: null,
-    planned: true,
+    plan: { hash: '', strategy: '' },
   };
 }
 

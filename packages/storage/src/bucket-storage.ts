@@ -5,6 +5,7 @@
  */
 import type { BucketName, Checkpoint, OpId, Position, RecordKey, StreamId, TableId } from '@sluice/core';
 import type { CheckpointState } from './checkpoint-state.ts';
+import type { SnapshotControl, SnapshotControlChange } from './snapshot-control.ts';
 import type { JsonValue, TableState, TaskState } from './table-state.ts';
 import type { StreamWriter } from './writer.ts';
 
@@ -35,6 +36,12 @@ export interface BucketStorage {
   dropStream(id: StreamId): Promise<void>;
   /** Yields (without data) at once, then whenever the list or a lifecycle changed, here or in another process. Coalesces. */
   watchStreams(signal: AbortSignal): AsyncIterable<void>;
+
+  /**
+   * Changes what is stored of how tables are to be copied, in one transaction; no lease is needed. Who copies looks at it
+   * from time to time (`StreamReader.snapshotControl`).
+   */
+  controlSnapshot(id: StreamId, changes: readonly SnapshotControlChange[]): Promise<SnapshotControl>;
 
   reader(id: StreamId): StreamReader;
   /** Takes the stream's lease. @throws PSYNC_S1003 if another live process holds it. */
@@ -78,6 +85,7 @@ export interface StreamReader {
   tables(): Promise<readonly TableState[]>;
   /** By table and index. */
   tasks(): Promise<readonly TaskState[]>;
+  snapshotControl(): Promise<SnapshotControl>;
   /** Up to `limit` records of a table that still miss values. */
   partialRecords(
     tableId: TableId,

@@ -20,6 +20,15 @@ export {
   initialCheckpointState,
 } from './checkpoint-state.ts';
 export { createMemoryStorage, type MemoryStorage } from './memory/memory-storage.ts';
+export {
+  initialSnapshotControl,
+  type SnapshotControl,
+  snapshotControlAfter,
+  type SnapshotControlChange,
+  tableControl,
+  type TableControl,
+  type TableHold,
+} from './snapshot-control.ts';
 export { decodeRecord, encodeRecord, type Membership, type SourceRecord } from './source-record.ts';
 export {
   type ChunkGuard,
@@ -31,9 +40,13 @@ export {
   newTable,
   newTask,
   type PlannedRange,
+  type TablePlan,
+  tablePlanned,
   type TableState,
   taskAfter,
   type TaskProgress,
+  type TaskSplit,
+  taskSplit,
   type TaskState,
 } from './table-state.ts';
 export type {

@@ -2,7 +2,7 @@
  * What storage knows of the source tables of a stream and of the tasks that copy them. Like the checkpoint state, it is
  * changed only inside storage transactions; writers keep no copy that another writer must know about.
  */
-import type { Position, Relation, TableId } from '@sluice/core';
+import { invariant, type Position, type Relation, type TableId } from '@sluice/core';
 import type { CheckpointState } from './checkpoint-state.ts';
 
 export interface TableState {
@@ -18,8 +18,16 @@ export interface TableState {
   readonly snapshot: 'pending' | 'done';
   /** Sampled in the source after the last read of the copy; null until `snapshot` is done. */
   readonly endPosition: Position | null;
-  /** Whether the tasks of this generation have been planned. */
-  readonly planned: boolean;
+  /** What the tasks of this generation were made from; null before they are planned. */
+  readonly plan: TablePlan | null;
+}
+
+/** A restart goes on with the stored tasks; the hash tells people and tests whether a plan is the one they have seen. */
+export interface TablePlan {
+  /** Of everything the plan was made from. */
+  readonly hash: string;
+  /** How the table is cut, in the words of the source. */
+  readonly strategy: string;
 }
 
 /** One stored unit of copying: a range of one table. Ranges and cursors are JSON that only the source understands. */
@@ -54,7 +62,7 @@ export type JsonValue = string | number | boolean | null | readonly JsonValue[] 
 
 /** A new incarnation of a table: waits for its plan and its copy. */
 export function newTable(about: Pick<TableState, 'id' | 'relation' | 'keyColumns'>): TableState {
-  return { ...about, generation: 1, truncateEpoch: 0, snapshot: 'pending', endPosition: null, planned: false };
+  return { ...about, generation: 1, truncateEpoch: 0, snapshot: 'pending', endPosition: null, plan: null };
 }
 
 /** The table after its copy; `position` was sampled behind its last read. */
@@ -64,7 +72,13 @@ export function copyDone(table: TableState, position: Position): TableState {
 
 /** The table when it must be copied (again). Its tasks go. */
 export function copyRequired(table: TableState): TableState {
-  return { ...table, generation: table.generation + 1, snapshot: 'pending', endPosition: null, planned: false };
+  return { ...table, generation: table.generation + 1, snapshot: 'pending', endPosition: null, plan: null };
+}
+
+/** @throws SLU_X0001 if it is planned already */
+export function tablePlanned(table: TableState, plan: TablePlan): TableState {
+  invariant(table.plan === null, `table ${table.id} is planned already`);
+  return { ...table, plan };
 }
 
 export function newTask(tableId: TableId, planned: PlannedRange): TaskState {
@@ -74,6 +88,45 @@ export function newTask(tableId: TableId, planned: PlannedRange): TaskState {
 /** The task after a chunk of it became durable. */
 export function taskAfter(task: TaskState, { cursor, rows, bytes, done }: TaskProgress): TaskState {
   return { ...task, cursor, rows: task.rows + rows, bytes: task.bytes + bytes, state: done ? 'done' : 'pending' };
+}
+
+/** Two tasks in place of one that is not done: it keeps the range up to some point, the rest is given to a new task. */
+export interface TaskSplit {
+  readonly tableId: TableId;
+  readonly generation: number;
+  readonly index: number;
+  /** The cursor that the parts were made for: a task that has moved on since is not split. */
+  readonly cursor: JsonValue | null;
+  /** `rowsEstimate` and `bytesEstimate` with what was read already. */
+  readonly kept: Omit<PlannedRange, 'index'>;
+  readonly given: Omit<PlannedRange, 'index'>;
+}
+
+/**
+ * @param tasks all tasks of the table
+ * @returns the two tasks as they are to be stored; null if the split is out of date
+ */
+export function taskSplit(
+  table: TableState | undefined,
+  tasks: readonly TaskState[],
+  split: TaskSplit,
+): readonly [kept: TaskState, given: TaskState] | null {
+  if (table === undefined || table.snapshot !== 'pending' || table.generation !== split.generation) return null;
+  const task = tasks.find((candidate) => candidate.index === split.index);
+  if (task === undefined || task.state !== 'pending' || !sameJson(task.cursor, split.cursor)) return null;
+  const index = Math.max(...tasks.map((each) => each.index)) + 1;
+  return [{ ...task, ...split.kept }, newTask(table.id, { ...split.given, index })];
+}
+
+/** Whatever the order of keys. */
+function sameJson(a: JsonValue, b: JsonValue): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
+  const [left, right] = [Object.entries(a), new Map<string, JsonValue>(Object.entries(b))];
+  if (Array.isArray(a) !== Array.isArray(b) || left.length !== right.size) return false;
+  return left.every(([key, value]) => {
+    const other = right.get(key);
+    return other !== undefined && sameJson(value as JsonValue, other);
+  });
 }
 
 /**

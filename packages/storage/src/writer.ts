@@ -8,7 +8,15 @@
  */
 import type { OpDraft, OpId, Position, RecordKey, Relation, TableId } from '@sluice/core';
 import type { CommitOutcome } from './checkpoint-state.ts';
-import type { ChunkGuard, JsonValue, PlannedRange, TableState, TaskProgress } from './table-state.ts';
+import type {
+  ChunkGuard,
+  JsonValue,
+  PlannedRange,
+  TablePlan,
+  TableState,
+  TaskProgress,
+  TaskSplit,
+} from './table-state.ts';
 
 /**
  * One row to be written. Adapters look at these three fields only; what a change says is known to the `evaluate`
@@ -102,7 +110,9 @@ export interface StreamWriter {
   /** Forgets a table that has no live records left (erase them first). */
   removeTable(tableId: TableId): Promise<void>;
   /** Stores the tasks of a table's generation. Replaces none: planned tables are refused. */
-  planTable(tableId: TableId, tasks: readonly PlannedRange[]): Promise<void>;
+  planTable(tableId: TableId, plan: TablePlan, tasks: readonly PlannedRange[]): Promise<void>;
+  /** Replaces a task by two, if it still is where the split was made for. @returns false if it is not; nothing changed */
+  splitTask(split: TaskSplit): Promise<boolean>;
   /** Erases up to `limit` live records of a table and raises its truncate epoch. Call until `remaining` is false. */
   eraseRows(request: EraseRows): Promise<{ readonly remaining: boolean; readonly erased: number }>;
 

@@ -62,7 +62,7 @@ it('tells how far a copy is, which gate waits for it, and what is wrong', async 
   const stream = await storage.createStream('rules', NOW - 60_000);
   const writer = await storage.openWriter(stream.id, 'test');
   const big = await writer.addTable(relation('big'), [0]);
-  await writer.planTable(big.id, [
+  await writer.planTable(big.id, { hash: '', strategy: '' }, [
     { index: 0, range: 'first', rowsEstimate: 400, bytesEstimate: 4000 },
     { index: 1, range: 'second', rowsEstimate: 600, bytesEstimate: 6000 },
   ]);
@@ -76,7 +76,7 @@ it('tells how far a copy is, which gate waits for it, and what is wrong', async 
     await writer.flushSnapshot({ writes: [], evaluate, guard, progress });
   }
   const small = await writer.addTable(relation('small'), [0]);
-  await writer.planTable(small.id, []);
+  await writer.planTable(small.id, { hash: '', strategy: '' }, []);
   await writer.markTableSnapshotDone(small.id, small.generation, '0000000000000900');
   const facts: EngineStreamFacts = {
     streamId: stream.id,

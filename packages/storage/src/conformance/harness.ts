@@ -14,6 +14,8 @@ export interface OpenedStorage {
 
 export type OpenStorage = () => Promise<OpenedStorage>;
 
+export const PLAN = { hash: 'of the plan', strategy: 'toy' };
+
 export const OWNER = 'conformance';
 
 export function relationOf(name: string): Relation {
@@ -73,7 +75,7 @@ export class World {
       rowsEstimate: 10,
       bytesEstimate: 100,
     }));
-    await this.writer.planTable(table, planned);
+    await this.writer.planTable(table, PLAN, planned);
   }
 
   /** A table whose copy, of nothing, ended at `position`, with the snapshot gate opened there. */

@@ -1,7 +1,7 @@
 /** Tables, tasks, guards, generations and epochs. */
 import type { Column, Relation } from '@sluice/core';
 import { expect, test } from 'vitest';
-import { at, relationOf } from './harness.ts';
+import { at, PLAN, relationOf } from './harness.ts';
 import { put } from './toy-rows.ts';
 import type { WithWorld } from './with-world.ts';
 
@@ -32,6 +32,12 @@ const COLUMNS: readonly Column[] = [
   },
 ];
 
+/** Its keys are not in the order in which every storage keeps them. */
+const HALVES = {
+  kept: { range: { b: 1, a: [0, 1] }, rowsEstimate: 6, bytesEstimate: 60 },
+  given: { range: ['rest'], rowsEstimate: 4, bytesEstimate: 40 },
+};
+
 const NOT_COPIED = { code: 'SLU_T1204' };
 
 export function tableConformance(withWorld: WithWorld): void {
@@ -44,7 +50,7 @@ export function tableConformance(withWorld: WithWorld): void {
         truncateEpoch: 0,
         snapshot: 'pending',
         endPosition: null,
-        planned: false,
+        plan: null,
       });
       expect(second.id).not.toBe(first.id);
       expect(await world.reader.tables()).toEqual([first, second]);
@@ -62,7 +68,7 @@ export function tableConformance(withWorld: WithWorld): void {
   test('a plan is stored once', () =>
     withWorld(async (world) => {
       const table = await world.pendingTable('todos', 2);
-      expect((await world.reader.tables())[0]?.planned).toBe(true);
+      expect((await world.reader.tables())[0]?.plan).toEqual(PLAN);
       expect(await world.reader.tasks()).toEqual([
         {
           tableId: table.id,
@@ -89,6 +95,82 @@ export function tableConformance(withWorld: WithWorld): void {
       ]);
       await expect(world.plan(table.id)).rejects.toThrow();
       expect(await world.reader.tasks()).toHaveLength(2);
+    }));
+
+  test('a task that is not done is split where it stands, and its rest becomes a new task', () =>
+    withWorld(async (world) => {
+      const table = await world.pendingTable('todos', 2);
+      await world.chunk(table, [put(table, 'a', '1')], { index: 0, cursor: 'a' });
+      const split = { tableId: table.id, generation: table.generation, index: 0, cursor: 'a', ...HALVES };
+      expect(await world.writer.splitTask(split)).toBe(true);
+      await world.crash();
+      expect(await world.reader.tasks()).toMatchObject([
+        { index: 0, range: { b: 1, a: [0, 1] }, cursor: 'a', state: 'pending', rows: 1, rowsEstimate: 6 },
+        { index: 1, range: [1], cursor: null },
+        { index: 2, range: ['rest'], cursor: null, state: 'pending', rows: 0, bytes: 0, rowsEstimate: 4 },
+      ]);
+      await world.chunk(table, [], { index: 0, cursor: 'b', done: true });
+      await world.chunk(table, [], { index: 1, done: true });
+      const done = world.writer.markTableSnapshotDone(table.id, table.generation, at(5));
+      await expect(done).rejects.toMatchObject(NOT_COPIED);
+      await world.chunk(table, [], { index: 2, done: true });
+      await world.writer.markTableSnapshotDone(table.id, table.generation, at(5));
+    }));
+
+  test('a task is not split that has moved on, is done, is not there, or is of another generation', () =>
+    withWorld(async (world) => {
+      const table = await world.pendingTable('todos', 2);
+      const cursor = { at: [1, null, 'é'], to: { z: true, y: '1' } };
+      const same = { to: { y: '1', z: true }, at: [1, null, 'é'] };
+      const split = { tableId: table.id, generation: table.generation, index: 0, cursor, ...HALVES };
+      expect(await world.writer.splitTask(split)).toBe(false);
+      await world.writer.flushSnapshot({
+        writes: [],
+        evaluate: () => null,
+        guard: { tableId: table.id, generation: table.generation, truncateEpoch: table.truncateEpoch },
+        progress: { index: 0, cursor: same, rows: 0, bytes: 0, done: false },
+      });
+      await world.chunk(table, [], { index: 1, cursor: 'c', done: true });
+      const before = await world.reader.tasks();
+      for (const change of [
+        { cursor: null },
+        { cursor: { ...cursor, at: [1, null] } },
+        { index: 1, cursor: 'c' },
+        { index: 7 },
+        { generation: table.generation + 1 },
+        { tableId: table.id + 1 },
+      ])
+        expect(await world.writer.splitTask({ ...split, ...change })).toBe(false);
+      expect(await world.reader.tasks()).toEqual(before);
+      expect(await world.writer.splitTask(split)).toBe(true);
+    }));
+
+  test('what is said of the copy is stored without a lease, and outlives a crash', () =>
+    withWorld(async (world) => {
+      expect(await world.reader.snapshotControl()).toEqual({ concurrency: null, paused: false, tables: {} });
+      const hold = { kind: 'quarantined', atMs: 7, tableId: 1, code: 'SLU_S1125', message: 'é' } as const;
+      const changes = [
+        { kind: 'concurrency', value: 3 },
+        { kind: 'pauseAll' },
+        { kind: 'hold', table: 'public.todos', hold },
+        { kind: 'priority', table: 'public.__proto__', priority: -2 },
+      ] as const;
+      const said = await world.storage.controlSnapshot(world.stream.id, changes);
+      expect(said).toEqual({
+        concurrency: 3,
+        paused: true,
+        tables: { 'public.todos': { hold, priority: 0 }, 'public.__proto__': { hold: null, priority: -2 } },
+      });
+      await world.crash();
+      expect(await world.reader.snapshotControl()).toEqual(said);
+      await world.storage.controlSnapshot(world.stream.id, [{ kind: 'resumeAll' }]);
+      expect(await world.reader.snapshotControl()).toEqual({
+        concurrency: 3,
+        paused: false,
+        tables: { 'public.__proto__': { hold: null, priority: -2 } },
+      });
+      const other = await world.storage.createStream('others', 2);
+      expect((await world.storage.reader(other.id).snapshotControl()).concurrency).toBe(null);
     }));
 
   test('progress is stored with the rows of its chunk, and outlives a crash', () =>

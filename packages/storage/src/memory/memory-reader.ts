@@ -2,6 +2,7 @@
 import type { BucketName, Checkpoint, Latest, OpId, TableId } from '@sluice/core';
 import type { BucketChunk, BucketRequest, BucketSum, Changes, ReadLimits, StreamReader } from '../bucket-storage.ts';
 import type { CheckpointState } from '../checkpoint-state.ts';
+import type { SnapshotControl } from '../snapshot-control.ts';
 import type { TableState, TaskState } from '../table-state.ts';
 import type { MemoryStream, StoredOp } from './memory-stream.ts';
 
@@ -97,6 +98,10 @@ export class MemoryReader implements StreamReader {
 
   async tasks(): Promise<readonly TaskState[]> {
     return [...this.#stream.tasks].sort((a, b) => a.tableId - b.tableId || a.index - b.index);
+  }
+
+  async snapshotControl(): Promise<SnapshotControl> {
+    return this.#stream.control;
   }
 
   async partialRecords(tableId: TableId, limit: number): ReturnType<StreamReader['partialRecords']> {

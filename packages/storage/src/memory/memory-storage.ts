@@ -4,6 +4,7 @@
  */
 import { Latest, type Position, SluiceError, type StreamId } from '@sluice/core';
 import type { BucketStorage, StreamInfo, StreamReader } from '../bucket-storage.ts';
+import { type SnapshotControl, snapshotControlAfter, type SnapshotControlChange } from '../snapshot-control.ts';
 import type { StreamWriter } from '../writer.ts';
 import { MemoryReader } from './memory-reader.ts';
 import { type MemoryStream, newMemoryStream } from './memory-stream.ts';
@@ -94,6 +95,12 @@ class MemoryBucketStorage implements MemoryStorage {
         if (!signal.aborted) throw error;
       }
     }
+  }
+
+  async controlSnapshot(id: StreamId, changes: readonly SnapshotControlChange[]): Promise<SnapshotControl> {
+    const stream = this.#stream(id);
+    stream.control = snapshotControlAfter(stream.control, changes);
+    return stream.control;
   }
 
   reader(id: StreamId): StreamReader {

@@ -2,6 +2,7 @@
 import type { BucketName, OpId, RecordKey, StreamId, TableId } from '@sluice/core';
 import type { StreamInfo } from '../bucket-storage.ts';
 import { type CheckpointState, initialCheckpointState } from '../checkpoint-state.ts';
+import { initialSnapshotControl, type SnapshotControl } from '../snapshot-control.ts';
 import type { TableState, TaskState } from '../table-state.ts';
 
 export interface StoredOp {
@@ -29,6 +30,7 @@ export interface MemoryStream {
   /** Fencing token: rises whenever a writer is opened. */
   token: number;
   writerOpen: boolean;
+  control: SnapshotControl;
   nextTableId: TableId;
   readonly tables: Map<TableId, TableState>;
   tasks: TaskState[];
@@ -43,6 +45,7 @@ export function newMemoryStream(id: StreamId, rules: string, createdAtMs: number
     state: initialCheckpointState,
     token: 0,
     writerOpen: false,
+    control: initialSnapshotControl,
     nextTableId: 1,
     tables: new Map(),
     tasks: [],

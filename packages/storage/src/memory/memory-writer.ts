@@ -9,8 +9,13 @@ import {
   needsTombstones,
   newTable,
   newTask,
+  type PlannedRange,
+  type TablePlan,
+  tablePlanned,
   type TableState,
   taskAfter,
+  type TaskSplit,
+  taskSplit,
 } from '../table-state.ts';
 import type { Effect, EraseRows, FlushResult, RowWrite, SnapshotFlush, StreamFlush, StreamWriter } from '../writer.ts';
 import type { MemoryStream, StoredRecord } from './memory-stream.ts';
@@ -95,14 +100,21 @@ export class MemoryWriter implements StreamWriter {
     this.#stream.tasks = this.#stream.tasks.filter((task) => task.tableId !== tableId);
   }
 
-  async planTable(tableId: TableId, tasks: Parameters<StreamWriter['planTable']>[1]): Promise<void> {
+  async planTable(tableId: TableId, plan: TablePlan, tasks: readonly PlannedRange[]): Promise<void> {
     this.#assertLease();
-    const table = this.#table(tableId);
-    if (table.planned) throw new SluiceError('SLU_X0001', `table ${tableId} is planned already`);
-    this.#stream.tables.set(tableId, { ...table, planned: true });
-    for (const task of tasks) {
-      this.#stream.tasks.push(newTask(tableId, task));
-    }
+    this.#stream.tables.set(tableId, tablePlanned(this.#table(tableId), plan));
+    this.#stream.tasks.push(...tasks.map((task) => newTask(tableId, task)));
+  }
+
+  async splitTask(split: TaskSplit): Promise<boolean> {
+    this.#assertLease();
+    const own = this.#stream.tasks.filter((task) => task.tableId === split.tableId);
+    const parts = taskSplit(this.#stream.tables.get(split.tableId), own, split);
+    if (parts === null) return false;
+    const [kept, given] = parts;
+    const others = this.#stream.tasks.filter((task) => task.tableId !== kept.tableId || task.index !== kept.index);
+    this.#stream.tasks = [...others, kept, given];
+    return true;
   }
 
   async eraseRows(request: EraseRows): Promise<{ readonly remaining: boolean; readonly erased: number }> {
@@ -123,7 +135,7 @@ export class MemoryWriter implements StreamWriter {
     this.#assertLease();
     const table = this.#table(tableId);
     const open = this.#stream.tasks.some((task) => task.tableId === tableId && task.state !== 'done');
-    if (table.generation !== generation || !table.planned || open) {
+    if (table.generation !== generation || table.plan === null || open) {
       throw new SluiceError(
         'SLU_T1204',
         `table ${table.relation.schema}.${table.relation.name} is not copied completely`,
