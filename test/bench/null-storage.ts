@@ -18,6 +18,7 @@ import {
   newTable,
   newTask,
   type PlannedRange,
+  type PublishedRows,
   type RowWrite,
   type SnapshotFlush,
   type StreamFlush,
@@ -126,7 +127,7 @@ class NullStream implements StreamWriter {
   }
 
   addTable(relation: TableState['relation'], keyColumns: readonly number[]): Promise<TableState> {
-    const table = newTable({ id: this.tables.size + 1, relation, keyColumns });
+    const table = newTable({ id: this.tables.size + 1, relation, keyColumns }, 'shown', this.state);
     this.tables.set(table.id, table);
     this.#advance({ kind: 'tableSnapshotRequired' });
     return Promise.resolve(table);
@@ -155,6 +156,10 @@ class NullStream implements StreamWriter {
     if (parts === null) return Promise.resolve(false);
     this.tasks.set(split.tableId, [...own.filter((task) => task.index !== split.index), ...parts]);
     return Promise.resolve(true);
+  }
+
+  publishRows(): Promise<PublishedRows> {
+    return Promise.resolve({ next: null, ops: 0 });
   }
 
   markTableSnapshotDone(tableId: TableId, _generation: number, position: Position): Promise<void> {

@@ -4,7 +4,16 @@
  */
 import type { OpId } from '@sluice/core';
 import type { TableState } from '@sluice/storage';
-import { at, type OpenStorage, put, remove, reduceOps, type ToyWrite, World } from '@sluice/storage/conformance';
+import {
+  at,
+  type OpenStorage,
+  put,
+  relationOf,
+  remove,
+  reduceOps,
+  type ToyWrite,
+  World,
+} from '@sluice/storage/conformance';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { openLmdb, openMemory } from './storages.ts';
@@ -26,8 +35,11 @@ interface RowPlan {
 }
 
 type Command =
-  | { readonly kind: 'addTable' | 'markAll' | 'settle' | 'purge' | 'crash' | 'look' }
-  | { readonly kind: 'plan' | 'split' | 'markDone' | 'markRequired' | 'erase' | 'removeTable'; readonly table: number }
+  | { readonly kind: 'addTable' | 'stageTable' | 'markAll' | 'settle' | 'purge' | 'crash' | 'look' }
+  | {
+      readonly kind: 'plan' | 'split' | 'publish' | 'markDone' | 'markRequired' | 'erase' | 'removeTable';
+      readonly table: number;
+    }
   | { readonly kind: 'flush'; readonly table: number; readonly rows: readonly RowPlan[]; readonly step: number }
   | {
       readonly kind: 'chunk';
@@ -54,6 +66,8 @@ const always = <T>(value: T) => fc.constant(value);
 
 const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: always('addTable' as const) }) },
+  { weight: 2, arbitrary: fc.record({ kind: always('stageTable' as const) }) },
+  { weight: 2, arbitrary: fc.record({ kind: always('publish' as const), table }) },
   { weight: 2, arbitrary: fc.record({ kind: always('plan' as const), table }) },
   { weight: 2, arbitrary: fc.record({ kind: always('split' as const), table }) },
   { weight: 6, arbitrary: fc.record({ kind: always('flush' as const), table, rows, step: fc.nat(2) }) },
@@ -112,6 +126,8 @@ class Player {
     switch (step.kind) {
       case 'addTable':
         return world.pendingTable();
+      case 'stageTable':
+        return world.writer.addTable(relationOf('staged'), [0], 'staged');
       case 'markAll':
         return (await world.writer.markAllSnapshotDone(at(this.#position))).map(({ id }) => id);
       case 'settle':
@@ -141,6 +157,8 @@ class Player {
         return world.writer.markTableSnapshotRequired(found.id);
       case 'removeTable':
         return world.writer.removeTable(found.id);
+      case 'publish':
+        return this.#publish(found);
       case 'erase':
         return this.#erase(found);
       case 'flush':
@@ -164,6 +182,7 @@ class Player {
       if (pending.plan === null) await world.plan(pending.id);
       await world.finishCopy(pending, this.#position);
     }
+    for (const table of await world.reader.tables()) await this.#publish(table);
     await world.writer.markAllSnapshotDone(at(this.#position));
     return world.writer.commit(at(this.#position));
   }
@@ -176,6 +195,18 @@ class Player {
       erased += part.erased;
       if (!part.remaining) return erased;
     }
+  }
+
+  /** To the end: which rows a limited part takes is the adapter's choice. */
+  async #publish({ id }: TableState): Promise<number> {
+    let ops = 0;
+    let after = null;
+    do {
+      const part = await this.world.publish(id, 2, after);
+      ops += part.ops;
+      after = part.next;
+    } while (after !== null);
+    return ops;
   }
 
   async #purge(): Promise<void> {

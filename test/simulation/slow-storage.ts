@@ -26,11 +26,13 @@ export function slowWriter(writer: StreamWriter, scheduler: Scheduler): StreamWr
     flush: (flush) => inOrder('flush', () => writer.flush(flush)),
     flushSnapshot: (flush) => slowly('flush snapshot', () => writer.flushSnapshot(flush)),
     commit: (position, options) => inOrder('commit', () => writer.commit(position, options)),
-    addTable: (relation, keyColumns) => slowly('add table', () => writer.addTable(relation, keyColumns)),
+    addTable: (relation, keyColumns, visibility) =>
+      slowly('add table', () => writer.addTable(relation, keyColumns, visibility)),
     removeTable: (id) => slowly('remove table', () => writer.removeTable(id)),
     planTable: (...args) => slowly('store plan', () => writer.planTable(...args)),
     splitTask: (split) => slowly('split task', () => writer.splitTask(split)),
     eraseRows: (request) => inOrder('erase', () => writer.eraseRows({ ...request, limit: 3 })),
+    publishRows: (request) => slowly('publish', () => writer.publishRows({ ...request, limit: 2 })),
     markTableSnapshotDone: (id, generation, position) =>
       slowly('table done', () => writer.markTableSnapshotDone(id, generation, position)),
     markTableSnapshotRequired: (id) => slowly('table required', () => writer.markTableSnapshotRequired(id)),

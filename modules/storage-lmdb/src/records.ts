@@ -156,9 +156,9 @@ export interface StoredGroup {
   readonly slots: readonly Buffer[];
 }
 
-/** All groups of a table, in storage order. */
-export function* scanGroups(schema: Schema, stream: StreamId, table: TableId): Generator<StoredGroup> {
-  const start = Buffer.from(groupKey(stream, table, 0));
+/** The groups of a table from one on, in storage order. */
+export function* scanGroups(schema: Schema, stream: StreamId, table: TableId, from = 0): Generator<StoredGroup> {
+  const start = Buffer.from(groupKey(stream, table, from));
   for (const { key, value } of schema.records.getRange({ start, end: afterPrefix(start.subarray(0, 8)) })) {
     yield { number: key.readUInt32BE(8), slots: unpackGroup(value) };
   }

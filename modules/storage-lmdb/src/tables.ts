@@ -8,14 +8,18 @@ export function listTables({ documents }: Schema, stream: StreamId): TableState[
   const start = documentKey('table', stream);
   const tables: TableState[] = [];
   for (const { value } of documents.getRange({ start, end: afterPrefix(start) })) {
-    tables.push(JSON.parse(value.toString()) as TableState);
+    tables.push({ ...BEFORE_STAGING, ...(JSON.parse(value.toString()) as TableState) });
   }
   return tables;
 }
 
 export function getTable({ documents }: Schema, stream: StreamId, id: TableId): TableState | undefined {
-  return getDocument<TableState>(documents, documentKey('table', stream, id)) ?? undefined;
+  const found = getDocument<TableState>(documents, documentKey('table', stream, id));
+  return found === null ? undefined : { ...BEFORE_STAGING, ...found };
 }
+
+/** Of tables that were stored when none could be staged. */
+const BEFORE_STAGING = { visibility: 'shown' } as const;
 
 export function requireTable(schema: Schema, stream: StreamId, id: TableId): TableState {
   const table = getTable(schema, stream, id);

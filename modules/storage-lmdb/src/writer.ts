@@ -8,12 +8,12 @@ import {
   invariant,
   type Position,
   type Relation,
-  SluiceError,
   type StreamId,
   type TableId,
 } from '@sluice/core';
 import {
   advance,
+  afterCopy,
   type CheckpointEvent,
   type CheckpointState,
   commit,
@@ -23,10 +23,14 @@ import {
   type EraseRows,
   type FlushResult,
   guardHolds,
+  holdsCheckpoints,
   type JsonValue,
   newTable,
   newTask,
   type PlannedRange,
+  notCopied,
+  type PublishedRows,
+  type PublishRows,
   type RowWrite,
   type SnapshotFlush,
   type StreamFlush,
@@ -34,14 +38,17 @@ import {
   type TablePlan,
   tablePlanned,
   type TableState,
+  type TableVisibility,
   taskAfter,
   type TaskProgress,
   type TaskSplit,
   taskSplit,
+  whileCopying,
 } from '@sluice/storage';
 import { commitVisibly } from './atomically.ts';
 import { eraseRows } from './erase.ts';
 import { assertLease, releaseLease } from './lease.ts';
+import { publishRows } from './publish.ts';
 import { assertRoom, type Schema } from './schema.ts';
 import { type Lane, Serial } from './serial.ts';
 import { SnapshotRows } from './snapshot-rows.ts';
@@ -145,13 +152,18 @@ export class LmdbWriter implements StreamWriter {
     return outcome;
   }
 
-  addTable(relation: Relation, keyColumns: readonly number[]): Promise<TableState> {
+  addTable(
+    relation: Relation,
+    keyColumns: readonly number[],
+    visibility: Exclude<TableVisibility, 'publishing'> = 'shown',
+  ): Promise<TableState> {
     return this.#write(() => {
       const counters = getCounters(this.#schema, this.#stream);
-      const table = newTable({ id: counters.tables + 1, relation, keyColumns });
+      const state = this.#state();
+      const table = newTable({ id: counters.tables + 1, relation, keyColumns }, visibility, state);
       putCounters(this.#schema, this.#stream, { ...counters, tables: table.id });
       putTable(this.#schema, this.#stream, table);
-      this.#advance(this.#state(), { kind: 'tableSnapshotRequired' });
+      this.#setState(whileCopying(state, table));
       return table;
     });
   }
@@ -198,16 +210,28 @@ export class LmdbWriter implements StreamWriter {
     );
   }
 
+  publishRows(request: PublishRows): Promise<PublishedRows> {
+    return this.#write(
+      () => {
+        const state = this.#state();
+        const part = publishRows(this.#schema, { stream: this.#stream, state }, request);
+        if (part === null) return { next: null, ops: 0 };
+        this.#advance(state, part);
+        return { next: part.next, ops: part.headOp - state.headOp };
+      },
+      { lane: 'patient' },
+    );
+  }
+
   markTableSnapshotDone(tableId: TableId, generation: number, position: Position): Promise<void> {
     return this.#write(() => {
       const table = requireTable(this.#schema, this.#stream, tableId);
       const isOpen = listTasks(this.#schema, this.#stream, tableId).some((task) => task.state !== 'done');
       if (table.generation !== generation || table.plan === null || isOpen) {
-        const name = `${table.relation.schema}.${table.relation.name}`;
-        throw new SluiceError('SLU_T1204', `table ${name} is not copied completely`);
+        throw notCopied(table);
       }
       putTable(this.#schema, this.#stream, copyDone(table, position));
-      this.#advance(this.#state(), { kind: 'tableSnapshotDone', position });
+      this.#setState(afterCopy(this.#state(), table, position));
     });
   }
 
@@ -217,14 +241,14 @@ export class LmdbWriter implements StreamWriter {
       const next = copyRequired(table);
       putTable(this.#schema, this.#stream, next);
       removeTasks(this.#schema, this.#stream, tableId);
-      this.#advance(this.#state(), { kind: 'tableSnapshotRequired' });
+      this.#setState(whileCopying(this.#state(), next));
       return next;
     });
   }
 
   markAllSnapshotDone(position: Position): Promise<readonly TableState[]> {
     return this.#write(() => {
-      const pending = listTables(this.#schema, this.#stream).filter((table) => table.snapshot === 'pending');
+      const pending = listTables(this.#schema, this.#stream).filter(holdsCheckpoints);
       if (pending.length === 0) this.#advance(this.#state(), { kind: 'allSnapshotsDone', position });
       return pending;
     });
@@ -269,8 +293,12 @@ export class LmdbWriter implements StreamWriter {
     return getCheckpointState(this.#schema, this.#stream);
   }
 
+  #setState(state: CheckpointState): void {
+    putCheckpointState(this.#schema, this.#stream, state);
+  }
+
   #advance(state: CheckpointState, event: SilentEvent): void {
-    putCheckpointState(this.#schema, this.#stream, advance(state, event));
+    this.#setState(advance(state, event));
   }
 
   #saveProgress(table: TableId, progress: TaskProgress): void {

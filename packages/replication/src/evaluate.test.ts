@@ -38,6 +38,7 @@ const binding: TableBinding = {
     snapshot: 'pending',
     endPosition: null,
     plan: { hash: '', strategy: '' },
+    visibility: 'shown',
   },
   keyColumns: [0],
   evaluator: byOwner,

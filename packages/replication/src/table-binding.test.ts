@@ -27,6 +27,7 @@ function storedAs(relation: Relation): TableState {
     snapshot: 'done',
     endPosition: null,
     plan: { hash: '', strategy: '' },
+    visibility: 'shown',
   };
 }
 

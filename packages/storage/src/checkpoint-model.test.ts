@@ -1,16 +1,17 @@
 /** The law of checkpoints holds in every interleaving of a small world, and every rule of it is needed there. */
 import { describe, expect, test } from 'vitest';
-import { mutants, realRules } from './checkpoint-model/rules.ts';
+import { mutants, realRules, stagingMutants } from './checkpoint-model/rules.ts';
 import { walk } from './checkpoint-model/walk.ts';
 
 const CRASHES = Number(process.env['SLUICE_MODEL_CRASHES'] ?? 1);
 
 describe('every interleaving', () => {
   test.each([
-    ['copy before stream', false],
-    ['copy beside stream', true],
-  ])('%s', (_, concurrent) => {
-    const { states, finals, wrong } = walk({ concurrent, crashes: CRASHES, rules: realRules });
+    ['copy before stream', false, false],
+    ['copy beside stream', true, false],
+    ['a new table staged', true, true],
+  ])('%s', (_, concurrent, staging) => {
+    const { states, finals, wrong } = walk({ concurrent, staging, crashes: CRASHES, rules: realRules });
     expect(wrong).toBeNull();
     expect(states).toBeGreaterThan(1_000);
     expect(finals).toBeGreaterThan(0);
@@ -22,5 +23,10 @@ describe('mutants are killed', () => {
     const { wrong } = walk({ concurrent: true, crashes: 1, rules, statesMax: 30_000 });
     // Rules that hold too much back show late: as dead ends, once all of the smaller walk has been seen.
     expect(wrong ?? walk({ concurrent: true, crashes: 0, rules }).wrong).not.toBeNull();
+  });
+
+  test.each(Object.entries(stagingMutants))('%s', (_, rules) => {
+    const { wrong } = walk({ concurrent: true, staging: true, crashes: 1, rules, statesMax: 300_000 });
+    expect(wrong).not.toBeNull();
   });
 });

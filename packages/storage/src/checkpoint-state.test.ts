@@ -129,6 +129,18 @@ describe.each(classes.map((state) => [nameOf(state), state] as const))('%s', (_,
     });
   });
 
+  test('published staged rows raise head, frontier and boundary, and close the gate while some remain', () => {
+    for (const remaining of [false, true]) {
+      expect(advance(state, { kind: 'stagedPublished', headOp: 15, position: HERE, remaining })).toEqual({
+        ...state,
+        headOp: 15,
+        keepaliveOp: 15,
+        noCheckpointBefore: raised,
+        snapshotDone: remaining ? false : state.snapshotDone,
+      });
+    }
+  });
+
   test('a table that must be copied closes the gate and takes nothing back', () => {
     expect(advance(state, { kind: 'tableSnapshotRequired' })).toEqual({ ...state, snapshotDone: false });
   });

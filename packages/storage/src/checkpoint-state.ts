@@ -31,6 +31,16 @@ export type CheckpointEvent =
   | { readonly kind: 'flushed'; readonly headOp: OpId; readonly boundary: Position | null }
   /** A table's copy ended; `position` was sampled in the source after its last read. */
   | { readonly kind: 'tableSnapshotDone'; readonly position: Position }
+  /**
+   * Staged rows of a table became ops in this very transaction. `position`: where its copy ended. If some remain, nothing
+   * may be published before they are.
+   */
+  | {
+      readonly kind: 'stagedPublished';
+      readonly headOp: OpId;
+      readonly position: Position;
+      readonly remaining: boolean;
+    }
   /** A table must be copied (again). */
   | { readonly kind: 'tableSnapshotRequired' }
   /** No table is pending (the caller has checked it in this transaction). */
@@ -67,6 +77,11 @@ export function advance(state: CheckpointState, event: SilentEvent): CheckpointS
         keepaliveOp: event.headOp > state.headOp ? event.headOp : state.keepaliveOp,
         noCheckpointBefore: maxPosition(state.noCheckpointBefore, event.boundary),
       };
+    case 'stagedPublished': {
+      const { headOp, position, remaining } = event;
+      const next = advance(state, { kind: 'flushed', headOp, boundary: position });
+      return remaining ? { ...next, snapshotDone: false } : next;
+    }
     case 'tableSnapshotDone':
       return { ...state, noCheckpointBefore: maxPosition(state.noCheckpointBefore, event.position) };
     case 'tableSnapshotRequired':

@@ -31,23 +31,29 @@ export {
 } from './snapshot-control.ts';
 export { decodeRecord, encodeRecord, type Membership, type SourceRecord } from './source-record.ts';
 export {
+  afterCopy,
   type ChunkGuard,
   copyDone,
   copyRequired,
   guardHolds,
+  holdsCheckpoints,
   type JsonValue,
   needsTombstones,
   newTable,
   newTask,
+  notCopied,
   type PlannedRange,
   type TablePlan,
   tablePlanned,
+  rowsPublished,
   type TableState,
+  type TableVisibility,
   taskAfter,
   type TaskProgress,
   type TaskSplit,
   taskSplit,
   type TaskState,
+  whileCopying,
 } from './table-state.ts';
 export type {
   Effect,
@@ -55,6 +61,8 @@ export type {
   Evaluate,
   FlushResult,
   LookupDraft,
+  PublishedRows,
+  PublishRows,
   RowWrite,
   SnapshotFlush,
   StreamFlush,

@@ -2,8 +2,15 @@
  * What storage knows of the source tables of a stream and of the tasks that copy them. Like the checkpoint state, it is
  * changed only inside storage transactions; writers keep no copy that another writer must know about.
  */
-import { invariant, type Position, type Relation, type TableId } from '@sluice/core';
-import type { CheckpointState } from './checkpoint-state.ts';
+import { invariant, type Position, type Relation, SluiceError, type TableId } from '@sluice/core';
+import { advance, type CheckpointState } from './checkpoint-state.ts';
+
+/**
+ * `shown`: its rows are in buckets as soon as they are stored. `staged`: a table that came while clients were being
+ * served; its rows, copied and streamed, are records without ops, and checkpoints go on without them. `publishing`: some
+ * of its records have been turned into ops, and no checkpoint may be made before all are.
+ */
+export type TableVisibility = 'shown' | 'staged' | 'publishing';
 
 export interface TableState {
   readonly id: TableId;
@@ -20,6 +27,7 @@ export interface TableState {
   readonly endPosition: Position | null;
   /** What the tasks of this generation were made from; null before they are planned. */
   readonly plan: TablePlan | null;
+  readonly visibility: TableVisibility;
 }
 
 /** A restart goes on with the stored tasks; the hash tells people and tests whether a plan is the one they have seen. */
@@ -60,10 +68,20 @@ export type PlannedRange = Pick<TaskState, 'index' | 'range' | 'rowsEstimate' | 
 
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
-/** A new incarnation of a table: waits for its plan and its copy. */
-export function newTable(about: Pick<TableState, 'id' | 'relation' | 'keyColumns'>): TableState {
-  return { ...about, generation: 1, truncateEpoch: 0, snapshot: 'pending', endPosition: null, plan: null };
+/**
+ * A new incarnation of a table: waits for its plan and its copy. It can be staged only beside a checkpoint that goes on
+ * being served; before the first one there is nobody to keep it from.
+ */
+export function newTable(
+  about: Pick<TableState, 'id' | 'relation' | 'keyColumns'>,
+  wanted: Exclude<TableVisibility, 'publishing'>,
+  { checkpoint }: CheckpointState,
+): TableState {
+  const visibility = checkpoint === null ? 'shown' : wanted;
+  return { ...about, ...UNCOPIED, generation: 1, truncateEpoch: 0, visibility };
 }
+
+const UNCOPIED = { snapshot: 'pending', endPosition: null, plan: null } as const;
 
 /** The table after its copy; `position` was sampled behind its last read. */
 export function copyDone(table: TableState, position: Position): TableState {
@@ -72,13 +90,33 @@ export function copyDone(table: TableState, position: Position): TableState {
 
 /** The table when it must be copied (again). Its tasks go. */
 export function copyRequired(table: TableState): TableState {
-  return { ...table, generation: table.generation + 1, snapshot: 'pending', endPosition: null, plan: null };
+  return { ...table, ...UNCOPIED, generation: table.generation + 1 };
 }
 
 /** @throws SLU_X0001 if it is planned already */
 export function tablePlanned(table: TableState, plan: TablePlan): TableState {
   invariant(table.plan === null, `table ${table.id} is planned already`);
   return { ...table, plan };
+}
+
+/** The table after some of its staged rows were published, or all. */
+export function rowsPublished(table: TableState, remaining: boolean): TableState {
+  return { ...table, visibility: remaining ? 'publishing' : 'shown' };
+}
+
+/** Whether no checkpoint may be made before the table is copied (or, if it was staged, published). */
+export function holdsCheckpoints({ visibility, snapshot }: Pick<TableState, 'visibility' | 'snapshot'>): boolean {
+  return visibility === 'publishing' || (visibility === 'shown' && snapshot === 'pending');
+}
+
+/** The checkpoint state after a table was added, or must be copied again. */
+export function whileCopying(state: CheckpointState, table: TableState): CheckpointState {
+  return holdsCheckpoints(table) ? advance(state, { kind: 'tableSnapshotRequired' }) : state;
+}
+
+/** The checkpoint state after a table's copy. Staged rows are not in buckets yet: it binds nobody before they are. */
+export function afterCopy(state: CheckpointState, { visibility }: TableState, position: Position): CheckpointState {
+  return visibility === 'staged' ? state : advance(state, { kind: 'tableSnapshotDone', position });
 }
 
 export function newTask(tableId: TableId, planned: PlannedRange): TaskState {
@@ -136,6 +174,10 @@ function sameJson(a: JsonValue, b: JsonValue): boolean {
 export function needsTombstones(table: TableState, checkpoint: CheckpointState['checkpoint']): boolean {
   if (table.snapshot !== 'done' || table.endPosition === null) return true;
   return checkpoint === null || checkpoint.position < table.endPosition;
+}
+
+export function notCopied({ relation }: TableState): SluiceError {
+  return new SluiceError('SLU_T1204', `table ${relation.schema}.${relation.name} is not copied completely`);
 }
 
 /** What a chunk was read under; compared inside the flush transaction. */

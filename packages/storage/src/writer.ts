@@ -14,6 +14,7 @@ import type {
   PlannedRange,
   TablePlan,
   TableState,
+  TableVisibility,
   TaskProgress,
   TaskSplit,
 } from './table-state.ts';
@@ -91,6 +92,22 @@ export interface EraseRows {
   readonly erase: (table: TableState, key: RecordKey, record: Uint8Array) => Effect;
 }
 
+export interface PublishRows {
+  readonly tableId: TableId;
+  /** Where the part before this one ended; null at first, and after a restart. */
+  readonly after: JsonValue | null;
+  /** At most this many live records in one transaction. */
+  readonly limit: number;
+  /** What a staged record amounts to in buckets; null if there is nothing to write, or it was published before. */
+  readonly publish: (table: TableState, key: RecordKey, record: Uint8Array) => Effect | null;
+}
+
+export interface PublishedRows {
+  /** Null when all rows are published: then the table is `shown`. */
+  readonly next: JsonValue | null;
+  readonly ops: number;
+}
+
 export interface StreamWriter {
   /**
    * Makes streamed rows durable: records, ops (ids in commit order), lookups, op frontier and boundary, in one
@@ -105,8 +122,15 @@ export interface StreamWriter {
   /** Publishes what is durable, if all gates are open at `position`; one conditional write. Wakes readers. */
   commit(position: Position, options?: { readonly createEmpty?: boolean }): Promise<CommitOutcome>;
 
-  /** A new incarnation of a table: pending, unplanned. Closes the snapshot gate in the same transaction. */
-  addTable(relation: Relation, keyColumns: readonly number[]): Promise<TableState>;
+  /**
+   * A new incarnation of a table: pending, unplanned. Closes the snapshot gate in the same transaction, unless the table
+   * is staged; which it can be only beside a checkpoint.
+   */
+  addTable(
+    relation: Relation,
+    keyColumns: readonly number[],
+    visibility?: Exclude<TableVisibility, 'publishing'>,
+  ): Promise<TableState>;
   /** Forgets a table that has no live records left (erase them first). */
   removeTable(tableId: TableId): Promise<void>;
   /** Stores the tasks of a table's generation. Replaces none: planned tables are refused. */
@@ -116,13 +140,21 @@ export interface StreamWriter {
   /** Erases up to `limit` live records of a table and raises its truncate epoch. Call until `remaining` is false. */
   eraseRows(request: EraseRows): Promise<{ readonly remaining: boolean; readonly erased: number }>;
 
+  /**
+   * Turns up to `limit` staged records of a copied table into ops, lookups and records with memberships. The first part
+   * closes the snapshot gate if it is not the last one, too; the last makes the table `shown` and raises the position
+   * boundary to the copy's end. Then `markAllSnapshotDone` opens the gate. A table that is shown is left alone.
+   * @throws SLU_T1204 if the table is not copied
+   */
+  publishRows(request: PublishRows): Promise<PublishedRows>;
+
   /** All tasks of the table's generation are done. `position` was sampled after its last read. @throws SLU_T1204 if not. */
   markTableSnapshotDone(tableId: TableId, generation: number, position: Position): Promise<void>;
   /** The table must be copied again: new generation, no tasks, snapshot gate closed. */
   markTableSnapshotRequired(tableId: TableId): Promise<TableState>;
   /**
-   * Opens the snapshot gate, if no table is pending: re-checked in the same transaction.
-   * @returns the tables that are still pending; empty if the gate was opened
+   * Opens the snapshot gate, if no table holds it closed (see `holdsCheckpoints`): re-checked in the same transaction.
+   * @returns the tables that do; empty if the gate was opened
    */
   markAllSnapshotDone(position: Position): Promise<readonly TableState[]>;
 

@@ -6,6 +6,7 @@
  */
 import { at } from '../conformance/harness.ts';
 import { type CheckpointState, initialCheckpointState } from '../checkpoint-state.ts';
+import { holdsCheckpoints, type TableVisibility } from '../table-state.ts';
 import type { Rules } from './rules.ts';
 
 type TableName = 'A' | 'B';
@@ -45,6 +46,9 @@ interface TableModel {
   readonly snapshot: 'unknown' | 'pending' | 'done';
   /** Keys copied and durable; doubles as the task's cursor. */
   readonly copied: number;
+  readonly visibility: TableVisibility;
+  /** Where its copy ended. */
+  readonly end: number;
 }
 
 /** What the copier holds in memory of one table. */
@@ -68,6 +72,8 @@ export interface ModelState {
   readonly ops: readonly Change[];
   /** Source records; null is a tombstone. */
   readonly records: Rows;
+  /** Records that were stored while their table was staged and have not become ops yet. */
+  readonly staged: readonly string[];
   readonly tables: Readonly<Record<TableName, TableModel>>;
   // The process.
   readonly crashesLeft: number;
@@ -90,7 +96,11 @@ export function initialModel(crashes: number): ModelState {
     visible: {},
     ops: [],
     records: {},
-    tables: { A: { snapshot: 'pending', copied: 0 }, B: { snapshot: 'unknown', copied: 0 } },
+    staged: [],
+    tables: {
+      A: { snapshot: 'pending', copied: 0, visibility: 'shown', end: 0 },
+      B: { snapshot: 'unknown', copied: 0, visibility: 'shown', end: 0 },
+    },
     crashesLeft: crashes,
     ...IDLE,
   };
@@ -101,6 +111,8 @@ export type Step = readonly [name: string, next: ModelState];
 export interface Variant {
   /** Whether the stream runs while a table is copied. */
   readonly concurrent: boolean;
+  /** Whether a table that comes beside a checkpoint is staged. */
+  readonly staging?: boolean;
   readonly rules: Rules;
 }
 
@@ -113,13 +125,34 @@ export function stepsOf(state: ModelState, variant: Variant): Step[] {
   }
   if (state.crashesLeft > 0) steps.push(['crash', { ...state, ...IDLE, crashesLeft: state.crashesLeft - 1 }]);
   for (const table of ['A', 'B'] as const) copySteps(state, table, variant, steps);
-  const pending = Object.values(state.tables).some(({ snapshot }) => snapshot === 'pending');
+  publishSteps(state, variant, steps);
+  const pending = Object.values(state.tables).some(holds);
   if (!state.law.snapshotDone && (!pending || variant.rules.openEarly)) {
     const law = variant.rules.advance(state.law, { kind: 'allSnapshotsDone', position: at(0) });
     steps.push(['mark all done', { ...state, law }]);
   }
   if (!pending || variant.concurrent) streamSteps(state, variant, steps);
   return steps;
+}
+
+/** As the law sees it; a table that the stream has not met holds nothing. */
+function holds({ snapshot, visibility }: TableModel): boolean {
+  return snapshot !== 'unknown' && holdsCheckpoints({ snapshot, visibility });
+}
+
+/** One staged record, or all that are left. */
+function publishSteps(state: ModelState, { rules }: Variant, steps: Step[]): void {
+  const { B } = state.tables;
+  if (B.visibility === 'shown' || B.snapshot !== 'done') return;
+  for (const limit of state.staged.length > 1 ? [1, state.staged.length] : [1]) {
+    const staged = state.staged.slice(limit);
+    const ops = state.staged.slice(0, limit).map((row) => change('B', Number(row[1]), state.records[row] ?? null));
+    const headOp = state.law.headOp + ops.length;
+    const remaining = staged.length > 0;
+    const law = rules.advance(state.law, { kind: 'stagedPublished', headOp, position: at(B.end), remaining });
+    const tables = { ...state.tables, B: { ...B, visibility: remaining ? 'publishing' : 'shown' } as const };
+    steps.push([`publish ${ops.length} of B`, { ...state, law, tables, staged, ops: [...state.ops, ...ops] }]);
+  }
 }
 
 function copySteps(state: ModelState, name: TableName, { rules }: Variant, steps: Step[]): void {
@@ -130,11 +163,10 @@ function copySteps(state: ModelState, name: TableName, { rules }: Variant, steps
   const setReading = (reading: Reading) => ({ ...state, reading: { ...state.reading, [name]: reading } });
   if (key === undefined) {
     const sampled = rules.sampleBeforeReading ? 0 : (end ?? state.head);
-    const law = rules.advance(state.law, { kind: 'tableSnapshotDone', position: at(sampled) });
-    steps.push([
-      `${name} is copied`,
-      { ...state, law, tables: { ...state.tables, [name]: { ...table, snapshot: 'done' } } },
-    ]);
+    const isStaged = table.visibility === 'staged';
+    const law = isStaged ? state.law : rules.advance(state.law, { kind: 'tableSnapshotDone', position: at(sampled) });
+    const tables = { ...state.tables, [name]: { ...table, snapshot: 'done', end: sampled } };
+    steps.push([`${name} is copied`, { ...state, law, tables }]);
   } else if (value === undefined) {
     const read = SOURCE[state.head]?.[name + key] ?? null;
     steps.push([`read ${name}${key}`, setReading({ value: read, end: state.head })]);
@@ -146,7 +178,7 @@ function copySteps(state: ModelState, name: TableName, { rules }: Variant, steps
   }
 }
 
-function streamSteps(state: ModelState, { rules }: Variant, steps: Step[]): void {
+function streamSteps(state: ModelState, { rules, staging }: Variant, steps: Step[]): void {
   const { position, flushedRows } = state;
   const isBetween = flushedRows === 0;
   if (isBetween && rules.mayCommit(state)) {
@@ -157,8 +189,11 @@ function streamSteps(state: ModelState, { rules }: Variant, steps: Step[]): void
   const transaction = HISTORY[position];
   if (transaction === undefined || position >= state.head) return;
   if (state.tables.B.snapshot === 'unknown' && transaction.some(({ table }) => table === 'B')) {
-    const law = rules.newTableKeepsDone ? state.law : rules.advance(state.law, { kind: 'tableSnapshotRequired' });
-    steps.push(['meet B', { ...state, law, tables: { ...state.tables, B: { snapshot: 'pending', copied: 0 } } }]);
+    const visibility = staging === true && state.law.checkpoint !== null ? 'staged' : 'shown';
+    const B = { snapshot: 'pending', copied: 0, visibility, end: 0 } as const;
+    const isOpen = rules.newTableKeepsDone === true || !holds(B);
+    const law = isOpen ? state.law : rules.advance(state.law, { kind: 'tableSnapshotRequired' });
+    steps.push(['meet B', { ...state, law, tables: { ...state.tables, B } }]);
     return;
   }
   if (rules.ackBeforeFlush) steps.push(['ack', { ...state, acked: position + 1 }]);
@@ -176,15 +211,21 @@ function streamSteps(state: ModelState, { rules }: Variant, steps: Step[]): void
 function write(state: ModelState, rows: readonly Change[], boundary: number | null, rules: Rules): ModelState {
   const records: Record<string, Value> = { ...state.records };
   const ops = [...state.ops];
+  let { staged } = state;
   for (const row of rows) {
     const key = row.table + row.key;
-    if ((records[key] ?? null) !== row.value) ops.push(row);
+    if ((records[key] ?? null) !== row.value) {
+      const isStaged = state.tables[row.table].visibility === 'staged' && rules.stagedRowsAreShown !== true;
+      if (!isStaged) ops.push(row);
+      staged = staged.filter((other) => other !== key);
+      if (isStaged && row.value !== null) staged = [...staged, key].sort();
+    }
     if (row.value === null && rules.noTombstones) delete records[key];
     else records[key] = row.value;
   }
   const headOp = state.law.headOp + ops.length - state.ops.length;
   const law = rules.advance(state.law, { kind: 'flushed', headOp, boundary: boundary === null ? null : at(boundary) });
-  return { ...state, records, ops, law };
+  return { ...state, records, staged, ops, law };
 }
 
 function commitAt(state: ModelState, position: number, createEmpty: boolean, rules: Rules): ModelState {
@@ -204,10 +245,10 @@ export function violation(before: ModelState, state: ModelState): string | null 
   const checkpoint = state.law.checkpoint;
   if (old === checkpoint || checkpoint === null) return null;
   if (old !== null && (checkpoint.opId < old.opId || checkpoint.position < old.position)) return 'the checkpoint fell';
-  if (Object.values(state.tables).some(({ snapshot }) => snapshot === 'pending')) return 'a checkpoint in mid-copy';
+  if (Object.values(state.tables).some(holds)) return 'a checkpoint in mid-copy';
   const source = SOURCE[Number.parseInt(checkpoint.position, 16)] ?? {};
   for (const table of ['A', 'B'] as const) {
-    const isKnown = state.tables[table].snapshot !== 'unknown';
+    const isKnown = state.tables[table].snapshot !== 'unknown' && state.tables[table].visibility === 'shown';
     for (const key of KEYS) {
       const expected = isKnown ? (source[table + key] ?? null) : null;
       if ((state.visible[table + key] ?? null) !== expected) return 'a checkpoint that the source never was';
@@ -216,6 +257,6 @@ export function violation(before: ModelState, state: ModelState): string | null 
   return null;
 }
 
-export function isFinal({ law, ops }: ModelState): boolean {
-  return law.checkpoint?.position === at(END) && ops.length === 0;
+export function isFinal({ law, ops, tables }: ModelState): boolean {
+  return law.checkpoint?.position === at(END) && ops.length === 0 && tables.B.visibility === 'shown';
 }

@@ -9,6 +9,7 @@ export interface Rules {
   readonly mayCommit: (state: ModelState) => boolean;
   readonly openEarly?: boolean;
   readonly newTableKeepsDone?: boolean;
+  readonly stagedRowsAreShown?: boolean;
   readonly sampleBeforeReading?: boolean;
   readonly skipSnapshotFlush?: boolean;
   readonly snapshotOverwrites?: boolean;
@@ -78,4 +79,23 @@ export const mutants: Readonly<Record<string, Rules>> = {
   'deletes leave no tombstones': { ...realRules, noTombstones: true },
   'the gate opens while a table is pending': { ...realRules, openEarly: true },
   'a new table leaves the gate open': { ...realRules, newTableKeepsDone: true },
+};
+
+/** Of a storage that stages tables which come beside a checkpoint. */
+export const stagingMutants: Readonly<Record<string, Rules>> = {
+  'rows of a staged table become ops at once': { ...realRules, stagedRowsAreShown: true },
+  'a part of a staged table is published with the gate open': {
+    ...realRules,
+    advance: (state, event) =>
+      advance(state, event.kind === 'stagedPublished' ? { ...event, remaining: false } : event),
+  },
+  'a staged table is published before the stream has passed its copy': {
+    ...realRules,
+    advance: (state, event) => advance(state, event.kind === 'stagedPublished' ? { ...event, position: '' } : event),
+  },
+  'the ops of a staged table are not in the frontier': {
+    ...realRules,
+    advance: (state, event) =>
+      advance(state, event.kind === 'stagedPublished' ? { ...event, headOp: state.headOp } : event),
+  },
 };

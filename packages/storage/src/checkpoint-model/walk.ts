@@ -59,8 +59,9 @@ function keyOf(state: ModelState): string {
   key += ` ${law.snapshotDone} ${law.noCheckpointBefore} ${law.checkpoint?.position} ${law.headOp - base}`;
   key += ` ${law.keepaliveOp === null ? '' : law.keepaliveOp - base}`;
   for (const name of TABLES) {
-    key += ` ${tables[name].snapshot} ${tables[name].copied} ${reading[name].value} ${reading[name].end}`;
+    key += ` ${tables[name].snapshot} ${tables[name].copied} ${tables[name].visibility} ${tables[name].end} ${reading[name].value} ${reading[name].end}`;
   }
+  key += ` ${state.staged}`;
   for (const row of ROWS) key += ` ${state.records[row]} ${state.visible[row]}`;
   for (const op of state.ops) key += ` ${op.table}${op.key}${op.value}`;
   return key;

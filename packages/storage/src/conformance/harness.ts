@@ -1,9 +1,9 @@
 /** What an adapter brings to the suite, and the small world each test plays in. */
 import { type Checkpoint, invariant, type OpId, type Position, type Relation, type TableId } from '@sluice/core';
 import type { BucketStorage, StreamInfo, StreamReader } from '../bucket-storage.ts';
-import type { TableState } from '../table-state.ts';
-import type { FlushResult, StreamWriter } from '../writer.ts';
-import { eraseToyRow, evaluateToyRow, reduceOps, type ToyWrite } from './toy-rows.ts';
+import type { JsonValue, TableState } from '../table-state.ts';
+import type { FlushResult, PublishedRows, StreamWriter } from '../writer.ts';
+import { eraseToyRow, evaluateToyRow, publishToyRow, reduceOps, type ToyWrite } from './toy-rows.ts';
 
 export interface OpenedStorage {
   readonly storage: BucketStorage;
@@ -66,6 +66,19 @@ export class World {
     const table = await this.writer.addTable(relationOf(name), [0]);
     await this.plan(table.id, tasks);
     return table;
+  }
+
+  /** A table that came beside a checkpoint, its copy of nothing ended at `position`. */
+  async stagedTable(name: string, position: number): Promise<TableState> {
+    const table = await this.writer.addTable(relationOf(name), [0], 'staged');
+    await this.plan(table.id);
+    await this.chunk(table, [], { done: true });
+    await this.writer.markTableSnapshotDone(table.id, table.generation, at(position));
+    return table;
+  }
+
+  async publish(tableId: TableId, limit = 1000, after: JsonValue | null = null): Promise<PublishedRows> {
+    return this.writer.publishRows({ tableId, after, limit, publish: publishToyRow });
   }
 
   async plan(table: TableId, tasks = 1): Promise<void> {

@@ -6,12 +6,13 @@ import type { OpenStorage } from './harness.ts';
 import { lookupConformance } from './lookups.ts';
 import { readingConformance } from './reading.ts';
 import { rowConformance } from './rows.ts';
+import { stagedTableConformance } from './staged-tables.ts';
 import { streamConformance } from './streams.ts';
 import { tableConformance } from './tables.ts';
 import { worlds } from './with-world.ts';
 import { writeCheckpointConformance } from './write-checkpoints.ts';
 
-export { at, type OpenedStorage, type OpenStorage, World } from './harness.ts';
+export { at, type OpenedStorage, type OpenStorage, relationOf, World } from './harness.ts';
 export { decodeToyRow, evaluateToyRow, put, reduceOps, remove, type ToyRow, type ToyWrite } from './toy-rows.ts';
 
 export function registerStorageConformance(name: string, open: OpenStorage): void {
@@ -22,6 +23,7 @@ export function registerStorageConformance(name: string, open: OpenStorage): voi
     describe('reading', () => readingConformance(withWorld));
     describe('lookups', () => lookupConformance(withWorld));
     describe('tables', () => tableConformance(withWorld));
+    describe('staged tables', () => stagedTableConformance(withWorld));
     describe('streams', () => streamConformance(withWorld));
     describe('write checkpoints', () => writeCheckpointConformance(withWorld));
     describe('durability', () => durabilityConformance(withWorld));

@@ -1,5 +1,6 @@
 /** The life of source rows: prior records, order inside a flush, tombstones, partial rows, moves. */
 import { expect, test } from 'vitest';
+import type { Evaluate } from '../writer.ts';
 import { at, type World } from './harness.ts';
 import { decodeToyRow, evaluateToyRow, put, remove, type ToyWrite } from './toy-rows.ts';
 import type { WithWorld } from './with-world.ts';
@@ -166,9 +167,9 @@ export function rowConformance(withWorld: WithWorld): void {
       const writes: readonly ToyWrite[] = [put(table, 'a', '2')];
       await world.writer.flush({ writes, evaluate: () => null, boundary: at(2) });
       expect(await world.reader.checkpointState()).toEqual(before);
-      const evaluate = (write: ToyWrite, prior: Uint8Array | null, moved: Uint8Array | null) => {
+      const evaluate: Evaluate<ToyWrite> = (write, prior, moved, state) => {
         if (write.key === 'bad') throw new Error('bad row');
-        return evaluateToyRow(write, prior, moved);
+        return evaluateToyRow(write, prior, moved, state);
       };
       const failing = [put(table, 'good', '1'), put(table, 'bad', '1')];
       await expect(world.writer.flush({ writes: failing, evaluate, boundary: at(3) })).rejects.toThrow('bad row');
@@ -201,7 +202,7 @@ export function rowConformance(withWorld: WithWorld): void {
         writes: [put(table, 'a', '1')],
         evaluate: (write, prior, moved, state) => {
           seen.push(state.endPosition);
-          return evaluateToyRow(write, prior, moved);
+          return evaluateToyRow(write, prior, moved, state);
         },
         boundary: at(8),
       });

@@ -51,6 +51,7 @@ export function tableConformance(withWorld: WithWorld): void {
         snapshot: 'pending',
         endPosition: null,
         plan: null,
+        visibility: 'shown',
       });
       expect(second.id).not.toBe(first.id);
       expect(await world.reader.tables()).toEqual([first, second]);

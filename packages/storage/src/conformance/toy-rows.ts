@@ -17,6 +17,8 @@ export interface ToyRow {
   /** Lookup key → value. */
   readonly lookups?: Readonly<Record<string, string>>;
   readonly partial?: boolean;
+  /** Whether it was stored while its table was staged, and has not been published. */
+  readonly staged?: boolean;
 }
 
 export function put(table: TableState, key: RecordKey, value: string, row: Partial<ToyRow> = {}): ToyWrite {
@@ -27,33 +29,47 @@ export function remove(table: TableState, key: RecordKey): ToyWrite {
   return { tableId: table.id, key, row: null };
 }
 
-export function evaluateToyRow(write: ToyWrite, prior: Uint8Array | null, moved: Uint8Array | null): Effect {
+export function evaluateToyRow(
+  write: ToyWrite,
+  prior: Uint8Array | null,
+  moved: Uint8Array | null,
+  table: TableState,
+): Effect {
   const before = prior === null ? null : decodeToyRow(prior);
   if (write.row === null) return endOf(write.tableId, write.key, before);
   if (write.row.partial === true) return { record: encodeToyRow(write.row), ops: [], lookups: [], partial: true };
   // A row that moved keeps a trace of where it came from: that is how tests see that `moved` was loaded.
   const from = moved === null ? '' : ` from ${decodeToyRow(moved).value}`;
   const row: ToyRow = { ...write.row, value: write.row.value + from };
+  if (table.visibility === 'staged')
+    return { record: encodeToyRow({ ...row, staged: true }), ops: [], lookups: [], partial: false };
   const left = endOf(write.tableId, write.key, before && without(before, row));
+  const shown = shownToyRow(write, row);
+  return { ...shown, ops: [...shown.ops, ...left.ops], lookups: [...shown.lookups, ...left.lookups] };
+}
+
+function shownToyRow(at: Pick<ToyWrite, 'tableId' | 'key'>, row: ToyRow): Effect {
   const lookups: LookupDraft[] = Object.entries(row.lookups ?? {}).map(([key, value]) => ({ key, value }));
-  return {
-    record: encodeToyRow(row),
-    ops: [...row.buckets.map((bucket) => toyPut(bucket, write, row.value)), ...left.ops],
-    lookups: [...lookups, ...left.lookups],
-    partial: false,
-  };
+  const ops = row.buckets.map((bucket) => toyPut(bucket, at, row.value));
+  return { record: encodeToyRow(row), ops, lookups, partial: false };
+}
+
+/** What the publishing of a staged row amounts to. */
+export function publishToyRow(table: TableState, key: RecordKey, record: Uint8Array): Effect | null {
+  const { staged, ...row } = decodeToyRow(record);
+  return staged === true && row.partial !== true ? shownToyRow({ tableId: table.id, key }, row) : null;
 }
 
 export function eraseToyRow(table: TableState, key: RecordKey, record: Uint8Array): Effect {
   return endOf(table.id, key, decodeToyRow(record));
 }
 
-function toyPut(bucket: string, { tableId, key }: ToyWrite, value: string) {
+function toyPut(bucket: string, { tableId, key }: Pick<ToyWrite, 'tableId' | 'key'>, value: string) {
   return putOp(bucket, 'rows', key, subkeyOf(tableId, key), JSON.stringify({ value }));
 }
 
 function endOf(table: TableId, key: RecordKey, row: ToyRow | null): Effect {
-  const published = row === null || row.partial === true ? null : row;
+  const published = row === null || row.partial === true || row.staged === true ? null : row;
   return {
     record: null,
     ops: (published?.buckets ?? []).map((bucket) => removeOp(bucket, 'rows', key, subkeyOf(table, key))),

@@ -2,9 +2,11 @@
 import { type OpId, type Position, type RecordKey, type Relation, SluiceError, type TableId } from '@sluice/core';
 import { advance, commit, type CommitOutcome } from '../checkpoint-state.ts';
 import {
+  afterCopy,
   copyDone,
   copyRequired,
   guardHolds,
+  holdsCheckpoints,
   type JsonValue,
   needsTombstones,
   newTable,
@@ -12,12 +14,26 @@ import {
   type PlannedRange,
   type TablePlan,
   tablePlanned,
+  notCopied,
+  rowsPublished,
   type TableState,
+  type TableVisibility,
   taskAfter,
   type TaskSplit,
   taskSplit,
+  whileCopying,
 } from '../table-state.ts';
-import type { Effect, EraseRows, FlushResult, RowWrite, SnapshotFlush, StreamFlush, StreamWriter } from '../writer.ts';
+import type {
+  Effect,
+  EraseRows,
+  FlushResult,
+  PublishedRows,
+  PublishRows,
+  RowWrite,
+  SnapshotFlush,
+  StreamFlush,
+  StreamWriter,
+} from '../writer.ts';
 import type { MemoryStream, StoredRecord } from './memory-stream.ts';
 
 export class MemoryWriter implements StreamWriter {
@@ -82,11 +98,16 @@ export class MemoryWriter implements StreamWriter {
     return outcome;
   }
 
-  async addTable(relation: Relation, keyColumns: readonly number[]): Promise<TableState> {
+  async addTable(
+    relation: Relation,
+    keyColumns: readonly number[],
+    visibility: Exclude<TableVisibility, 'publishing'> = 'shown',
+  ): Promise<TableState> {
     this.#assertLease();
-    const table = newTable({ id: this.#stream.nextTableId++, relation, keyColumns });
+    const about = { id: this.#stream.nextTableId++, relation, keyColumns };
+    const table = newTable(about, visibility, this.#stream.state);
     this.#stream.tables.set(table.id, table);
-    this.#stream.state = advance(this.#stream.state, { kind: 'tableSnapshotRequired' });
+    this.#stream.state = whileCopying(this.#stream.state, table);
     return table;
   }
 
@@ -131,18 +152,39 @@ export class MemoryWriter implements StreamWriter {
     return { remaining: live.length > request.limit, erased: Math.min(live.length, request.limit) };
   }
 
+  async publishRows({ tableId, after, limit, publish }: PublishRows): Promise<PublishedRows> {
+    this.#assertLease();
+    const table = this.#table(tableId);
+    if (table.visibility === 'shown') return { next: null, ops: 0 };
+    if (table.endPosition === null) throw notCopied(table);
+    const found = [...this.#rows(tableId)].filter(isLive).sort(byKey);
+    const left = found.filter(([key]) => typeof after !== 'string' || key > after);
+    const part = left.slice(0, limit);
+    const remaining = left.length > part.length;
+    const next = rowsPublished(table, remaining);
+    const before = this.#stream.state.headOp;
+    let head = before;
+    this.#allOrNothing(() => {
+      for (const [key, { bytes }] of part) {
+        const effect = publish(next, key, bytes);
+        if (effect !== null) head = this.#apply(tableId, key, effect, head);
+      }
+    });
+    this.#stream.tables.set(tableId, next);
+    const event = { kind: 'stagedPublished', headOp: head, position: table.endPosition, remaining } as const;
+    this.#stream.state = advance(this.#stream.state, event);
+    return { next: remaining ? (part.at(-1)?.[0] ?? null) : null, ops: head - before };
+  }
+
   async markTableSnapshotDone(tableId: TableId, generation: number, position: Position): Promise<void> {
     this.#assertLease();
     const table = this.#table(tableId);
     const open = this.#stream.tasks.some((task) => task.tableId === tableId && task.state !== 'done');
     if (table.generation !== generation || table.plan === null || open) {
-      throw new SluiceError(
-        'SLU_T1204',
-        `table ${table.relation.schema}.${table.relation.name} is not copied completely`,
-      );
+      throw notCopied(table);
     }
     this.#stream.tables.set(tableId, copyDone(table, position));
-    this.#stream.state = advance(this.#stream.state, { kind: 'tableSnapshotDone', position });
+    this.#stream.state = afterCopy(this.#stream.state, table, position);
   }
 
   async markTableSnapshotRequired(tableId: TableId): Promise<TableState> {
@@ -151,13 +193,13 @@ export class MemoryWriter implements StreamWriter {
     const required = copyRequired(table);
     this.#stream.tables.set(tableId, required);
     this.#stream.tasks = this.#stream.tasks.filter((task) => task.tableId !== tableId);
-    this.#stream.state = advance(this.#stream.state, { kind: 'tableSnapshotRequired' });
+    this.#stream.state = whileCopying(this.#stream.state, required);
     return required;
   }
 
   async markAllSnapshotDone(position: Position): Promise<readonly TableState[]> {
     this.#assertLease();
-    const pending = [...this.#stream.tables.values()].filter((table) => table.snapshot === 'pending');
+    const pending = [...this.#stream.tables.values()].filter(holdsCheckpoints);
     if (pending.length === 0) this.#stream.state = advance(this.#stream.state, { kind: 'allSnapshotsDone', position });
     return pending;
   }
@@ -246,6 +288,12 @@ export class MemoryWriter implements StreamWriter {
     for (const lookup of effect.lookups) this.#stream.lookups.push({ ...lookup, row: `${tableId}.${key}`, id: ++head });
     return head;
   }
+}
+
+type LiveEntry = [RecordKey, Extract<StoredRecord, { kind: 'live' }>];
+
+function isLive(entry: [RecordKey, StoredRecord]): entry is LiveEntry {
+  return entry[1].kind === 'live';
 }
 
 function byKey(a: readonly [string, unknown], b: readonly [string, unknown]): number {
