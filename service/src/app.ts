@@ -10,7 +10,7 @@ import {
   SluiceError,
 } from '@sluice/core';
 import { type EngineStreamFacts, ReplicationEngine } from '@sluice/replication';
-import type { BucketStorage, StreamInfo } from '@sluice/storage';
+import type { BucketStorage, StreamInfo, WriteCheckpoint } from '@sluice/storage';
 import { DownloadShare, type MarkHead, ServedVersions, WriteCheckpoints } from '@sluice/sync';
 import { apiTokenCheck } from './auth/api-token.ts';
 import { loadKey } from './auth/key.ts';
@@ -74,7 +74,7 @@ export class App {
       role: this.#role,
     }));
     this.#connections = new ClientConnections(config.limits.connections);
-    const onStored = (user: string, head: Position) => this.#versions.current?.feed.awaitHead(user, head);
+    const onStored = (user: string, newest: WriteCheckpoint) => this.#versions.current?.feed.writeStored(user, newest);
     const writeCheckpoints = new WriteCheckpoints({ storage, source, onStored, clock });
     const rules = {
       keys,

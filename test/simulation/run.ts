@@ -124,7 +124,7 @@ function bound(storage: BucketStorage): BucketStorage {
     controlSnapshot: (...args) => storage.controlSnapshot(...args),
     createWriteCheckpoint: (...args) => storage.createWriteCheckpoint(...args),
     requestWriteCheckpoint: (...args) => storage.requestWriteCheckpoint(...args),
-    writeCheckpoint: (user) => storage.writeCheckpoint(user),
+    writeCheckpoints: (users) => storage.writeCheckpoints(users),
     close: () => storage.close(),
   };
 }

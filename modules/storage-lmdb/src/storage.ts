@@ -16,6 +16,7 @@ import {
   type StreamInfo,
   type StreamReader,
   type StreamWriter,
+  type WriteCheckpoint,
 } from '@sluice/storage';
 import { atomically } from './atomically.ts';
 import { type LmdbStorageOptions, MAP_SIZE_BYTES_DEFAULT, POLL_MS_DEFAULT } from './config.ts';
@@ -149,9 +150,14 @@ class LmdbStorage implements BucketStorage {
     return atomically(this.#schema, () => requestWriteCheckpoint(this.#schema, user, { id: requested, head }));
   }
 
-  async writeCheckpoint(user: string): Promise<{ readonly id: bigint; readonly head: Position } | null> {
+  async writeCheckpoints(users: readonly string[]): Promise<ReadonlyMap<string, WriteCheckpoint>> {
     this.#schema.root.resetReadTxn();
-    return getWriteCheckpoint(this.#schema, user);
+    const found = new Map<string, WriteCheckpoint>();
+    for (const user of users) {
+      const stored = getWriteCheckpoint(this.#schema, user);
+      if (stored !== null) found.set(user, stored);
+    }
+    return found;
   }
 
   async close(): Promise<void> {

@@ -1,16 +1,12 @@
 /** One record per user: the newest write checkpoint's id and the source head that must be passed first. */
 import type { Position } from '@sluice/core';
+import type { WriteCheckpoint } from '@sluice/storage';
 import { userKey } from './keys.ts';
 import { getDocument, putDocument, type Schema } from './schema.ts';
 
 interface Stored {
   /** Decimal: ids may pass 2^53. */
   readonly id: string;
-  readonly head: Position;
-}
-
-export interface WriteCheckpoint {
-  readonly id: bigint;
   readonly head: Position;
 }
 

@@ -48,15 +48,21 @@ export interface BucketStorage {
   openWriter(id: StreamId, owner: string): Promise<StreamWriter>;
 
   /**
-   * A client's proof that its own writes came back. One record per `user`: the newest id and the source head that must
-   * be passed before it may be told. Ids start at 1 and only rise.
+   * A client's proof that its own writes came back. One record per `user`: the newest one. Ids start at 1 and only rise.
    */
   createWriteCheckpoint(user: string, head: Position): Promise<bigint>;
   /** The client's own counter: stores max(stored, requested), with `head` if it rose. @returns the id stored after it. */
   requestWriteCheckpoint(user: string, requested: bigint, head: Position): Promise<bigint>;
-  writeCheckpoint(user: string): Promise<{ readonly id: bigint; readonly head: Position } | null>;
+  /** The newest one of each of the users; users without one are left out. For many users it is one look. */
+  writeCheckpoints(users: readonly string[]): Promise<ReadonlyMap<string, WriteCheckpoint>>;
 
   close(): Promise<void>;
+}
+
+export interface WriteCheckpoint {
+  readonly id: bigint;
+  /** The source head that must be passed before the id may be told. */
+  readonly head: Position;
 }
 
 /** The read side of one stream. Safe in any number of processes, beside any writers. */

@@ -8,6 +8,7 @@ export type {
   StreamInfo,
   StreamLifecycle,
   StreamReader,
+  WriteCheckpoint,
 } from './bucket-storage.ts';
 export {
   advance,

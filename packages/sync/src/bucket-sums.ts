@@ -1,68 +1,78 @@
 /**
- * Bucket sums as of a checkpoint, shared by the connections of a process: when a bucket of many clients changes, its sum
- * is read once.
+ * Bucket sums as of a checkpoint, shared by the connections of a process: a bucket of many clients is read once, and its
+ * sum holds until a checkpoint changes the bucket.
  */
 import type { BucketName, OpId } from '@sluice/core';
 import type { BucketSum, StreamReader } from '@sluice/storage';
+import { TurnBatches } from './turn-batches.ts';
 
-interface Cached {
-  readonly opId: OpId;
-  readonly sum: BucketSum | Promise<BucketSum>;
+export interface BucketSumsOptions {
+  readonly reader: Pick<StreamReader, 'bucketSums'>;
+  /** Whether the bucket may have changed after `asOf`, up to the newest checkpoint. */
+  readonly mayHaveChanged: (bucket: BucketName, asOf: OpId) => boolean;
+  /** Of what is kept, about. */
+  readonly bytesMax?: number;
 }
 
-const CACHED_BUCKETS_MAX = 20_000;
-const SHARED_WHILE_READING_MAX = 32;
+interface Kept {
+  readonly opId: OpId;
+  readonly sum: BucketSum;
+}
+
+const BYTES_MAX = 16 * 1024 * 1024;
+/** Of an entry, beside its name. */
+const ENTRY_BYTES = 200;
+const READ_BUCKETS_MAX = 5_000;
 
 export class BucketSums {
-  readonly #reader: Pick<StreamReader, 'bucketSums'>;
-  /** The sum of each bucket at the newest checkpoint it was asked for. */
-  #cache = new Map<BucketName, Cached>();
+  readonly #options: BucketSumsOptions;
+  readonly #reads: TurnBatches<BucketSum>;
+  /** In the order in which they were read, oldest first. */
+  readonly #kept = new Map<BucketName, Kept>();
+  #keptBytes = 0;
 
-  constructor(reader: Pick<StreamReader, 'bucketSums'>) {
-    this.#reader = reader;
+  constructor(options: BucketSumsOptions) {
+    this.#options = options;
+    this.#reads = new TurnBatches((opId, buckets) => this.#read(opId, buckets), READ_BUCKETS_MAX);
   }
 
   /** Sums of all the buckets at one checkpoint. */
   async at(opId: OpId, buckets: readonly BucketName[]): Promise<Map<BucketName, BucketSum>> {
     const sums = new Map<BucketName, BucketSum>();
-    const waiting: Promise<BucketSum>[] = [];
     const missing: BucketName[] = [];
     for (const bucket of buckets) {
-      const cached = this.#cache.get(bucket);
-      if (cached?.opId !== opId) missing.push(bucket);
-      else if (cached.sum instanceof Promise) waiting.push(cached.sum);
-      else sums.set(bucket, cached.sum);
+      const kept = this.#kept.get(bucket);
+      if (kept !== undefined && this.#holds(bucket, kept, opId)) sums.set(bucket, kept.sum);
+      else missing.push(bucket);
     }
-    if (missing.length > 0) for (const sum of await this.#read(opId, missing)) sums.set(sum.bucket, sum);
-    if (waiting.length > 0) for (const sum of await Promise.all(waiting)) sums.set(sum.bucket, sum);
+    if (missing.length > 0) for (const [bucket, sum] of await this.#reads.ask(opId, missing)) sums.set(bucket, sum);
     return sums;
   }
 
-  async #read(opId: OpId, buckets: readonly BucketName[]): Promise<readonly BucketSum[]> {
-    if (this.#cache.size + buckets.length > CACHED_BUCKETS_MAX) this.#cache = new Map();
-    // One read for the batch. Of many buckets (a first checkpoint) nobody else is likely to wait for the same ones now.
-    const reading = this.#reader.bucketSums(opId, buckets);
-    if (buckets.length <= SHARED_WHILE_READING_MAX) this.#share(opId, buckets, reading);
-    const sums = await reading;
+  #holds(bucket: BucketName, kept: Kept, opId: OpId): boolean {
+    return kept.opId === opId || !this.#options.mayHaveChanged(bucket, Math.min(kept.opId, opId));
+  }
+
+  async #read(opId: OpId, buckets: readonly BucketName[]): Promise<ReadonlyMap<BucketName, BucketSum>> {
+    const sums = await this.#options.reader.bucketSums(opId, buckets);
     for (const sum of sums) this.#keep(opId, sum);
-    return sums;
-  }
-
-  #share(opId: OpId, buckets: readonly BucketName[], reading: Promise<readonly BucketSum[]>): void {
-    for (const bucket of buckets) {
-      const sum = reading.then(
-        (sums) => sums.find((each) => each.bucket === bucket) ?? { bucket, checksum: 0, count: 0 },
-      );
-      // Who waits sees the error; if nobody does, the reader of the batch does.
-      sum.catch(() => {
-        if (this.#cache.get(bucket)?.sum === sum) this.#cache.delete(bucket);
-      });
-      this.#cache.set(bucket, { opId, sum });
-    }
+    return new Map(sums.map((sum) => [sum.bucket, sum]));
   }
 
   #keep(opId: OpId, sum: BucketSum): void {
-    const cached = this.#cache.get(sum.bucket);
-    if (cached === undefined || cached.opId <= opId) this.#cache.set(sum.bucket, { opId, sum });
+    const before = this.#kept.get(sum.bucket);
+    if (before !== undefined && before.opId > opId) return;
+    if (before !== undefined) this.#kept.delete(sum.bucket);
+    else this.#keptBytes += entryBytes(sum.bucket);
+    this.#kept.set(sum.bucket, { opId, sum });
+    for (const bucket of this.#kept.keys()) {
+      if (this.#keptBytes <= (this.#options.bytesMax ?? BYTES_MAX)) return;
+      this.#kept.delete(bucket);
+      this.#keptBytes -= entryBytes(bucket);
+    }
   }
+}
+
+function entryBytes(bucket: BucketName): number {
+  return ENTRY_BYTES + bucket.length * 2;
 }

@@ -3,34 +3,21 @@
  * the connections through an index of what each of them follows: a checkpoint that does not concern a client costs it
  * nothing.
  */
-import {
-  asSluiceError,
-  type BucketName,
-  type Checkpoint,
-  type Clock,
-  type Logger,
-  type OpId,
-  type Position,
-} from '@sluice/core';
-import type { Changes, StreamReader } from '@sluice/storage';
+import { asSluiceError, type BucketName, type Checkpoint, type Clock, type Logger, type OpId } from '@sluice/core';
+import type { BucketStorage, Changes, StreamReader, WriteCheckpoint } from '@sluice/storage';
+import { ChangeHistory } from './change-history.ts';
 import { FeedSubscription } from './feed-subscription.ts';
-
-interface HistoryEntry {
-  readonly from: OpId;
-  readonly to: OpId;
-  readonly changes: Changes;
-}
+import { UserWrites } from './user-writes.ts';
 
 export interface CheckpointFeedOptions {
-  readonly reader: StreamReader;
+  readonly reader: Pick<StreamReader, 'watch' | 'changes'>;
+  readonly storage: Pick<BucketStorage, 'writeCheckpoints'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-const HISTORY_CHECKPOINTS = 64;
-const HISTORY_NAMES = 50_000;
 const RETRY_MS = 1_000;
-/** How soon a connection looks for write checkpoints that another process stored. */
+/** How soon write checkpoints are looked for that another process stored. */
 const FOREIGN_WRITE_CHECKPOINTS_MS = 1_000;
 
 export class CheckpointFeed {
@@ -38,11 +25,8 @@ export class CheckpointFeed {
   readonly #subscriptions = new Set<FeedSubscription>();
   readonly #byBucket = new Map<BucketName, Set<FeedSubscription>>();
   readonly #byLookup = new Map<string, Set<FeedSubscription>>();
-  readonly #byUser = new Map<string, Set<FeedSubscription>>();
-  /** Source heads that must be passed before the user's newest write checkpoint may be told. */
-  readonly #awaitedHeads = new Map<string, Position>();
-  #history: HistoryEntry[] = [];
-  #historyNames = 0;
+  readonly #history = new ChangeHistory();
+  readonly #writes: UserWrites;
   #checkpoint: Checkpoint | null = null;
   #isReady: () => void = () => {};
   /** Resolves at the first checkpoint, or when the feed ends without one. */
@@ -54,6 +38,7 @@ export class CheckpointFeed {
 
   constructor(options: CheckpointFeedOptions) {
     this.#options = options;
+    this.#writes = new UserWrites(options.storage);
   }
 
   /** The newest checkpoint of which the changes are known; null before the first. */
@@ -89,9 +74,9 @@ export class CheckpointFeed {
 
   /** A connection of `user`. It starts with everything as news, and must be closed. */
   subscribe(user: string): FeedSubscription {
-    const subscription = new FeedSubscription({ feed: this, user, clock: this.#options.clock });
+    const subscription = new FeedSubscription({ feed: this, writes: this.#writes, user, clock: this.#options.clock });
     this.#subscriptions.add(subscription);
-    link(this.#byUser, user, subscription);
+    this.#writes.join(user, subscription);
     if (this.#ended) subscription.close();
     return subscription;
   }
@@ -100,7 +85,7 @@ export class CheckpointFeed {
     const before = this.#checkpoint;
     if (before !== null && checkpoint.opId > before.opId) {
       const changes = await this.#options.reader.changes(before.opId, checkpoint.opId);
-      this.#remember({ from: before.opId, to: checkpoint.opId, changes });
+      this.#history.add({ from: before.opId, to: checkpoint.opId, changes });
       this.#checkpoint = checkpoint;
       this.#spread(changes);
     } else {
@@ -108,20 +93,18 @@ export class CheckpointFeed {
       this.#isReady();
       if (before === null) for (const subscription of this.#subscriptions) subscription.started();
     }
-    this.#acknowledge(checkpoint.position);
-    this.#cancelTick ??= this.#options.clock.timer(FOREIGN_WRITE_CHECKPOINTS_MS, () => {
-      this.#cancelTick = null;
-      for (const subscription of this.#subscriptions) subscription.writeCheckpointMayBeDue();
-    });
+    this.#writes.passed(checkpoint.position);
+    this.#cancelTick ??= this.#options.clock.timer(FOREIGN_WRITE_CHECKPOINTS_MS, () => void this.#lookAround());
   }
 
-  #remember(entry: HistoryEntry): void {
-    this.#history.push(entry);
-    this.#historyNames += names(entry.changes);
-    while (this.#history.length > HISTORY_CHECKPOINTS || this.#historyNames > HISTORY_NAMES) {
-      const oldest = this.#history.shift();
-      if (oldest === undefined) return;
-      this.#historyNames -= names(oldest.changes);
+  /** After each checkpoint, but not more often: the marker of a write that another process served brought one. */
+  async #lookAround(): Promise<void> {
+    this.#cancelTick = null;
+    try {
+      await this.#writes.lookAround();
+    } catch (error) {
+      const { code, message } = asSluiceError(error);
+      this.#options.logger.warn({ code }, `Looking for write checkpoints failed; the next one tells: ${message}`);
     }
   }
 
@@ -134,34 +117,23 @@ export class CheckpointFeed {
     forEachShared(changes.lookups, this.#byLookup, (subscription) => subscription.lookupsChanged());
   }
 
-  #acknowledge(position: Position): void {
-    for (const [user, head] of this.#awaitedHeads) {
-      if (head > position) continue;
-      this.#awaitedHeads.delete(user);
-      for (const subscription of this.#byUser.get(user) ?? []) subscription.writeCheckpointMayBeDue();
-    }
+  /** A write checkpoint of `user` was stored by this process: the user's connections are told once its head is passed. */
+  writeStored(user: string, newest: WriteCheckpoint): void {
+    this.#writes.stored(user, newest);
   }
 
-  /** A write checkpoint of `user` was stored, here, or found in storage: tell the user's connections once `head` is passed. */
-  awaitHead(user: string, head: Position): void {
-    if (!this.#byUser.has(user)) return;
-    this.#awaitedHeads.set(user, head);
-    if (this.#checkpoint !== null) this.#acknowledge(this.#checkpoint.position);
+  /** Whether only few checkpoints have passed since. */
+  isRecent(opId: OpId): boolean {
+    return this.#history.covers(opId, this.#checkpoint?.opId ?? 0);
+  }
+
+  mayHaveChanged(bucket: BucketName, asOf: OpId): boolean {
+    return this.#history.mayHaveChanged(bucket, asOf, this.#checkpoint?.opId ?? 0);
   }
 
   /** Changes of the names in (asOf, newest checkpoint]. For subscriptions that begin to follow them late. */
   changedSince(asOf: OpId, kind: 'buckets' | 'lookups', followed: ReadonlySet<string>): ReadonlySet<string> | 'all' {
-    const newest = this.#checkpoint?.opId ?? 0;
-    const changed = new Set<string>();
-    let covered = newest;
-    for (let index = this.#history.length - 1; index >= 0 && covered > asOf; index--) {
-      const entry = this.#history[index] as HistoryEntry;
-      const set = entry.changes[kind];
-      if (set === 'all') return 'all';
-      for (const name of smaller(set, followed)) if (set.has(name) && followed.has(name)) changed.add(name);
-      covered = entry.from;
-    }
-    return covered > asOf ? 'all' : changed;
+    return this.#history.changedSince(asOf, this.#checkpoint?.opId ?? 0, { kind, followed });
   }
 
   follow(subscription: FeedSubscription, kind: 'buckets' | 'lookups', name: string): void {
@@ -174,19 +146,8 @@ export class CheckpointFeed {
 
   leave(subscription: FeedSubscription): void {
     this.#subscriptions.delete(subscription);
-    unlink(this.#byUser, subscription.user, subscription);
-    if (!this.#byUser.has(subscription.user)) this.#awaitedHeads.delete(subscription.user);
+    this.#writes.leave(subscription.user, subscription);
   }
-}
-
-function names(changes: Changes): number {
-  return (
-    (changes.buckets === 'all' ? 0 : changes.buckets.size) + (changes.lookups === 'all' ? 0 : changes.lookups.size)
-  );
-}
-
-function smaller(a: ReadonlySet<string>, b: ReadonlySet<string>): ReadonlySet<string> {
-  return a.size <= b.size ? a : b;
 }
 
 function link(index: Map<string, Set<FeedSubscription>>, name: string, subscription: FeedSubscription): void {

@@ -11,7 +11,6 @@ import type { FeedSubscription, News } from './feed-subscription.ts';
 import { type MembershipAt, type MembershipLimits, MembershipResolver } from './membership.ts';
 import type { CheckpointDiffLine, CheckpointLine, SyncStreamRequest } from './protocol.ts';
 import type { ServedVersion } from './served-version.ts';
-import type { WriteCheckpoints } from './write-checkpoints.ts';
 
 export interface ConnectionOptions {
   readonly version: ServedVersion;
@@ -19,7 +18,6 @@ export interface ConnectionOptions {
   readonly request: SyncStreamRequest;
   /** Verified token payload. */
   readonly token: Readonly<Record<string, unknown>>;
-  readonly writeCheckpoints: Pick<WriteCheckpoints, 'newest'>;
   readonly limits: MembershipLimits;
   readonly bounds: () => ReadBounds;
 }
@@ -27,7 +25,6 @@ export interface ConnectionOptions {
 export class Connection {
   readonly #version: ServedVersion;
   readonly #subscription: FeedSubscription;
-  readonly #writeCheckpoints: Pick<WriteCheckpoints, 'newest'>;
   readonly #resolver: MembershipResolver;
   readonly #bounds: () => ReadBounds;
   readonly #state: ClientState;
@@ -36,14 +33,13 @@ export class Connection {
     const { version, request, token } = options;
     this.#version = version;
     this.#subscription = options.subscription;
-    this.#writeCheckpoints = options.writeCheckpoints;
     this.#bounds = options.bounds;
     this.#state = new ClientState(request.buckets);
     const { parameters, subscriptions, includeDefaults } = request;
     this.#resolver = new MembershipResolver({
       rules: version.rules,
       request: { token, parameters, subscriptions, includeDefaults },
-      reader: version.reader,
+      lookups: version.lookups,
       limits: options.limits,
     });
   }
@@ -96,16 +92,14 @@ export class Connection {
   /** An id that was told once is repeated, whatever newer one is on its way. */
   async #acknowledged(checkpoint: Checkpoint): Promise<bigint | null> {
     const told = this.#state.writeCheckpoint;
-    const newest = await this.#writeCheckpoints.newest(this.#subscription.user);
-    if (newest === null || (told !== null && newest.id <= told)) return told;
-    if (newest.head <= checkpoint.position) return newest.id;
-    this.#subscription.awaitHead(newest.head);
-    return told;
+    const newest = await this.#subscription.newestWrite();
+    if (newest === null || newest.head > checkpoint.position) return told;
+    return told !== null && newest.id <= told ? told : newest.id;
   }
 
   /** Reads what the last line promised. */
   download(): BucketReader {
-    return new BucketReader({ reader: this.#version.reader, state: this.#state, bounds: this.#bounds });
+    return new BucketReader({ reader: this.#version.reads, state: this.#state, bounds: this.#bounds });
   }
 
   /**

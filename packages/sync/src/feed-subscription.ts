@@ -1,7 +1,8 @@
 /**
  * One connection's end of the checkpoint feed: news pile up here, without data, until the connection takes them.
  */
-import type { BucketName, Clock, OpId, Position } from '@sluice/core';
+import type { BucketName, Clock, OpId } from '@sluice/core';
+import type { WriteCheckpoint } from '@sluice/storage';
 
 /** What may have changed since the last `take`. Names are only ever over-reported. */
 export interface News {
@@ -17,8 +18,13 @@ interface Feed {
   follow(subscription: FeedSubscription, kind: 'buckets' | 'lookups', name: string): void;
   unfollow(subscription: FeedSubscription, kind: 'buckets' | 'lookups', name: string): void;
   changedSince(asOf: OpId, kind: 'buckets' | 'lookups', followed: ReadonlySet<string>): ReadonlySet<string> | 'all';
-  awaitHead(user: string, head: Position): void;
   leave(subscription: FeedSubscription): void;
+}
+
+/** What is known of write checkpoints; see user-writes.ts. */
+interface Writes {
+  known(user: string): { readonly newest: WriteCheckpoint | null } | null;
+  learn(user: string): Promise<WriteCheckpoint | null>;
 }
 
 const NOTHING: News = { everything: false, buckets: new Set(), lookups: false, writeCheckpoint: false };
@@ -26,6 +32,7 @@ const NOTHING: News = { everything: false, buckets: new Set(), lookups: false, w
 export class FeedSubscription {
   readonly user: string;
   readonly #feed: Feed;
+  readonly #writes: Writes;
   readonly #clock: Clock;
   #buckets: ReadonlySet<BucketName> = new Set();
   #lookups: ReadonlySet<string> = new Set();
@@ -36,8 +43,9 @@ export class FeedSubscription {
   #closed = false;
   #wake: (() => void) | null = null;
 
-  constructor(options: { readonly feed: Feed; readonly user: string; readonly clock: Clock }) {
+  constructor(options: { readonly feed: Feed; readonly writes: Writes; readonly user: string; readonly clock: Clock }) {
     this.#feed = options.feed;
+    this.#writes = options.writes;
     this.user = options.user;
     this.#clock = options.clock;
   }
@@ -109,9 +117,10 @@ export class FeedSubscription {
     return after;
   }
 
-  /** A write checkpoint of the user waits until the source head `head` is passed. */
-  awaitHead(head: Position): void {
-    this.#feed.awaitHead(this.user, head);
+  /** The user's newest write checkpoint. It is news (`writeCheckpoint`) when its head is passed. */
+  async newestWrite(): Promise<WriteCheckpoint | null> {
+    const known = this.#writes.known(this.user);
+    return known === null ? this.#writes.learn(this.user) : known.newest;
   }
 
   started(): void {

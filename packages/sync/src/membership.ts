@@ -3,9 +3,9 @@
  * on parameter tables is resolved again when one of the lookups it used has changed.
  */
 import { limits, type OpId, SluiceError } from '@sluice/core';
-import type { StreamReader } from '@sluice/storage';
 import type { RequestResolution, ResolvedBucket, SyncRequest, SyncRules } from '@sluice/sync-rules';
 import type { Membership } from './checkpoint-diff.ts';
+import type { LookupReads } from './lookup-reads.ts';
 import type { BucketReason, StreamEntry } from './protocol.ts';
 
 export interface MembershipLimits {
@@ -28,7 +28,7 @@ export const membershipLimits: MembershipLimits = {
 
 export class MembershipResolver {
   readonly #resolution: RequestResolution;
-  readonly #reader: Pick<StreamReader, 'lookups'>;
+  readonly #lookups: LookupReads;
   readonly #limits: MembershipLimits;
   /** Index of a stream in the response, by its name. */
   readonly #streamIndex: ReadonlyMap<string, number>;
@@ -37,11 +37,11 @@ export class MembershipResolver {
   constructor(options: {
     readonly rules: SyncRules;
     readonly request: SyncRequest;
-    readonly reader: Pick<StreamReader, 'lookups'>;
+    readonly lookups: LookupReads;
     readonly limits: MembershipLimits;
   }) {
     this.#resolution = options.rules.resolve(options.request);
-    this.#reader = options.reader;
+    this.#lookups = options.lookups;
     this.#limits = options.limits;
     this.#streamIndex = new Map(this.#resolution.streams.map((stream, index) => [stream.name, index]));
   }
@@ -57,7 +57,7 @@ export class MembershipResolver {
     if (dynamic === null) return this.#checked(staticBuckets, { lookups: [], streams: streams.map(streamEntry) });
     let results = 0;
     const found = await dynamic.resolve(async (keys) => {
-      const sets = await this.#reader.lookups(opId, keys);
+      const sets = await this.#lookups.at(opId, keys);
       for (const set of sets) results += set.length;
       if (results > this.#limits.parameterResults) throw this.#tooManyResults(results, keys);
       return sets;

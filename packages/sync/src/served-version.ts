@@ -7,17 +7,25 @@ import type { BucketStorage, StreamInfo, StreamReader } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import { BucketSums } from './bucket-sums.ts';
 import { CheckpointFeed } from './checkpoint-feed.ts';
+import { LookupReads } from './lookup-reads.ts';
+import { SharedReads } from './shared-reads.ts';
 
 export interface ServedVersion {
   readonly stream: StreamInfo;
   readonly rules: SyncRules;
-  readonly reader: StreamReader;
   readonly feed: CheckpointFeed;
   readonly sums: BucketSums;
+  readonly lookups: LookupReads;
+  readonly reads: SharedReads;
+}
+
+/** What serving needs of storage. */
+export interface ServingStorage extends Pick<BucketStorage, 'listStreams' | 'watchStreams' | 'writeCheckpoints'> {
+  reader(id: StreamId): Pick<StreamReader, 'watch' | 'changes' | 'bucketSums' | 'readOps' | 'lookups'>;
 }
 
 export interface ServedVersionsOptions {
-  readonly storage: Pick<BucketStorage, 'listStreams' | 'watchStreams' | 'reader'>;
+  readonly storage: ServingStorage;
   /** Compiles the rules of a stream, exactly as its writer did: bucket names must be the same. */
   readonly compile: (stream: StreamInfo) => SyncRules;
   readonly clock: Clock;
@@ -82,9 +90,16 @@ export class ServedVersions {
     const { storage, clock, logger, compile } = this.#options;
     const reader = storage.reader(stream.id);
     const rules = compile(stream);
-    const feed = new CheckpointFeed({ reader, clock, logger: logger.child({ stream: stream.id }) });
+    const feed = new CheckpointFeed({ reader, storage, clock, logger: logger.child({ stream: stream.id }) });
     const stop = new AbortController();
-    const version = { stream, rules, reader, feed, sums: new BucketSums(reader) };
+    const version = {
+      stream,
+      rules,
+      feed,
+      sums: new BucketSums({ reader, mayHaveChanged: (bucket, asOf) => feed.mayHaveChanged(bucket, asOf) }),
+      lookups: new LookupReads(reader),
+      reads: new SharedReads({ reader, isRecent: (opId) => feed.isRecent(opId) }),
+    };
     logger.info({ stream: stream.id }, 'Serving clients from the stream');
     return { id: stream.id, version, stop, done: feed.run(stop.signal) };
   }

@@ -2,7 +2,7 @@
  * A small world for tests of the stream: the in-memory storage, a writer, rules made by hand, and clients that collect
  * lines. Buckets are named by the tests; a user's dynamic buckets are the lookup entries under `of:<user>`.
  */
-import { type OpDraft, putOp, removeOp, silentLogger, type TableId } from '@sluice/core';
+import { type OpDraft, putOp, removeOp, silentLogger, type StreamId, type TableId } from '@sluice/core';
 import {
   type BucketStorage,
   createMemoryStorage,
@@ -15,7 +15,7 @@ import { DownloadShare } from './download-share.ts';
 import { FakeClock } from './fake-clock.ts';
 import type { MembershipLimits } from './membership.ts';
 import { type Line, parseSyncStreamRequest } from './protocol.ts';
-import { type ServedVersion, ServedVersions } from './served-version.ts';
+import { type ServedVersion, ServedVersions, type ServingStorage } from './served-version.ts';
 import { streamLines } from './stream.ts';
 import { WriteCheckpoints } from './write-checkpoints.ts';
 
@@ -37,6 +37,9 @@ export class StreamWorld {
   readonly clock = new FakeClock();
   readonly storage: BucketStorage = createMemoryStorage();
   readonly downloads = new DownloadShare();
+  /** How often the serving side asked storage for what. */
+  readonly calls = new Map<string, number>();
+  readonly lookupKeys: string[] = [];
   readonly versions: ServedVersions;
   readonly writeCheckpoints: WriteCheckpoints;
   /** What the source's history is said to end with. */
@@ -51,7 +54,7 @@ export class StreamWorld {
 
   constructor() {
     this.versions = new ServedVersions({
-      storage: this.storage,
+      storage: this.#counted(),
       compile: () => this.#rules(),
       clock: this.clock,
       logger: silentLogger,
@@ -67,7 +70,7 @@ export class StreamWorld {
           this.markers++;
         },
       },
-      onStored: (user, head) => this.versions.current?.feed.awaitHead(user, head),
+      onStored: (user, newest) => this.versions.current?.feed.writeStored(user, newest),
       clock: this.clock,
     });
   }
@@ -164,6 +167,33 @@ export class StreamWorld {
     };
   }
 
+  #counted(): ServingStorage {
+    const { storage, calls } = this;
+    const count = <T>(name: string, answer: T): T => {
+      calls.set(name, (calls.get(name) ?? 0) + 1);
+      return answer;
+    };
+    const reader = (id: StreamId): ReturnType<ServingStorage['reader']> => {
+      const inner = storage.reader(id);
+      return {
+        watch: (signal) => inner.watch(signal),
+        bucketSums: (...args) => count('bucketSums', inner.bucketSums(...args)),
+        changes: (...args) => count('changes', inner.changes(...args)),
+        readOps: (...args) => count('readOps', inner.readOps(...args)),
+        lookups: (opId, keys) => {
+          this.lookupKeys.push(...keys);
+          return count('lookups', inner.lookups(opId, keys));
+        },
+      };
+    };
+    return {
+      listStreams: () => storage.listStreams(),
+      watchStreams: (signal) => storage.watchStreams(signal),
+      reader,
+      writeCheckpoints: (users) => count('writeCheckpoints', storage.writeCheckpoints(users)),
+    };
+  }
+
   get version(): ServedVersion {
     const version = this.versions.current;
     if (version === null) throw new Error('no version is served');
@@ -184,7 +214,6 @@ export class StreamWorld {
     const lines = streamLines(
       {
         version: this.version,
-        writeCheckpoints: this.writeCheckpoints,
         clock: this.clock,
         random: () => 0.5,
         ...(options.limits === undefined ? {} : { limits: options.limits }),

@@ -10,11 +10,10 @@ import { type MembershipLimits, membershipLimits } from './membership.ts';
 import type { Line, SyncStreamRequest } from './protocol.ts';
 import type { ServedVersion } from './served-version.ts';
 import { TokenSchedule } from './token-schedule.ts';
-import { type WriteCheckpoints, writeCheckpointUser } from './write-checkpoints.ts';
+import { writeCheckpointUser } from './write-checkpoints.ts';
 
 export interface StreamContext {
   readonly version: ServedVersion;
-  readonly writeCheckpoints: Pick<WriteCheckpoints, 'newest'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly limits?: MembershipLimits;
@@ -55,7 +54,6 @@ export async function* streamLines(
       subscription,
       request,
       token: session.payload,
-      writeCheckpoints: context.writeCheckpoints,
       limits: context.limits ?? membershipLimits,
       bounds: () => context.downloads.bounds(),
     });

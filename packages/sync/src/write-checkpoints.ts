@@ -4,7 +4,7 @@
  * idle source. Requests that wait at the same time share one head and one marker.
  */
 import { type Clock, type Position, SluiceError } from '@sluice/core';
-import type { BucketStorage } from '@sluice/storage';
+import type { BucketStorage, WriteCheckpoint } from '@sluice/storage';
 
 /** The two things the client side asks of a source. */
 export interface MarkHead {
@@ -14,7 +14,7 @@ export interface MarkHead {
   marker(): Promise<void>;
 }
 
-type Storage = Pick<BucketStorage, 'createWriteCheckpoint' | 'requestWriteCheckpoint' | 'writeCheckpoint'>;
+type Storage = Pick<BucketStorage, 'createWriteCheckpoint' | 'requestWriteCheckpoint'>;
 
 interface Waiting {
   readonly user: string;
@@ -34,7 +34,7 @@ export function writeCheckpointUser(userId: string, clientId: string | null): st
 export class WriteCheckpoints {
   readonly #storage: Storage;
   readonly #source: MarkHead;
-  readonly #onStored: (user: string, head: Position) => void;
+  readonly #onStored: (user: string, newest: WriteCheckpoint) => void;
   readonly #clock: Clock;
   #waiting: Waiting[] = [];
   #running = false;
@@ -43,7 +43,7 @@ export class WriteCheckpoints {
   constructor(options: {
     readonly storage: Storage;
     readonly source: MarkHead;
-    readonly onStored: (user: string, head: Position) => void;
+    readonly onStored: (user: string, newest: WriteCheckpoint) => void;
     readonly clock: Clock;
   }) {
     this.#storage = options.storage;
@@ -60,11 +60,6 @@ export class WriteCheckpoints {
   /** The client counts itself. @returns max(stored, requested) */
   request(user: string, requested: bigint): Promise<bigint> {
     return this.#enqueue(user, (head) => this.#storage.requestWriteCheckpoint(user, requested, head));
-  }
-
-  /** The user's newest id and the head that must be passed before it may be told. */
-  newest(user: string): Promise<{ readonly id: bigint; readonly head: Position } | null> {
-    return this.#storage.writeCheckpoint(user);
   }
 
   #enqueue(user: string, store: Waiting['store']): Promise<bigint> {
@@ -105,7 +100,7 @@ export class WriteCheckpoints {
     try {
       const head = await this.#inTime(this.#source.head());
       const ids = await Promise.all(batch.map((each) => each.store(head)));
-      for (const each of batch) this.#onStored(each.user, head);
+      for (const [index, each] of batch.entries()) this.#onStored(each.user, { id: ids[index] as bigint, head });
       await this.#inTime(this.#source.marker());
       for (const [index, each] of batch.entries()) each.resolve(ids[index] as bigint);
     } catch (error) {

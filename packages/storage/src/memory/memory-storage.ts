@@ -3,7 +3,7 @@
  * whole log for ever; not for production.
  */
 import { Latest, type Position, SluiceError, type StreamId } from '@sluice/core';
-import type { BucketStorage, StreamInfo, StreamReader } from '../bucket-storage.ts';
+import type { BucketStorage, StreamInfo, StreamReader, WriteCheckpoint } from '../bucket-storage.ts';
 import { type SnapshotControl, snapshotControlAfter, type SnapshotControlChange } from '../snapshot-control.ts';
 import type { StreamWriter } from '../writer.ts';
 import { MemoryReader } from './memory-reader.ts';
@@ -19,21 +19,16 @@ export function createMemoryStorage(): MemoryStorage {
   return new MemoryBucketStorage(new Map(), new Map(), { nextId: 1 });
 }
 
-interface StoredWriteCheckpoint {
-  readonly id: bigint;
-  readonly head: Position;
-}
-
 class MemoryBucketStorage implements MemoryStorage {
   readonly #streams: Map<StreamId, MemoryStream>;
-  readonly #writeCheckpoints: Map<string, StoredWriteCheckpoint>;
+  readonly #writeCheckpoints: Map<string, WriteCheckpoint>;
   readonly #ids: { nextId: StreamId };
   readonly #listWoken = new Latest(0);
   readonly #woken = new Map<StreamId, Latest<number>>();
 
   constructor(
     streams: Map<StreamId, MemoryStream>,
-    writeCheckpoints: Map<string, StoredWriteCheckpoint>,
+    writeCheckpoints: Map<string, WriteCheckpoint>,
     ids: { nextId: StreamId },
   ) {
     this.#streams = streams;
@@ -127,8 +122,13 @@ class MemoryBucketStorage implements MemoryStorage {
     return requested;
   }
 
-  async writeCheckpoint(user: string): Promise<StoredWriteCheckpoint | null> {
-    return this.#writeCheckpoints.get(user) ?? null;
+  async writeCheckpoints(users: readonly string[]): Promise<ReadonlyMap<string, WriteCheckpoint>> {
+    const found = new Map<string, WriteCheckpoint>();
+    for (const user of users) {
+      const stored = this.#writeCheckpoints.get(user);
+      if (stored !== undefined) found.set(user, stored);
+    }
+    return found;
   }
 
   async close(): Promise<void> {}

@@ -15,7 +15,6 @@ import {
   type Session,
   streamLines,
   type SyncStreamRequest,
-  type WriteCheckpoints,
 } from '@sluice/sync';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Authenticator } from '../auth.ts';
@@ -25,7 +24,6 @@ import { acceptsGzip, prefersBson } from '../negotiation.ts';
 
 export interface SyncStreamPorts {
   readonly versions: Pick<ServedVersions, 'current'>;
-  readonly writeCheckpoints: WriteCheckpoints;
   readonly authenticator: Authenticator;
   readonly connections: ClientConnections;
   readonly clock: Clock;
@@ -77,7 +75,6 @@ async function serve(ports: SyncStreamPorts, call: Call): Promise<void> {
   });
   const context = {
     version,
-    writeCheckpoints: ports.writeCheckpoints,
     clock,
     random: ports.random,
     limits: ports.limits,
