@@ -1,18 +1,20 @@
 /**
- * A throwaway Postgres 17: one instance per test file, one database per test.
+ * A throwaway Postgres: one instance per test file, one database per test.
  *
  *     const postgres = await startPostgres();            // beforeAll
  *     const db = await postgres.createDatabase();        // in the test
  *     await db.query('create table t (id int primary key)');
  *     await postgres.stop();                             // afterAll
  *
- * SLUICE_TEST_POSTGRES_BIN names the directory of another version's programs, to run the same tests on it.
+ * SLUICE_TEST_POSTGRES=15|16|17|18 runs the same tests on another version than the one that comes with the repository
+ * (17), SLUICE_TEST_POSTGRES_BIN on the programs of a directory.
  */
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger, systemClock } from '@sluice/core';
 import pg from 'pg';
+import { type PostgresMajor, postgresPrograms, requestedMajor } from './postgres-versions.ts';
 import { startEmbeddedPostgres, type StopKind } from '../../service/src/dev/embedded-postgres.ts';
 
 export interface StartPostgresOptions {
@@ -20,6 +22,8 @@ export interface StartPostgresOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** With fsync and synchronous commit, for benches whose figures are to be believed. Default false. */
   readonly durable?: boolean;
+  /** Default what the environment says, or the version that comes with the repository. */
+  readonly major?: PostgresMajor;
 }
 
 export interface TestDatabase {
@@ -52,14 +56,13 @@ const FAST_SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_write
 
 export async function startPostgres(options: StartPostgresOptions = {}): Promise<TestPostgres> {
   const directory = join(tmpdir(), `sluice-postgres-${process.pid}-${randomBytes(4).toString('hex')}`);
+  const binDirectory = await programsFor(options.major ?? requestedMajor());
   const server = await startEmbeddedPostgres({
     directory,
     password: PASSWORD,
     settings: { ...KIT_SETTINGS, ...(options.durable === true ? {} : FAST_SETTINGS), ...options.settings },
     disposable: true,
-    ...(process.env.SLUICE_TEST_POSTGRES_BIN === undefined
-      ? {}
-      : { binDirectory: process.env.SLUICE_TEST_POSTGRES_BIN }),
+    ...(binDirectory === undefined ? {} : { binDirectory }),
     clock: systemClock,
     logger: silentLogger,
   });
@@ -94,6 +97,11 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
     },
     restart: (kind = 'fast') => server.restart(kind),
   };
+}
+
+/** Undefined: those that come with the repository. */
+async function programsFor(major: PostgresMajor | null): Promise<string | undefined> {
+  return major === null ? process.env['SLUICE_TEST_POSTGRES_BIN'] : postgresPrograms(major);
 }
 
 /** Tests restart servers and end sessions: idle connections are meant to break. Those in use fail with their query. */

