@@ -6,6 +6,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { createGunzip } from 'node:zlib';
 import { OpLog, type WireBucket, type WireOp } from './op-log.ts';
+import type { OpRegister } from './op-register.ts';
 import { type Framing, readBsonDocuments, readJsonLines } from './wire-framing.ts';
 
 export interface SyncClientOptions {
@@ -26,6 +27,8 @@ export interface SyncClientOptions {
   }[];
   /** False keeps checksums and positions only: for benches that count ops. */
   readonly keepRows?: boolean;
+  /** Shared by clients: told of every op. */
+  readonly register?: OpRegister;
 }
 
 /** One line as it came, with what is needed to judge it. */
@@ -289,6 +292,7 @@ export class SyncClient {
       throw new Error(`data for ${line.bucket}, which is not in the checkpoint`);
     if (line.data.length === 0) throw new Error('an empty data line');
     this.stats.ops += line.data.length;
+    this.options.register?.note(line.bucket, line.data);
     this.log.append(line.bucket, line.data, checkpoint.lastOpId);
   }
 

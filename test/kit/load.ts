@@ -4,8 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { LoadWriter, transactionSql } from './load-writer.ts';
-import type { Population } from './schema.ts';
+import { type LoadTransaction, LoadWriter, transactionSql } from './load-writer.ts';
+import type { DataTable, Population } from './schema.ts';
 
 export interface LoadOptions {
   readonly uri: string;
@@ -26,6 +26,9 @@ export interface LoadReport {
 export interface Load {
   /** Number of the newest committed transaction, as in `ticker.n`. */
   readonly committed: number;
+  /** Puts a transaction of these statements between two others. */
+  also(writes: readonly string[]): void;
+  truncate(table: DataTable): void;
   report(): LoadReport;
   /** Ends at a transaction's end. Throws what stopped the load, if something did. */
   stop(): Promise<LoadReport>;
@@ -51,6 +54,8 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
     get committed() {
       return running.committed;
     },
+    also: (writes) => running.also({ writes, rollback: false }),
+    truncate: (table) => running.truncate(table),
     report: () => running.report(),
     stop: async () => {
       const first = !running.stopping;
@@ -69,6 +74,7 @@ class RunningLoad {
   readonly #client: pg.Client;
   readonly #options: LoadOptions;
   readonly #writer: LoadWriter;
+  readonly #waiting: LoadTransaction[] = [];
   readonly #startedAt = performance.now();
   #endedAt: number | null = null;
   #writes = 0;
@@ -79,6 +85,14 @@ class RunningLoad {
     this.#options = options;
     this.committed = options.after ?? 0;
     this.#writer = new LoadWriter(options.population, options.seed + this.committed);
+  }
+
+  also(transaction: LoadTransaction): void {
+    this.#waiting.push(transaction);
+  }
+
+  truncate(table: DataTable): void {
+    this.also(this.#writer.truncation(table));
   }
 
   async run(): Promise<void> {
@@ -96,7 +110,7 @@ class RunningLoad {
     let number = this.committed;
     let sent = 0;
     while (sent < writes) {
-      const transaction = this.#writer.transaction();
+      const transaction = this.#waiting.shift() ?? this.#writer.transaction();
       // A rolled back transaction has no number: it never happened.
       if (!transaction.rollback) number++;
       statements.push(transactionSql(transaction, number));

@@ -42,7 +42,8 @@ export interface TestPostgres {
   readonly password: string;
   /** Host for the unix socket of the server. */
   readonly socketDirectory: string;
-  createDatabase(name?: string): Promise<TestDatabase>;
+  /** @param options.template a database that nobody is connected to */
+  createDatabase(name?: string, options?: { readonly template?: string }): Promise<TestDatabase>;
   /** Ends the server and removes its directory; after `kill` it can be started again, and is removed by a second stop. */
   stop(kind?: StopKind): Promise<void>;
   /** Stops (default `fast`) and starts on the same port; connections break, data stays. */
@@ -81,8 +82,9 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
     uri: server.uri('postgres'),
     password: PASSWORD,
     socketDirectory: server.socketDirectory,
-    createDatabase: async (name = `test_${randomBytes(6).toString('hex')}`) => {
-      await query(server.uri('postgres'), `create database ${pg.escapeIdentifier(name)}`);
+    createDatabase: async (name = `test_${randomBytes(6).toString('hex')}`, { template = 'template1' } = {}) => {
+      const names = [name, template].map(pg.escapeIdentifier);
+      await query(server.uri('postgres'), `create database ${names.join(' template ')}`);
       const pool = new pg.Pool({ connectionString: server.uri(name), max: 4, allowExitOnIdle: true });
       pool.on('error', expectedLoss);
       pools.add(pool);

@@ -48,12 +48,14 @@ export class ServiceProcess {
   readonly url: string;
   readonly directory: string;
   readonly storagePath: string;
-  readonly #options: ServiceOptions;
+  #options: ServiceOptions;
   readonly #port: number;
   #child: ChildProcess | null = null;
   #exit: Promise<ServiceExit> = Promise.resolve({ code: null, signal: null });
   #exited = true;
   #output = '';
+  /** `name:times`; the next start is to die there. Null for none. */
+  failpoint: string | null = null;
 
   private constructor(options: ServiceOptions, directory: string, port: number) {
     this.#options = options;
@@ -126,7 +128,7 @@ export class ServiceProcess {
     const child = spawn(
       process.execPath,
       [...HEAP_FLAGS, ...(this.#options.nodeFlags ?? []), ...LOADER, CLI, 'start', '--config', this.configPath],
-      { cwd: ROOT, env: { ...process.env, ...this.#options.env }, stdio: ['ignore', 'pipe', 'pipe'] },
+      { cwd: ROOT, env: this.#environment(), stdio: ['ignore', 'pipe', 'pipe'] },
     );
     this.#child = child;
     this.#exited = false;
@@ -147,6 +149,17 @@ export class ServiceProcess {
     function killNow() {
       child.kill('SIGKILL');
     }
+  }
+
+  /** For the next start. */
+  async replaceRules(rules: string): Promise<void> {
+    this.#options = { ...this.#options, rules };
+    await writeFile(this.configPath, this.#configuration());
+  }
+
+  #environment(): NodeJS.ProcessEnv {
+    const failpoint = this.failpoint === null ? {} : { SLUICE_TEST_FAILPOINT: this.failpoint };
+    return { ...process.env, ...this.#options.env, ...failpoint };
   }
 
   async start(timeoutMs = 30_000): Promise<void> {

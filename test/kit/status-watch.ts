@@ -9,13 +9,15 @@ export interface CopyStatus {
   /** Rows durable, all tables together. */
   readonly rows: number;
   readonly tables: number;
+  /** By table and generation. */
+  readonly rowsOf: ReadonlyMap<string, number>;
 }
 
 interface StatusDocument {
   readonly streams: readonly {
     readonly checkpoint: { readonly opId: number | string; readonly position: string } | null;
     readonly gates: { readonly snapshot: { readonly open: boolean } };
-    readonly tables: readonly { readonly rows: number }[];
+    readonly tables: readonly { readonly name: string; readonly generation: number; readonly rows: number }[];
   }[];
 }
 
@@ -35,6 +37,7 @@ export async function copyStatus(service: ServiceProcess): Promise<CopyStatus | 
     checkpoint: stream.checkpoint !== null,
     rows: stream.tables.reduce((sum, table) => sum + table.rows, 0),
     tables: stream.tables.length,
+    rowsOf: new Map(stream.tables.map(({ name, generation, rows }) => [`${name} ${generation}`, rows])),
   };
 }
 

@@ -10,8 +10,8 @@ import { sourceError, sqlState } from './errors.ts';
 import { type BlockRange, parseRange, splitBlocks, tableChanged } from './plan.ts';
 import { qualifiedName, quoteName } from './quote.ts';
 
-/** What a block may become as text: a guess for the first statement, nothing more. */
-const BLOCK_TEXT_BYTES = 16_384;
+/** How much longer rows may be as text than they are in the table: a guess for the first statement, nothing more. */
+const TEXT_FACTOR = 2;
 /** Statements aim below the size of a chunk, and are split well above it: a split holds the table's lock meanwhile. */
 const AIM = 0.8;
 const SPLIT = 1.5;
@@ -19,7 +19,7 @@ const BLOCKS_MAX = 32_768;
 const BLOCK_NUMBER_MAX = 0xffff_fffe;
 
 /**
- * The table as it is now: its file, its blocks, and its condition in the publication, if it has one: the copy must leave
+ * The table as it is now: its file, its blocks, bytes of one with what it refers to elsewhere, and its condition in the publication, if it has one: the copy must leave
  * out what the stream leaves out. Conditions came with Postgres 15.
  */
 function stateSql(version: number): string {
@@ -28,6 +28,8 @@ function stateSql(version: number): string {
     where p.pubname = $4 and r.prrelid = c.oid)`;
   return `
   select pg_relation_filenode(c.oid), ceil(pg_relation_size(c.oid)::float8 / current_setting('block_size')::int),
+    (pg_relation_size(c.oid) + coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0)) /
+      greatest(1, pg_relation_size(c.oid) / current_setting('block_size')::int),
     ${version < 150_000 ? 'nullif($4::text, $4::text)' : filter}
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = $1 and n.nspname = $2 and c.relname = $3`;
 }
@@ -46,7 +48,7 @@ export async function* readTask(context: ReadContext, request: ReadTask): AsyncG
   const select = selectSql(relation, range, state.filter);
   let { end } = state;
   let from = typeof request.cursor === 'number' ? request.cursor : range.from;
-  let blocks = Math.max(1, Math.min(BLOCKS_MAX, Math.round(chunkBytes / BLOCK_TEXT_BYTES)));
+  let blocks = Math.max(1, Math.min(BLOCKS_MAX, Math.round(chunkBytes / (TEXT_FACTOR * state.blockBytes))));
   for (;;) {
     signal.throwIfAborted();
     const to = Math.min(from + blocks, range.to ?? BLOCK_NUMBER_MAX);
@@ -98,6 +100,8 @@ function selectSql(relation: Relation, range: BlockRange, filter: string | null)
 interface RangeState {
   /** The block behind the range. */
   readonly end: number;
+  /** With the large values that its rows keep elsewhere. */
+  readonly blockBytes: number;
   readonly filter: string | null;
 }
 
@@ -107,9 +111,9 @@ async function rangeState(context: ReadContext, relation: Relation, range: Block
   const values = [relation.sourceId, relation.schema, relation.name, publication];
   const [row] = await database.rows(stateSql(await database.serverVersion()), values);
   if (row === undefined) throw tableChanged(relation, 'it was dropped or renamed');
-  const [file, blocks, filter] = row;
+  const [file, blocks, blockBytes, filter] = row;
   if (file !== range.file) throw tableChanged(relation, 'it was rewritten (TRUNCATE, VACUUM FULL, CLUSTER or ALTER)');
-  return { end: range.to ?? Number(blocks), filter: filter ?? null };
+  return { end: range.to ?? Number(blocks), blockBytes: Math.max(1, Number(blockBytes)), filter: filter ?? null };
 }
 
 interface CopyRequest {
