@@ -19,8 +19,8 @@ const BLOCKS_MAX = 32_768;
 const BLOCK_NUMBER_MAX = 0xffff_fffe;
 
 /**
- * The table as it is now: its file, its blocks, bytes of one with what it refers to elsewhere, and its condition in the publication, if it has one: the copy must leave
- * out what the stream leaves out. Conditions came with Postgres 15.
+ * The table as it is now: its file, its blocks, bytes of one with what it refers to elsewhere, and its condition in the
+ * publication, if it has one: the copy must leave out what the stream leaves out. Conditions came with Postgres 15.
  */
 function stateSql(version: number): string {
   const filter = `(

@@ -146,8 +146,9 @@ export class WalConnection {
     const plugin = {
       name: 'pgoutput',
       options: {},
-      start: (client: Client, slot: string, lsn: string) => {
+      start: async (client: Client, slot: string, lsn: string) => {
         this.#attach(client);
+        await client.query('set client_min_messages = warning');
         const options = `proto_version '1', publication_names '${publications}', messages 'true'`;
         return client.query(`START_REPLICATION SLOT "${slot}" LOGICAL ${lsn} (${options})`);
       },
@@ -182,6 +183,10 @@ export class WalConnection {
       }
       if (this.#arrived) this.#wakeUp();
     });
+    client.on('notice', (notice) => {
+      if (notice.routine === SKIPS_PUBLICATION)
+        this.#fail(missingPublication(this.#options, notice.message ?? 'it does not exist', notice));
+    });
     client.connection.once('end', () => this.#fail(new SluiceError('SLU_S1151', 'the connection ended')));
   }
 
@@ -197,6 +202,8 @@ export class WalConnection {
   }
 
   #keepalive(lsn: string, reply: boolean): void {
+    // It may say that all is sent up to a position before which something was left out.
+    if (this.#failure !== null) return;
     this.#options.onKeepalive(positionOfLsn(lsn));
     this.#arrived = true;
     if (reply) this.#sendStatus(false);
@@ -299,8 +306,19 @@ interface StreamNames {
 const LOST_SLOT =
   /replication slot .* does not exist|cannot read from logical replication slot|can no longer (get changes|access)|invalidated|has already been removed/i;
 
+/**
+ * The function of the server that warns, from Postgres 18 on, that it leaves out what a missing publication would have
+ * published. Before, that was an error. Unlike the words, it is the same in every language.
+ */
+const SKIPS_PUBLICATION = 'LoadPublications';
+
+function missingPublication({ publication, where }: StreamNames, message: string, cause: unknown): SluiceError {
+  return new SluiceError('PSYNC_S1141', `publication ${publication}: ${message}`, { where, cause });
+}
+
 /** What the server says when a stream cannot start or go on. */
-function explainStreamError(error: unknown, { slot, publication, where }: StreamNames): SluiceError {
+function explainStreamError(error: unknown, names: StreamNames): SluiceError {
+  const { slot, where } = names;
   const known = sourceError(error, where);
   const detail = error instanceof DatabaseError && error.detail !== undefined ? ` (${error.detail})` : '';
   const message = `${known.message}${detail}`;
@@ -310,7 +328,7 @@ function explainStreamError(error: unknown, { slot, publication, where }: Stream
     return new SluiceError('PSYNC_S1146', `replication slot ${slot}: ${message}`, details);
   }
   if (/publication .* does not exist/i.test(message)) {
-    return new SluiceError('PSYNC_S1141', `publication ${publication}: ${message}`, details);
+    return missingPublication(names, message, error);
   }
   if (known.code === 'PSYNC_S1120' || /Connection terminated/.test(message)) {
     return new SluiceError('SLU_S1151', message, details);

@@ -59,7 +59,7 @@ export async function restoreSymlinks(native: string): Promise<void> {
   for (const { source, target } of links) {
     const path = join(root, target);
     const exists = await stat(path).catch(absent);
-    if (exists === null) await symlink(relative(dirname(path), join(root, source)), path);
+    if (exists === null) await symlink(relative(dirname(path), join(root, source)), path).catch(madeByAnother);
   }
 }
 
@@ -72,6 +72,10 @@ export async function findRunAs(): Promise<RunAs> {
     if (fields !== undefined) return { uid: Number(fields[2]), gid: Number(fields[3]) };
   }
   throw new SluiceError('SLU_C0007', 'Postgres does not run as root, and there is neither a user postgres nor nobody');
+}
+
+function madeByAnother(error: unknown): void {
+  if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
 }
 
 function absent(error: unknown): null {
