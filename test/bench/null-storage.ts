@@ -26,6 +26,7 @@ import {
   type StreamReader,
   type StreamWriter,
   type TablePlan,
+  type SweepResult,
   type TableState,
   taskAfter,
   type TaskSplit,
@@ -192,6 +193,19 @@ class NullStream implements StreamWriter {
 
   purgeTombstones(): Promise<{ readonly remaining: boolean }> {
     return Promise.resolve({ remaining: false });
+  }
+
+  /** Nothing is kept that could be wrong. */
+  beginHistory(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  dropTombstones(): Promise<{ readonly remaining: boolean }> {
+    return Promise.resolve({ remaining: false });
+  }
+
+  sweepRows(): Promise<SweepResult> {
+    return Promise.resolve({ kind: 'swept', next: null, erased: 0 });
   }
 
   saveSourceState(): Promise<void> {

@@ -38,6 +38,9 @@ export function slowWriter(writer: StreamWriter, scheduler: Scheduler): StreamWr
     markTableSnapshotRequired: (id) => slowly('table required', () => writer.markTableSnapshotRequired(id)),
     markAllSnapshotDone: (position) => slowly('all done', () => writer.markAllSnapshotDone(position)),
     purgeTombstones: (limit) => slowly('purge', () => writer.purgeTombstones(Math.min(limit, 2))),
+    beginHistory: (state) => slowly('begin history', () => writer.beginHistory(state)),
+    dropTombstones: (limit) => slowly('drop tombstones', () => writer.dropTombstones(Math.min(limit, 2))),
+    sweepRows: (request) => slowly('sweep', () => writer.sweepRows({ ...request, limit: 3 })),
     saveSourceState: (state) => slowly('save source', () => writer.saveSourceState(state)),
     close: () => writer.close(),
   };

@@ -1,5 +1,5 @@
 /**
- * The rows of one streamed flush. They are loaded and evaluated before the transaction, in their order, later ones
+ * The rows of one streamed flush, or of a copied chunk that is compared with older records. They are loaded and evaluated before the transaction, in their order, later ones
  * seeing earlier ones. That is safe because the writer holds its lock meanwhile and the lease keeps other processes out.
  */
 import type { Clock, OpId, RecordKey, StreamId, TableId } from '@sluice/core';
@@ -8,6 +8,7 @@ import {
   type Evaluate,
   needsTombstones,
   type RowWrite,
+  type SnapshotFlush,
   type StreamFlush,
   type TableState,
 } from '@sluice/storage';
@@ -47,6 +48,16 @@ export class StreamRows {
 
   async evaluate<W extends RowWrite>({ writes, evaluate }: StreamFlush<W>, clock: Clock): Promise<void> {
     await inSlices(clock, writes.length, (at) => this.#apply(writes[at] as W, evaluate));
+    this.assembly.seal();
+  }
+
+  /** Copied rows of an unconfirmed table: those that have a tombstone are left alone. */
+  async compare<W extends RowWrite>({ writes, evaluate }: SnapshotFlush<W>, clock: Clock): Promise<void> {
+    await inSlices(clock, writes.length, (at) => {
+      const write = writes[at] as W;
+      const { stored, record } = load(this.#table(write.tableId), write.key);
+      if (stored === null || record !== null) this.#apply(write, evaluate);
+    });
     this.assembly.seal();
   }
 

@@ -1,6 +1,6 @@
 /** What is done to the records of a whole table, inside a transaction. */
 import type { StreamId, TableId } from '@sluice/core';
-import { needsTombstones } from '@sluice/storage';
+import { needsTombstones, type TableState } from '@sluice/storage';
 import { afterPrefix, getU64, groupKey, markKey } from './keys.ts';
 import { TOMBSTONE } from './record-groups.ts';
 import { Records, scanGroups } from './records.ts';
@@ -35,10 +35,19 @@ export function removeSome(store: Store, prefix: Buffer, limit: number): number 
 /** Drops up to `limit` tombstones of tables that need none any more. */
 export function purgeTombstones(schema: Schema, stream: StreamId, limit: number): { readonly remaining: boolean } {
   const { checkpoint } = getCheckpointState(schema, stream);
+  const tables = listTables(schema, stream).filter((table) => !needsTombstones(table, checkpoint));
+  return dropTombstones(schema, { stream, tables }, limit);
+}
+
+/** Drops up to `limit` tombstones of the tables. */
+export function dropTombstones(
+  schema: Schema,
+  { stream, tables }: { readonly stream: StreamId; readonly tables: readonly TableState[] },
+  limit: number,
+): { readonly remaining: boolean } {
   let left = limit;
   let remaining = false;
-  for (const table of listTables(schema, stream)) {
-    if (needsTombstones(table, checkpoint)) continue;
+  for (const table of tables) {
     const records = new Records(schema, stream, table.id);
     const start = Buffer.from(markKey(stream, table.id, 0));
     const end = afterPrefix(start.subarray(0, 8));

@@ -6,6 +6,7 @@ import {
   type Clock,
   type Failpoints,
   invariant,
+  type OpId,
   type Position,
   type Relation,
   type StreamId,
@@ -16,6 +17,7 @@ import {
   afterCopy,
   type CheckpointEvent,
   type CheckpointState,
+  type ChunkGuard,
   commit,
   type CommitOutcome,
   copyDone,
@@ -24,6 +26,7 @@ import {
   type FlushResult,
   guardHolds,
   holdsCheckpoints,
+  isRead,
   type JsonValue,
   newTable,
   newTask,
@@ -37,10 +40,11 @@ import {
   type StreamWriter,
   type TablePlan,
   tablePlanned,
+  type SweepResult,
+  type SweepRows,
   type TableState,
   type TableVisibility,
   taskAfter,
-  type TaskProgress,
   type TaskSplit,
   taskSplit,
   whileCopying,
@@ -73,7 +77,8 @@ import {
   requireTable,
   requireTask,
 } from './tables.ts';
-import { hasLiveRecords, purgeTombstones, removeRecords } from './table-records.ts';
+import { beginHistory, sweepRows } from './history.ts';
+import { dropTombstones, hasLiveRecords, purgeTombstones, removeRecords } from './table-records.ts';
 
 export interface WriterContext {
   readonly schema: Schema;
@@ -119,23 +124,37 @@ export class LmdbWriter implements StreamWriter {
 
   async flushSnapshot<W extends RowWrite>(flush: SnapshotFlush<W>): Promise<FlushResult> {
     assertRoom(this.#schema);
-    const { guard, progress } = flush;
+    const { guard } = flush;
     this.#schema.root.resetReadTxn();
     const table = getTable(this.#schema, this.#stream, guard.tableId);
     if (table === undefined || !guardHolds(guard, table)) return this.#write(() => ({ kind: 'discarded' }));
+    if (table.unconfirmed) return this.#compare(flush);
     const rows = await SnapshotRows.prepare(flush, table, this.#context.clock);
-    const write = (): FlushResult => {
-      if (!guardHolds(guard, getTable(this.#schema, this.#stream, guard.tableId))) return { kind: 'discarded' };
-      const state = this.#state();
-      const headOp = rows.write(this.#schema, this.#stream, state.headOp);
-      this.#context.failpoints.pass('copy.rows-written');
-      this.#saveProgress(guard.tableId, progress);
-      this.#advance(state, { kind: 'flushed', headOp, boundary: null });
-      putError(this.#schema, this.#stream, null);
-      return { kind: 'flushed', headOp, ops: headOp - state.headOp };
-    };
+    const write = (state: CheckpointState) => rows.write(this.#schema, this.#stream, state.headOp);
     // Chunks are large: the stream, and so the acknowledgement, must not wait for all that stand in line.
-    return this.#write(write, { lane: 'patient' });
+    return this.#write(() => this.#writeChunk(flush, write), { lane: 'patient' });
+  }
+
+  /** Rows of a table that has records of an older history: each record is loaded, as for streamed rows. */
+  #compare<W extends RowWrite>(flush: SnapshotFlush<W>): Promise<FlushResult> {
+    const rows = new StreamRows(this.#schema, this.#stream);
+    const prepare = async () => {
+      if (this.#guardHolds(flush.guard)) await rows.compare(flush, this.#context.clock);
+    };
+    return this.#write(() => this.#writeChunk(flush, (state) => rows.write(state)), { lane: 'patient', prepare });
+  }
+
+  /** Inside the transaction. */
+  #writeChunk({ guard, progress }: Chunk, writeRows: (state: CheckpointState) => OpId): FlushResult {
+    if (!this.#guardHolds(guard)) return { kind: 'discarded' };
+    const state = this.#state();
+    const headOp = writeRows(state);
+    this.#context.failpoints.pass('copy.rows-written');
+    const task = requireTask(this.#schema, this.#stream, guard.tableId, progress.index);
+    putTask(this.#schema, this.#stream, taskAfter(task, progress));
+    this.#advance(state, { kind: 'flushed', headOp, boundary: null });
+    putError(this.#schema, this.#stream, null);
+    return { kind: 'flushed', headOp, ops: headOp - state.headOp };
   }
 
   async commit(position: Position, options: { readonly createEmpty?: boolean } = {}): Promise<CommitOutcome> {
@@ -226,8 +245,8 @@ export class LmdbWriter implements StreamWriter {
   markTableSnapshotDone(tableId: TableId, generation: number, position: Position): Promise<void> {
     return this.#write(() => {
       const table = requireTable(this.#schema, this.#stream, tableId);
-      const isOpen = listTasks(this.#schema, this.#stream, tableId).some((task) => task.state !== 'done');
-      if (table.generation !== generation || table.plan === null || isOpen) {
+      const tasks = listTasks(this.#schema, this.#stream, tableId);
+      if (!isRead(table, generation, tasks) || table.unconfirmed) {
         throw notCopied(table);
       }
       putTable(this.#schema, this.#stream, copyDone(table, position));
@@ -252,6 +271,21 @@ export class LmdbWriter implements StreamWriter {
       if (pending.length === 0) this.#advance(this.#state(), { kind: 'allSnapshotsDone', position });
       return pending;
     });
+  }
+
+  beginHistory(source: JsonValue): Promise<void> {
+    return this.#write(() => beginHistory(this.#schema, this.#stream, source));
+  }
+
+  dropTombstones(limit: number): Promise<{ readonly remaining: boolean }> {
+    return this.#write(() => {
+      const tables = listTables(this.#schema, this.#stream);
+      return dropTombstones(this.#schema, { stream: this.#stream, tables }, limit);
+    });
+  }
+
+  sweepRows(request: SweepRows): Promise<SweepResult> {
+    return this.#write(() => sweepRows(this.#schema, this.#stream, request));
   }
 
   purgeTombstones(limit: number): Promise<{ readonly remaining: boolean }> {
@@ -301,11 +335,12 @@ export class LmdbWriter implements StreamWriter {
     this.#setState(advance(state, event));
   }
 
-  #saveProgress(table: TableId, progress: TaskProgress): void {
-    const task = requireTask(this.#schema, this.#stream, table, progress.index);
-    putTask(this.#schema, this.#stream, taskAfter(task, progress));
+  #guardHolds(guard: ChunkGuard): boolean {
+    return guardHolds(guard, getTable(this.#schema, this.#stream, guard.tableId));
   }
 }
+
+type Chunk = Pick<SnapshotFlush<RowWrite>, 'guard' | 'progress'>;
 
 interface WriteOptions {
   /** May read what the transaction relies on. */

@@ -39,6 +39,8 @@ const binding: TableBinding = {
     endPosition: null,
     plan: { hash: '', strategy: '' },
     visibility: 'shown',
+    history: 1,
+    unconfirmed: false,
   },
   keyColumns: [0],
   evaluator: byOwner,
@@ -201,6 +203,7 @@ test('a row over the size limit is left out, and an earlier version of it remove
   const before = encodeRecord({
     partial: false,
     readAhead: null,
+    history: 1,
     memberships: [{ bucket: 'b', objectType: 't', objectId: '1' }],
     lookups: [],
     values: ['1', 'a', 'b'],

@@ -19,6 +19,7 @@ import {
   decodeRecord,
   type Effect,
   encodeRecord,
+  historyOf,
   type LookupDraft,
   type Membership,
   type SourceRecord,
@@ -46,7 +47,7 @@ export function evaluate(
       return prior === null ? nothingLeft : erase(write.tableId, write.key, prior);
     case 'complete':
       if (prior === null || Buffer.compare(prior, write.expected) !== 0) return null;
-      return complete(write, decodeRecord(prior));
+      return complete(write, decodeRecord(prior), table);
   }
 }
 
@@ -75,15 +76,35 @@ function upsert(
   moved: SourceRecord | null,
   table: TableState,
 ): Effect | null {
+  const { history } = table;
+  // A copy may say something new only about what no longer counts.
+  if (write.boundary === null && prior !== null && prior.history === history) return null;
   const { row, readAhead } = write.boundary === null ? copied(write.row) : withoutGaps(write, prior, moved, table);
-  if (hasGaps(row)) return partial(prior, row, readAhead);
-  if (prior !== null && !prior.partial && sameValues(prior.values, row)) return null;
-  return full(write.binding, write.key, prior, { row, readAhead });
+  if (hasGaps(row)) return partial(prior, { row, readAhead, history });
+  if (prior !== null && !prior.partial && sameValues(prior.values, row)) {
+    return prior.history === history ? null : confirmed({ ...prior, readAhead, history });
+  }
+  return full(write.binding, write.key, prior, { row, readAhead, history });
+}
+
+/** The row is still what it was: nothing to be told, but from now on it counts. */
+function confirmed(record: SourceRecord): Effect {
+  return { record: encodeRecord(record), ops: [], lookups: [], partial: false };
+}
+
+/** The end of a record that its table's copy has not met in this history: the row vanished meanwhile. */
+export function sweep(table: TableState, key: RecordKey, record: Uint8Array): Effect | null {
+  return historyOf(record) === table.history ? null : erase(table.id, key, record);
 }
 
 interface FilledRow {
   readonly row: RawRow;
   readonly readAhead: SourceRecord['readAhead'];
+}
+
+/** A row as it will be remembered. */
+interface KnownRow extends FilledRow {
+  readonly history: number;
 }
 
 function copied(row: RawRow): FilledRow {
@@ -94,7 +115,7 @@ function copied(row: RawRow): FilledRow {
  * Unchanged values of a streamed row, from what is known. A row that moved takes them along from its old key, but only
  * if they came through the stream or from a read that the stream has passed: a read may have seen another row that came
  * to the old key later, and so may a record that a replayed transaction finds. At the same key such values are right by
- * the time that any checkpoint can show them.
+ * the time that any checkpoint can show them. What was known in an older history fills nothing.
  */
 function withoutGaps(
   write: UpsertWrite,
@@ -105,8 +126,9 @@ function withoutGaps(
   let filling: FilledRow = { row: write.row, readAhead: null };
   if (!hasGaps(write.row)) return filling;
   const boundary = write.boundary ?? BEFORE_ALL;
-  if (moved !== null && !write.replayed && isPassed(moved, table, boundary)) filling = fill(filling, moved, null);
-  if (prior !== null) filling = fill(filling, prior, isPassed(prior, table, boundary) ? null : prior.readAhead);
+  if (moved?.history === table.history && !write.replayed && isPassed(moved, table, boundary)) filling = fill(filling, moved, null);
+  if (prior?.history === table.history)
+    filling = fill(filling, prior, isPassed(prior, table, boundary) ? null : prior.readAhead);
   return filling;
 }
 
@@ -136,31 +158,32 @@ function sameValues(a: RawRow, b: RawRow): boolean {
 }
 
 /** Kept but not published: its gaps are filled by a targeted re-read before any checkpoint (rule R7). */
-function partial(prior: SourceRecord | null, row: RawRow, readAhead: SourceRecord['readAhead']): Effect {
+function partial(prior: SourceRecord | null, { row, readAhead, history }: KnownRow): Effect {
   const memberships = prior?.memberships ?? [];
   const lookups = prior?.lookups ?? [];
-  const record = encodeRecord({ partial: true, readAhead, memberships, lookups, values: row });
+  const record = encodeRecord({ partial: true, readAhead, history, memberships, lookups, values: row });
   return { record, ops: [], lookups: [], partial: true };
 }
 
-function complete(write: CompleteWrite, prior: SourceRecord): Effect | null {
-  if (!prior.partial) return null;
+function complete(write: CompleteWrite, prior: SourceRecord, { history }: TableState): Effect | null {
+  if (!prior.partial || prior.history !== history) return null;
   const row = filled(prior.values, write.row);
-  return hasGaps(row) ? null : full(write.binding, write.key, prior, { row, readAhead: write.readBefore });
+  return hasGaps(row) ? null : full(write.binding, write.key, prior, { row, readAhead: write.readBefore, history });
 }
 
 function full(
   binding: TableBinding,
   key: RecordKey,
   prior: SourceRecord | null,
-  { row, readAhead }: FilledRow,
+  { row, readAhead, history }: KnownRow,
 ): Effect {
   const output = outputOf(binding, row);
+  const held = prior === null || prior.history === history ? nothingHeld : heldBefore(binding, prior);
   const subkey = subkeyOf(binding.table.id, key);
   const ops: OpDraft[] = [];
   const memberships: Membership[] = [];
   for (const data of output.data) {
-    ops.push(putOp(data.bucket, data.objectType, data.objectId, subkey, data.json));
+    if (!held(data)) ops.push(putOp(data.bucket, data.objectType, data.objectId, subkey, data.json));
     memberships.push({ bucket: data.bucket, objectType: data.objectType, objectId: data.objectId });
   }
   for (const old of prior?.memberships ?? []) {
@@ -170,8 +193,19 @@ function full(
   }
   const lookupKeys = output.lookups.map((lookup) => lookup.key);
   const ended = (prior?.lookups ?? []).filter((key) => !lookupKeys.includes(key)).map((key) => ({ key, value: '' }));
-  const record = encodeRecord({ partial: false, readAhead, memberships, lookups: lookupKeys, values: row });
+  const record = encodeRecord({ partial: false, readAhead, history, memberships, lookups: lookupKeys, values: row });
   return { record, ops, lookups: ended.length === 0 ? output.lookups : [...output.lookups, ...ended], partial: false };
+}
+
+const nothingHeld = (): boolean => false;
+
+/** Whether clients hold an object just so, by the record of an older history: then it is not sent again. */
+function heldBefore(binding: TableBinding, prior: SourceRecord): (data: DataOutput) => boolean {
+  if (prior.partial || prior.values.length !== binding.table.relation.columns.length) return nothingHeld;
+  const before = outputOf(binding, prior.values).data;
+  return (data) =>
+    prior.memberships.some((membership) => sameMembership(membership, data)) &&
+    before.some((known) => sameMembership(known, data) && known.json === data.json);
 }
 
 function sameMembership(a: Membership, b: Membership): boolean {

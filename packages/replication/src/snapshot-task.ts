@@ -18,6 +18,7 @@ import type { ByteBudget } from './byte-budget.ts';
 import type { ChangeSource, TaskChunk } from './change-source.ts';
 import type { CopyProgress, TaskMeter } from './copy-progress.ts';
 import { evaluate } from './evaluate.ts';
+import type { UpsertWrite } from './row-write.ts';
 import type { TableBinding } from './table-binding.ts';
 import type { TableCatalog } from './table-catalog.ts';
 
@@ -84,12 +85,18 @@ async function startOver(ports: SnapshotTaskPorts, table: TableState): Promise<v
   await ports.writer.markTableSnapshotRequired(table.id);
 }
 
-/** A copied row with what it amounts to: its evaluation needs no prior record, since it is written only if there is none. */
-interface CopiedRow extends RowWrite {
+/**
+ * A copied row with what it amounts to: its evaluation needs no prior record, since it is written only if there is none.
+ * Where records of an older history may stand, it is evaluated when its record is known.
+ */
+type CopiedRow = EvaluatedRow | UpsertWrite;
+
+interface EvaluatedRow extends RowWrite {
   readonly effect: Effect | null;
 }
 
-const evaluated: Evaluate<CopiedRow> = (row) => row.effect;
+const evaluated: Evaluate<CopiedRow> = (row, prior, _, table) =>
+  'effect' in row ? row.effect : evaluate(row, prior, null, table);
 
 interface Gathered {
   readonly rows: CopiedRow[];
@@ -156,7 +163,7 @@ function copiedRow(binding: TableBinding, row: RawRow): CopiedRow {
   const tableId = table.id;
   const key = recordKey(row, keyColumns);
   const upsert = { kind: 'upsert', binding, tableId, key, row, boundary: null, replayed: false } as const;
-  return { tableId, key, effect: evaluate(upsert, null, null, table) };
+  return table.unconfirmed ? upsert : { tableId, key, effect: evaluate(upsert, null, null, table) };
 }
 
 interface RowsFlush {

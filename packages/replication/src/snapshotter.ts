@@ -7,6 +7,7 @@
 import { Latest } from '@sluice/core';
 import type { TableState, TaskState } from '@sluice/storage';
 import { completePartialRows } from './partial-rows.ts';
+import { sweepTable } from './sweep-table.ts';
 import { runSnapshotTask, type SnapshotTaskPorts } from './snapshot-task.ts';
 
 export interface SnapshotterPorts extends SnapshotTaskPorts {
@@ -115,6 +116,7 @@ export class Snapshotter {
   /** All rows of the table were read and are durable. */
   async #complete(table: TableState): Promise<void> {
     const { source, writer, logger } = this.#ports;
+    if (table.unconfirmed && !(await sweepTable(writer, table, logger))) return this.wake();
     const position = await source.head();
     await writer.markTableSnapshotDone(table.id, table.generation, position);
     logger.info({ table: tableName(table), position }, 'table copied');

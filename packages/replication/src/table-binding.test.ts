@@ -28,6 +28,8 @@ function storedAs(relation: Relation): TableState {
     endPosition: null,
     plan: { hash: '', strategy: '' },
     visibility: 'shown',
+    history: 1,
+    unconfirmed: false,
   };
 }
 

@@ -37,6 +37,7 @@ function stateOf({ snapshotDone, boundary, checkpoint, hasOps }: StateClass): Ch
     noCheckpointBefore: PLACES[boundary],
     keepaliveOp: hasOps ? 12 : null,
     headOp: 12,
+    durable: '04',
     checkpoint: position === null ? null : { opId: hasOps ? 10 : 12, position },
   };
 }
@@ -69,19 +70,29 @@ describe('commit', () => {
     for (const createEmpty of [false, true]) {
       const result = commit(state, { position: HERE, createEmpty });
       if (gate !== null) {
-        expect(result).toEqual({ state, outcome: { kind: 'blocked', gate } });
+        expect(result).toEqual({ state: { ...state, durable: HERE }, outcome: { kind: 'blocked', gate } });
         continue;
       }
       const place = stateClass.checkpoint as Exclude<Place, 'behind'>;
       const kind = stateClass.hasOps ? 'created' : EMPTY_COMMITS[place][createEmpty ? 1 : 0];
       expect(result.outcome.kind).toBe(kind);
       if (kind === 'unchanged') {
-        expect(result.state).toEqual(state);
+        expect(result.state).toEqual({ ...state, durable: HERE });
         continue;
       }
       const opId = stateClass.hasOps || place !== 'none' ? 12 : 0;
-      expect(result.state).toEqual({ ...state, keepaliveOp: null, checkpoint: { opId, position: HERE } });
+      expect(result.state).toEqual({
+        ...state,
+        durable: HERE,
+        keepaliveOp: null,
+        checkpoint: { opId, position: HERE },
+      });
     }
+  });
+
+  test('what is durable never falls', () => {
+    const state = { ...initialCheckpointState, durable: '07' };
+    expect(commit(state, { position: HERE, createEmpty: true }).state).toBe(state);
   });
 
   test('the very first checkpoint may be empty', () => {

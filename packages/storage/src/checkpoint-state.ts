@@ -14,6 +14,11 @@ export interface CheckpointState {
   readonly keepaliveOp: OpId | null;
   /** Highest op id ever given out; 0 before the first. Only rises. */
   readonly headOp: OpId;
+  /**
+   * Everything up to here is durable, visible or not: what the source may be told, and never more. At a restart it is
+   * what the source's memory of us is compared with.
+   */
+  readonly durable: Position | null;
   /** What clients may see. Gate 3: its position never falls, nor does its op. */
   readonly checkpoint: Checkpoint | null;
 }
@@ -23,6 +28,7 @@ export const initialCheckpointState: CheckpointState = {
   noCheckpointBefore: null,
   keepaliveOp: null,
   headOp: 0,
+  durable: null,
   checkpoint: null,
 };
 
@@ -97,9 +103,11 @@ export function advance(state: CheckpointState, event: SilentEvent): CheckpointS
 
 /** The one way to a checkpoint. Total. */
 export function commit(
-  state: CheckpointState,
+  before: CheckpointState,
   event: { readonly position: Position; readonly createEmpty: boolean },
 ): { readonly state: CheckpointState; readonly outcome: CommitOutcome } {
+  const durable = maxPosition(before.durable, event.position);
+  const state = durable === before.durable ? before : { ...before, durable };
   const gate = closedGate(state, event.position);
   if (gate !== null) return { state, outcome: { kind: 'blocked', gate } };
   const hasNews = state.checkpoint === null || state.keepaliveOp !== null;

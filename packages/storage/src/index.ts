@@ -30,7 +30,7 @@ export {
   type TableControl,
   type TableHold,
 } from './snapshot-control.ts';
-export { decodeRecord, encodeRecord, type Membership, type SourceRecord } from './source-record.ts';
+export { decodeRecord, encodeRecord, historyOf, type Membership, type SourceRecord } from './source-record.ts';
 export {
   afterCopy,
   type ChunkGuard,
@@ -38,6 +38,8 @@ export {
   copyRequired,
   guardHolds,
   holdsCheckpoints,
+  historyLost,
+  isRead,
   type JsonValue,
   needsTombstones,
   newTable,
@@ -68,4 +70,6 @@ export type {
   SnapshotFlush,
   StreamFlush,
   StreamWriter,
+  SweepResult,
+  SweepRows,
 } from './writer.ts';

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
-import { decodeRecord, encodeRecord, type SourceRecord } from './source-record.ts';
+import { decodeRecord, encodeRecord, historyOf, type SourceRecord } from './source-record.ts';
 
 const records: SourceRecord[] = [
-  { partial: false, readAhead: null, memberships: [], lookups: [], values: [] },
+  { partial: false, readAhead: null, history: 1, memberships: [], lookups: [], values: [] },
   {
     partial: true,
     readAhead: '00000000000000AB',
+    history: 300,
     memberships: [{ bucket: '1#b["ä"]', objectType: 't', objectId: '' }],
     lookups: ['k', ''],
     values: [
@@ -23,6 +24,7 @@ const records: SourceRecord[] = [
   {
     partial: false,
     readAhead: 'copy',
+    history: 2,
     memberships: Array.from({ length: 300 }, (_, i) => ({
       bucket: `b${i}`,
       objectType: 't'.repeat(i),
@@ -37,6 +39,7 @@ test.each(records)('a record reads back as it was written (%#)', (record) => {
   const bytes = encodeRecord(record);
   encodeRecord(records[1] as SourceRecord);
   expect(decodeRecord(bytes)).toEqual(record);
+  expect(historyOf(bytes)).toBe(record.history);
 });
 
 test('a truncated record is an internal error, not a wrong row', () => {

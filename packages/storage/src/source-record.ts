@@ -2,7 +2,7 @@
  * What is remembered of a source row: the buckets and lookups it is in, and its raw values (to fill unchanged TOAST
  * columns, to see that nothing changed, and to build new definitions without the source). Opaque bytes to adapters:
  *
- *     u8 version/flags | str read-ahead position (if flagged) | varint n, n * (str bucket, str type, str id) | varint m, m * str lookup | varint v, v * value
+ *     u8 version/flags | str read-ahead position (if flagged) | varint history (if flagged, else 1) | varint n, n * (str bucket, str type, str id) | varint m, m * str lookup | varint v, v * value
  *     str = varint length + UTF-8        value = varint 0 (null) | 1 (not known) | length + 2, UTF-8
  */
 import { invariant, type Position, type RawRow, type RawValue, writeText } from '@sluice/core';
@@ -22,6 +22,8 @@ export interface SourceRecord {
    * before that position. Null once all values came through the stream, or the stream has passed the read.
    */
   readonly readAhead: Position | null;
+  /** The table's history in which the record was last confirmed. */
+  readonly history: number;
   readonly memberships: readonly Membership[];
   readonly lookups: readonly string[];
   readonly values: RawRow;
@@ -31,6 +33,8 @@ const VERSION = 0x10;
 const PARTIAL = 0x01;
 const COPIED = 0x02;
 const READ_AHEAD = 0x04;
+const LATER_HISTORY = 0x08;
+const FIRST_HISTORY = 1;
 const SLAB_BYTES = 1 << 20;
 
 let slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
@@ -45,8 +49,10 @@ export function encodeRecord(record: SourceRecord): Uint8Array {
   const start = at;
   const { readAhead } = record;
   const origin = readAhead === null ? 0 : readAhead === 'copy' ? COPIED : READ_AHEAD;
-  slab[at++] = VERSION | origin | (record.partial ? PARTIAL : 0);
+  const era = record.history === FIRST_HISTORY ? 0 : LATER_HISTORY;
+  slab[at++] = VERSION | origin | era | (record.partial ? PARTIAL : 0);
   if (readAhead !== null && readAhead !== 'copy') putString(readAhead);
+  if (era !== 0) putVarint(record.history);
   putVarint(record.memberships.length);
   for (const membership of record.memberships) {
     putString(membership.bucket);
@@ -112,6 +118,7 @@ export function decodeRecord(bytes: Uint8Array): SourceRecord {
   const flags = reader.byte();
   invariant((flags & 0xf0) === VERSION, 'source record: unknown version');
   const readAhead = (flags & COPIED) !== 0 ? 'copy' : (flags & READ_AHEAD) !== 0 ? reader.string() : null;
+  const history = (flags & LATER_HISTORY) === 0 ? FIRST_HISTORY : reader.varint();
   const memberships = reader.many(() => ({
     bucket: reader.string(),
     objectType: reader.string(),
@@ -119,7 +126,16 @@ export function decodeRecord(bytes: Uint8Array): SourceRecord {
   }));
   const lookups = reader.many(() => reader.string());
   const values = reader.many(() => reader.value());
-  return { partial: (flags & PARTIAL) !== 0, readAhead, memberships, lookups, values };
+  return { partial: (flags & PARTIAL) !== 0, readAhead, history, memberships, lookups, values };
+}
+
+/** The history of a record, without reading the rest. */
+export function historyOf(bytes: Uint8Array): number {
+  const reader = new RecordReader(bytes);
+  const flags = reader.byte();
+  if ((flags & LATER_HISTORY) === 0) return FIRST_HISTORY;
+  if ((flags & READ_AHEAD) !== 0) reader.string();
+  return reader.varint();
 }
 
 class RecordReader {
@@ -136,7 +152,7 @@ class RecordReader {
     return value;
   }
 
-  #varint(): number {
+  varint(): number {
     let value = 0;
     for (let shift = 0; ; shift += 7) {
       const byte = this.byte();
@@ -147,7 +163,7 @@ class RecordReader {
 
   many<T>(read: () => T): T[] {
     const items: T[] = [];
-    for (let left = this.#varint(); left > 0; left--) items.push(read());
+    for (let left = this.varint(); left > 0; left--) items.push(read());
     return items;
   }
 
@@ -158,11 +174,11 @@ class RecordReader {
   }
 
   string(): string {
-    return this.#text(this.#varint());
+    return this.#text(this.varint());
   }
 
   value(): RawValue {
-    const size = this.#varint();
+    const size = this.varint();
     if (size === 0) return null;
     if (size === 1) return undefined;
     return this.#text(size - 2);

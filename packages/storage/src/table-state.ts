@@ -28,6 +28,13 @@ export interface TableState {
   /** What the tasks of this generation were made from; null before they are planned. */
   readonly plan: TablePlan | null;
   readonly visibility: TableVisibility;
+  /**
+   * Rises when the source's history before this moment is lost to the stream. A record keeps the history in which it was
+   * last confirmed: what older ones say may be wrong by now.
+   */
+  readonly history: number;
+  /** Whether records of an older history may be left. The copy compares with them; what it does not meet is swept. */
+  readonly unconfirmed: boolean;
 }
 
 /** A restart goes on with the stored tasks; the hash tells people and tests whether a plan is the one they have seen. */
@@ -78,7 +85,7 @@ export function newTable(
   { checkpoint }: CheckpointState,
 ): TableState {
   const visibility = checkpoint === null ? 'shown' : wanted;
-  return { ...about, ...UNCOPIED, generation: 1, truncateEpoch: 0, visibility };
+  return { ...about, ...UNCOPIED, generation: 1, truncateEpoch: 0, visibility, history: 1, unconfirmed: false };
 }
 
 const UNCOPIED = { snapshot: 'pending', endPosition: null, plan: null } as const;
@@ -117,6 +124,16 @@ export function whileCopying(state: CheckpointState, table: TableState): Checkpo
 /** The checkpoint state after a table's copy. Staged rows are not in buckets yet: it binds nobody before they are. */
 export function afterCopy(state: CheckpointState, { visibility }: TableState, position: Position): CheckpointState {
   return visibility === 'staged' ? state : advance(state, { kind: 'tableSnapshotDone', position });
+}
+
+/** The table when the stream could not go on where it stood: whatever is known of its rows must be confirmed. */
+export function historyLost(table: TableState): TableState {
+  return { ...copyRequired(table), history: table.history + 1, unconfirmed: true };
+}
+
+/** Whether every row of the table's generation has been read; what was not met may be swept. */
+export function isRead(table: TableState, generation: number, tasks: readonly TaskState[]): boolean {
+  return table.generation === generation && table.plan !== null && tasks.every((task) => task.state === 'done');
 }
 
 export function newTask(tableId: TableId, planned: PlannedRange): TaskState {

@@ -71,7 +71,10 @@ export interface StreamFlush<W extends RowWrite> {
 
 export interface SnapshotFlush<W extends RowWrite> {
   readonly writes: readonly W[];
-  /** Called with a null prior only: a row that has a record or a tombstone is left alone. */
+  /**
+   * A row that has a record or a tombstone is left alone, and the prior is null, with one exception: while the table is
+   * `unconfirmed`, a live record is passed as the prior, and the function decides.
+   */
   readonly evaluate: Evaluate<W>;
   readonly guard: ChunkGuard;
   /** Stored in the same transaction as the rows. */
@@ -107,6 +110,24 @@ export interface PublishedRows {
   readonly next: JsonValue | null;
   readonly ops: number;
 }
+
+/** A look at some records of a table whose rows have all been read. */
+export interface SweepRows {
+  readonly tableId: TableId;
+  readonly generation: number;
+  /** Where an earlier look ended; null to begin. */
+  readonly after: JsonValue | null;
+  /** At most this many records in one transaction, kept ones included. */
+  readonly limit: number;
+  /** The effect of a record's end; null keeps it. */
+  readonly sweep: (table: TableState, key: RecordKey, record: Uint8Array) => Effect | null;
+}
+
+export type SweepResult =
+  /** `next`: where to go on; null if all records have been looked at, and the table is confirmed. */
+  | { readonly kind: 'swept'; readonly next: JsonValue | null; readonly erased: number }
+  /** The table has another generation, or tasks that are not done: nothing was done. */
+  | { readonly kind: 'discarded' };
 
 export interface StreamWriter {
   /**
@@ -148,7 +169,20 @@ export interface StreamWriter {
    */
   publishRows(request: PublishRows): Promise<PublishedRows>;
 
-  /** All tasks of the table's generation are done. `position` was sampled after its last read. @throws SLU_T1204 if not. */
+  /**
+   * The stream goes on at a place that does not follow what it said before: all tables must be copied again, by a copy
+   * that compares (`historyLost`), and `source` is kept from now on, in one transaction. Tombstones must be dropped before.
+   */
+  beginHistory(source: JsonValue): Promise<void>;
+  /** Drops up to `limit` tombstones, needed or not: what they say belongs to a history that has ended. */
+  dropTombstones(limit: number): Promise<{ readonly remaining: boolean }>;
+  /** Ends records that the copy has not met, without tombstones. Call from the beginning until `next` is null. */
+  sweepRows(request: SweepRows): Promise<SweepResult>;
+
+  /**
+   * All tasks of the table's generation are done, and its records confirmed. `position` was sampled after its last read.
+   * @throws SLU_T1204 if not
+   */
   markTableSnapshotDone(tableId: TableId, generation: number, position: Position): Promise<void>;
   /** The table must be copied again: new generation, no tasks, snapshot gate closed. */
   markTableSnapshotRequired(tableId: TableId): Promise<TableState>;

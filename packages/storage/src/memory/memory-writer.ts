@@ -7,6 +7,8 @@ import {
   copyRequired,
   guardHolds,
   holdsCheckpoints,
+  historyLost,
+  isRead,
   type JsonValue,
   needsTombstones,
   newTable,
@@ -22,6 +24,7 @@ import {
   type TaskSplit,
   taskSplit,
   whileCopying,
+  type TaskState,
 } from '../table-state.ts';
 import type {
   Effect,
@@ -33,6 +36,8 @@ import type {
   SnapshotFlush,
   StreamFlush,
   StreamWriter,
+  SweepResult,
+  SweepRows,
 } from '../writer.ts';
 import type { MemoryStream, StoredRecord } from './memory-stream.ts';
 
@@ -78,8 +83,10 @@ export class MemoryWriter implements StreamWriter {
     let head = before;
     this.#allOrNothing(() => {
       for (const write of writes) {
-        if (this.#rows(write.tableId).has(write.key)) continue;
-        const effect = evaluate(write, null, null, this.#table(write.tableId));
+        const table = this.#table(write.tableId);
+        const stored = this.#rows(write.tableId).get(write.key);
+        if (stored !== undefined && (stored.kind === 'tombstone' || !table.unconfirmed)) continue;
+        const effect = evaluate(write, stored?.bytes ?? null, null, table);
         if (effect !== null) head = this.#apply(write.tableId, write.key, effect, head);
       }
     });
@@ -179,8 +186,7 @@ export class MemoryWriter implements StreamWriter {
   async markTableSnapshotDone(tableId: TableId, generation: number, position: Position): Promise<void> {
     this.#assertLease();
     const table = this.#table(tableId);
-    const open = this.#stream.tasks.some((task) => task.tableId === tableId && task.state !== 'done');
-    if (table.generation !== generation || table.plan === null || open) {
+    if (!isRead(table, generation, this.#tasksOf(tableId)) || table.unconfirmed) {
       throw notCopied(table);
     }
     this.#stream.tables.set(tableId, copyDone(table, position));
@@ -204,11 +210,51 @@ export class MemoryWriter implements StreamWriter {
     return pending;
   }
 
+  async beginHistory(source: JsonValue): Promise<void> {
+    this.#assertLease();
+    for (const table of this.#stream.tables.values()) this.#stream.tables.set(table.id, historyLost(table));
+    this.#stream.tasks = [];
+    this.#stream.state = advance(this.#stream.state, { kind: 'tableSnapshotRequired' });
+    this.#stream.info = { ...this.#stream.info, source };
+  }
+
+  async dropTombstones(limit: number): Promise<{ readonly remaining: boolean }> {
+    this.#assertLease();
+    return this.#dropTombstones([...this.#stream.tables.values()], limit);
+  }
+
+  async sweepRows({ tableId, generation, after, limit, sweep }: SweepRows): Promise<SweepResult> {
+    this.#assertLease();
+    const table = this.#stream.tables.get(tableId);
+    if (table === undefined || !isRead(table, generation, this.#tasksOf(tableId))) return { kind: 'discarded' };
+    const rest = [...this.#rows(tableId)].sort(byKey).filter(([key]) => after === null || key > (after as string));
+    let head = this.#stream.state.headOp;
+    let erased = 0;
+    this.#allOrNothing(() => {
+      for (const [key, record] of rest.slice(0, limit)) {
+        const effect = record.kind === 'live' ? sweep(table, key, record.bytes) : null;
+        if (effect === null) continue;
+        head = this.#apply(tableId, key, effect, head);
+        this.#rows(tableId).delete(key);
+        erased++;
+      }
+    });
+    const next = rest.length > limit ? (rest[limit - 1]?.[0] ?? null) : null;
+    if (next === null) this.#stream.tables.set(tableId, { ...table, unconfirmed: false });
+    this.#stream.state = advance(this.#stream.state, { kind: 'flushed', headOp: head, boundary: null });
+    return { kind: 'swept', next, erased };
+  }
+
   async purgeTombstones(limit: number): Promise<{ readonly remaining: boolean }> {
     this.#assertLease();
+    const { checkpoint } = this.#stream.state;
+    const tables = [...this.#stream.tables.values()].filter((table) => !needsTombstones(table, checkpoint));
+    return this.#dropTombstones(tables, limit);
+  }
+
+  #dropTombstones(tables: readonly TableState[], limit: number): { readonly remaining: boolean } {
     let left = limit;
-    for (const table of this.#stream.tables.values()) {
-      if (needsTombstones(table, this.#stream.state.checkpoint)) continue;
+    for (const table of tables) {
       for (const [key, record] of this.#rows(table.id)) {
         if (record.kind !== 'tombstone') continue;
         if (left-- === 0) return { remaining: true };
@@ -248,6 +294,10 @@ export class MemoryWriter implements StreamWriter {
     const table = this.#stream.tables.get(tableId);
     if (table === undefined) throw new SluiceError('SLU_X0001', `there is no table ${tableId}`);
     return table;
+  }
+
+  #tasksOf(tableId: TableId): readonly TaskState[] {
+    return this.#stream.tasks.filter((task) => task.tableId === tableId);
   }
 
   #rows(tableId: TableId): Map<RecordKey, StoredRecord> {
