@@ -35,9 +35,11 @@ interface RowPlan {
 }
 
 type Command =
-  | { readonly kind: 'addTable' | 'stageTable' | 'markAll' | 'settle' | 'purge' | 'crash' | 'look' }
   | {
-      readonly kind: 'plan' | 'split' | 'publish' | 'markDone' | 'markRequired' | 'erase' | 'removeTable';
+      readonly kind: 'addTable' | 'stageTable' | 'markAll' | 'settle' | 'purge' | 'crash' | 'look' | 'loseHistory';
+    }
+  | {
+      readonly kind: 'plan' | 'split' | 'publish' | 'markDone' | 'markRequired' | 'erase' | 'removeTable' | 'sweep';
       readonly table: number;
     }
   | { readonly kind: 'flush'; readonly table: number; readonly rows: readonly RowPlan[]; readonly step: number }
@@ -88,6 +90,8 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: always('settle' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: always('erase' as const), table }) },
   { weight: 1, arbitrary: fc.record({ kind: always('removeTable' as const), table }) },
+  { weight: 1, arbitrary: fc.record({ kind: always('sweep' as const), table }) },
+  { weight: 1, arbitrary: fc.record({ kind: always('loseHistory' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: always('purge' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: always('crash' as const) }) },
   { weight: 4, arbitrary: fc.record({ kind: always('look' as const) }) },
@@ -134,6 +138,8 @@ class Player {
         return this.#settle();
       case 'purge':
         return this.#purge();
+      case 'loseHistory':
+        return world.loseHistory();
       case 'crash':
         return world.crash();
       case 'look':
@@ -161,6 +167,8 @@ class Player {
         return this.#publish(found);
       case 'erase':
         return this.#erase(found);
+      case 'sweep':
+        return world.sweep(found);
       case 'flush':
         this.#position += step.step;
         return world.flush(this.#position, ...step.rows.map((plan) => writeOf(found, plan)));

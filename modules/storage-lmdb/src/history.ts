@@ -1,6 +1,14 @@
 /** What a lost history asks of storage, inside transactions: tables to be confirmed, and the end of what was not met. */
 import type { OpId, StreamId } from '@sluice/core';
-import { advance, historyLost, isRead, type JsonValue, type SweepResult, type SweepRows, type TableState } from '@sluice/storage';
+import {
+  advance,
+  historyLost,
+  isRead,
+  type JsonValue,
+  type SweepResult,
+  type SweepRows,
+  type TableState,
+} from '@sluice/storage';
 import { Assembly } from './assembly.ts';
 import { GROUP_SLOTS } from './config.ts';
 import { readSlot, TOMBSTONE } from './record-groups.ts';

@@ -126,7 +126,8 @@ function withoutGaps(
   let filling: FilledRow = { row: write.row, readAhead: null };
   if (!hasGaps(write.row)) return filling;
   const boundary = write.boundary ?? BEFORE_ALL;
-  if (moved?.history === table.history && !write.replayed && isPassed(moved, table, boundary)) filling = fill(filling, moved, null);
+  if (moved?.history === table.history && !write.replayed && isPassed(moved, table, boundary))
+    filling = fill(filling, moved, null);
   if (prior?.history === table.history)
     filling = fill(filling, prior, isPassed(prior, table, boundary) ? null : prior.readAhead);
   return filling;

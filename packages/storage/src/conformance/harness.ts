@@ -3,7 +3,15 @@ import { type Checkpoint, invariant, type OpId, type Position, type Relation, ty
 import type { BucketStorage, StreamInfo, StreamReader } from '../bucket-storage.ts';
 import type { JsonValue, TableState } from '../table-state.ts';
 import type { FlushResult, PublishedRows, StreamWriter } from '../writer.ts';
-import { eraseToyRow, evaluateToyRow, publishToyRow, reduceOps, type ToyWrite } from './toy-rows.ts';
+import {
+  compareToyRow,
+  eraseToyRow,
+  evaluateToyRow,
+  publishToyRow,
+  reduceOps,
+  sweepToyRow,
+  type ToyWrite,
+} from './toy-rows.ts';
 
 export interface OpenedStorage {
   readonly storage: BucketStorage;
@@ -100,6 +108,7 @@ export class World {
 
   async finishCopy(table: TableState, position: number): Promise<void> {
     await this.chunk(table, [], { done: true });
+    if (table.unconfirmed) await this.sweep(table);
     await this.writer.markTableSnapshotDone(table.id, table.generation, at(position));
     await this.writer.markAllSnapshotDone(at(position));
   }
@@ -115,7 +124,7 @@ export class World {
   ): Promise<FlushResult> {
     return this.writer.flushSnapshot({
       writes,
-      evaluate: evaluateToyRow,
+      evaluate: compareToyRow,
       guard: { tableId: table.id, generation: table.generation, truncateEpoch: table.truncateEpoch },
       progress: {
         index: progress.index ?? 0,
@@ -125,6 +134,26 @@ export class World {
         done: progress.done ?? false,
       },
     });
+  }
+
+  /** The stream cannot go on where it stood. @returns the table as it is then */
+  async loseHistory(): Promise<readonly TableState[]> {
+    while ((await this.writer.dropTombstones(2)).remaining);
+    await this.writer.beginHistory({ slot: 'next' });
+    return this.reader.tables();
+  }
+
+  /** To the end, in parts. @returns how many rows ended; null if the table was not ready for it */
+  async sweep({ id, generation }: TableState, limit = 2): Promise<number | null> {
+    let after: JsonValue | null = null;
+    let erased = 0;
+    do {
+      const result = await this.writer.sweepRows({ tableId: id, generation, after, limit, sweep: sweepToyRow });
+      if (result.kind === 'discarded') return null;
+      after = result.next;
+      erased += result.erased;
+    } while (after !== null);
+    return erased;
   }
 
   async erase(table: TableId, boundary: number, limit = 1000) {

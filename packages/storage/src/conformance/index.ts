@@ -3,6 +3,7 @@ import { describe } from 'vitest';
 import { checkpointConformance } from './checkpoints.ts';
 import { durabilityConformance } from './durability.ts';
 import type { OpenStorage } from './harness.ts';
+import { historyConformance } from './histories.ts';
 import { lookupConformance } from './lookups.ts';
 import { readingConformance } from './reading.ts';
 import { rowConformance } from './rows.ts';
@@ -24,6 +25,7 @@ export function registerStorageConformance(name: string, open: OpenStorage): voi
     describe('lookups', () => lookupConformance(withWorld));
     describe('tables', () => tableConformance(withWorld));
     describe('staged tables', () => stagedTableConformance(withWorld));
+    describe('histories', () => historyConformance(withWorld));
     describe('streams', () => streamConformance(withWorld));
     describe('write checkpoints', () => writeCheckpointConformance(withWorld));
     describe('durability', () => durabilityConformance(withWorld));

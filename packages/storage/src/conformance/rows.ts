@@ -167,9 +167,9 @@ export function rowConformance(withWorld: WithWorld): void {
       const writes: readonly ToyWrite[] = [put(table, 'a', '2')];
       await world.writer.flush({ writes, evaluate: () => null, boundary: at(2) });
       expect(await world.reader.checkpointState()).toEqual(before);
-      const evaluate: Evaluate<ToyWrite> = (write, prior, moved, state) => {
+      const evaluate: Evaluate<ToyWrite> = (write, ...known) => {
         if (write.key === 'bad') throw new Error('bad row');
-        return evaluateToyRow(write, prior, moved, state);
+        return evaluateToyRow(write, ...known);
       };
       const failing = [put(table, 'good', '1'), put(table, 'bad', '1')];
       await expect(world.writer.flush({ writes: failing, evaluate, boundary: at(3) })).rejects.toThrow('bad row');

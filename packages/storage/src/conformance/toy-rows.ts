@@ -2,6 +2,7 @@
  * The smallest rules that use everything an adapter handles: a row names its buckets and lookups itself. Stands where
  * sync rules stand in the product.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { decodeOp, invariant, putOp, type RecordKey, removeOp, type TableId } from '@sluice/core';
 import type { TableState } from '../table-state.ts';
 import type { Effect, LookupDraft, RowWrite } from '../writer.ts';
@@ -19,6 +20,8 @@ export interface ToyRow {
   readonly partial?: boolean;
   /** Whether it was stored while its table was staged, and has not been published. */
   readonly staged?: boolean;
+  /** The table's history when it was written. */
+  readonly history?: number;
 }
 
 export function put(table: TableState, key: RecordKey, value: string, row: Partial<ToyRow> = {}): ToyWrite {
@@ -35,12 +38,14 @@ export function evaluateToyRow(
   moved: Uint8Array | null,
   table: TableState,
 ): Effect {
+  const { history } = table;
   const before = prior === null ? null : decodeToyRow(prior);
   if (write.row === null) return endOf(write.tableId, write.key, before);
-  if (write.row.partial === true) return { record: encodeToyRow(write.row), ops: [], lookups: [], partial: true };
+  if (write.row.partial === true)
+    return { record: encodeToyRow({ ...write.row, history }), ops: [], lookups: [], partial: true };
   // A row that moved keeps a trace of where it came from: that is how tests see that `moved` was loaded.
   const from = moved === null ? '' : ` from ${decodeToyRow(moved).value}`;
-  const row: ToyRow = { ...write.row, value: write.row.value + from };
+  const row: ToyRow = { ...write.row, value: write.row.value + from, history };
   if (table.visibility === 'staged')
     return { record: encodeToyRow({ ...row, staged: true }), ops: [], lookups: [], partial: false };
   const left = endOf(write.tableId, write.key, before && without(before, row));
@@ -58,6 +63,30 @@ function shownToyRow(at: Pick<ToyWrite, 'tableId' | 'key'>, row: ToyRow): Effect
 export function publishToyRow(table: TableState, key: RecordKey, record: Uint8Array): Effect | null {
   const { staged, ...row } = decodeToyRow(record);
   return staged === true && row.partial !== true ? shownToyRow({ tableId: table.id, key }, row) : null;
+}
+
+/** A copied row: leaves what the table's history has confirmed, and tells only what differs from older records. */
+export function compareToyRow(
+  write: ToyWrite,
+  prior: Uint8Array | null,
+  moved: Uint8Array | null,
+  table: TableState,
+): Effect | null {
+  const before = prior === null ? null : decodeToyRow(prior);
+  if (before?.history === table.history) return null;
+  const effect = evaluateToyRow(write, prior, moved, table);
+  const wasShown = before !== null && before.staged !== true;
+  const isSame = wasShown && write.row !== null && isDeepStrictEqual(contentOf(before), contentOf(write.row));
+  return isSame ? { ...effect, ops: [], lookups: [] } : effect;
+}
+
+function contentOf({ history: _, ...content }: ToyRow): Omit<ToyRow, 'history'> {
+  return content;
+}
+
+/** The end of what a copy has not met. */
+export function sweepToyRow(table: TableState, key: RecordKey, record: Uint8Array): Effect | null {
+  return decodeToyRow(record).history === table.history ? null : eraseToyRow(table, key, record);
 }
 
 export function eraseToyRow(table: TableState, key: RecordKey, record: Uint8Array): Effect {
