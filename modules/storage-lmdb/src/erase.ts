@@ -1,11 +1,22 @@
-/** The end of a table's rows, a bounded part at a time, in storage order. */
+/** The end of a table's rows, all of them or those that a copy has not met: a bounded part at a time, in storage order. */
 import type { OpId, StreamId } from '@sluice/core';
-import { type CheckpointState, type EraseRows, needsTombstones, type TableState } from '@sluice/storage';
+import {
+  advance,
+  type CheckpointState,
+  type EraseRows,
+  isRead,
+  needsTombstones,
+  type SweepResult,
+  type SweepRows,
+  type TableState,
+} from '@sluice/storage';
 import { Assembly } from './assembly.ts';
 import { readSlot, type StoredRecord, TOMBSTONE } from './record-groups.ts';
 import { GROUP_SLOTS } from './config.ts';
 import { Records, scanGroups } from './records.ts';
 import type { Schema } from './schema.ts';
+import { getCheckpointState, putCheckpointState } from './streams.ts';
+import { getTable, listTasks, putTable } from './tables.ts';
 
 export interface Erased {
   readonly headOp: OpId;
@@ -48,4 +59,50 @@ function liveRecords(schema: Schema, stream: StreamId, of: { table: number; limi
     }
   }
   return found;
+}
+
+/** Inside the transaction. */
+export function sweepRows(schema: Schema, stream: StreamId, request: SweepRows): SweepResult {
+  const table = getTable(schema, stream, request.tableId);
+  const tasks = listTasks(schema, stream, request.tableId);
+  if (table === undefined || !isRead(table, request.generation, tasks)) return { kind: 'discarded' };
+  const state = getCheckpointState(schema, stream);
+  const { headOp, next, erased } = sweep(schema, { stream, table, headOp: state.headOp }, request);
+  if (next === null) putTable(schema, stream, { ...table, unconfirmed: false });
+  putCheckpointState(schema, stream, advance(state, { kind: 'flushed', headOp, boundary: null }));
+  return { kind: 'swept', next, erased };
+}
+
+interface Place {
+  readonly stream: StreamId;
+  readonly table: TableState;
+  readonly headOp: OpId;
+}
+
+/** Looks at whole groups of records, so that the number of the next group says where to go on. */
+function sweep(schema: Schema, { stream, table, headOp }: Place, request: SweepRows) {
+  const { after, limit } = request;
+  const records = new Records(schema, stream, table.id);
+  const assembly = new Assembly();
+  let looked = 0;
+  let erased = 0;
+  let next: number | null = null;
+  for (const { number, slots } of scanGroups(schema, stream, table.id, typeof after === 'number' ? after : 0)) {
+    if (looked > 0 && looked + slots.length > limit) {
+      next = number;
+      break;
+    }
+    looked += slots.length;
+    for (const [slot, bytes] of slots.entries()) {
+      if (bytes.length === 0) continue;
+      const stored = readSlot(bytes, number * GROUP_SLOTS + slot);
+      const effect = (stored.flags & TOMBSTONE) === 0 ? request.sweep(table, stored.key, stored.record) : null;
+      if (effect === null) continue;
+      assembly.add(table.id, stored.key, effect);
+      records.remove(stored);
+      erased++;
+    }
+  }
+  records.write();
+  return { headOp: assembly.seal().write(schema, stream, headOp), next, erased };
 }

@@ -25,6 +25,7 @@ import {
   type EraseRows,
   type FlushResult,
   guardHolds,
+  historyLost,
   holdsCheckpoints,
   isRead,
   type JsonValue,
@@ -50,7 +51,7 @@ import {
   whileCopying,
 } from '@sluice/storage';
 import { commitVisibly } from './atomically.ts';
-import { eraseRows } from './erase.ts';
+import { eraseRows, sweepRows } from './erase.ts';
 import { assertLease, releaseLease } from './lease.ts';
 import { publishRows } from './publish.ts';
 import { assertRoom, type Schema } from './schema.ts';
@@ -77,7 +78,6 @@ import {
   requireTable,
   requireTask,
 } from './tables.ts';
-import { beginHistory, sweepRows } from './history.ts';
 import { dropTombstones, hasLiveRecords, purgeTombstones, removeRecords } from './table-records.ts';
 
 export interface WriterContext {
@@ -274,7 +274,14 @@ export class LmdbWriter implements StreamWriter {
   }
 
   beginHistory(source: JsonValue): Promise<void> {
-    return this.#write(() => beginHistory(this.#schema, this.#stream, source));
+    return this.#write(() => {
+      for (const table of listTables(this.#schema, this.#stream)) {
+        putTable(this.#schema, this.#stream, historyLost(table));
+        removeTasks(this.#schema, this.#stream, table.id);
+      }
+      this.#advance(this.#state(), { kind: 'tableSnapshotRequired' });
+      putStream(this.#schema, { ...requireStream(this.#schema, this.#stream), source });
+    });
   }
 
   dropTombstones(limit: number): Promise<{ readonly remaining: boolean }> {
