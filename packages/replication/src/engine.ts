@@ -2,7 +2,7 @@
  * All streams of a storage: one supervised replicator for each that is processing or active, clean-up for those that
  * are stopped. Follows the stored list, so that a deploy in any process is seen by the one that replicates.
  */
-import { type Clock, type Logger, type Random, SluiceError, type StreamId } from '@sluice/core';
+import { asSluiceError, type Clock, type Logger, type Random, SluiceError, type StreamId } from '@sluice/core';
 import type { BucketStorage, StreamInfo } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import type { ChangeSource } from './change-source.ts';
@@ -70,6 +70,8 @@ export class ReplicationEngine {
     } finally {
       for (const running of this.#running.values()) running.stop.abort(signal.reason);
       await Promise.all([...this.#running.values()].map((running) => running.ended));
+      // Who runs it again, after storage was gone for a while, starts all of them anew.
+      this.#running.clear();
     }
   }
 
@@ -100,7 +102,9 @@ export class ReplicationEngine {
       onFailure: async (error: SluiceError) => {
         const report = { code: error.code, message: error.message, atMs: clock.now() };
         running.facts = { ...running.facts, error: { ...report, hint: error.hint }, halted: error.action === 'stop' };
-        if (error.code !== 'PSYNC_S1003') await storage.reportError(stream.id, report);
+        // What befell the right to write says nothing of the stream: another process replicates it.
+        const ours = error.code !== 'PSYNC_S1003' && error.code !== 'SLU_R1101';
+        if (ours) await this.#report(stream.id, report);
       },
       clock,
       random,
@@ -108,6 +112,14 @@ export class ReplicationEngine {
     };
     running.ended = supervise(supervision, AbortSignal.any([signal, stop.signal]));
     this.#running.set(stream.id, running);
+  }
+
+  /** For operators only: storage may be what fails. */
+  async #report(id: StreamId, error: StreamInfo['error']): Promise<void> {
+    const { storage, logger } = this.#ports;
+    await storage.reportError(id, error).catch((cause: unknown) => {
+      logger.warn({ stream: id, code: asSluiceError(cause).code }, 'an error of the stream could not be stored');
+    });
   }
 
   async #attempt(id: StreamId, running: Running, signal: AbortSignal): Promise<never> {

@@ -3,8 +3,8 @@
  * first second, until aborted or until something fails. A failure ends the whole attempt; `supervise` decides what
  * comes next. Nothing survives an attempt but what is stored.
  */
-import { BEFORE_ALL, type Clock, limits, type Logger } from '@sluice/core';
-import type { BucketStorage, StreamInfo, StreamReader, StreamWriter } from '@sluice/storage';
+import { BEFORE_ALL, type Clock, limits, type Logger, SluiceError } from '@sluice/core';
+import type { BucketStorage, JsonValue, StreamInfo, StreamReader, StreamWriter } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import { ByteBudget } from './byte-budget.ts';
 import type { ChangeSource, SourceHealth } from './change-source.ts';
@@ -87,9 +87,9 @@ export class Replicator {
   /** One attempt. Resolves only by throwing: the abort reason, or what went wrong. */
   async run(signal: AbortSignal): Promise<never> {
     const { source, storage, stream, owner } = this.#ports;
-    await source.preflight();
     const writer = await storage.openWriter(stream.id, owner);
     try {
+      await source.preflight();
       return await this.#replicate(writer, signal);
     } finally {
       await this.#purging;
@@ -98,8 +98,8 @@ export class Replicator {
   }
 
   async #replicate(writer: StreamWriter, signal: AbortSignal): Promise<never> {
-    const { source, rules, logger, clock, stream, concurrency } = this.#ports;
-    const opened = await source.open(stream.source);
+    const { source, rules, logger, clock, concurrency } = this.#ports;
+    const opened = await source.open(await this.#savedSource());
     if (opened.created) await writer.saveSourceState(opened.saved);
     logger.info({ start: opened.startPosition, created: opened.created }, 'source opened');
     const ports = { rules, source, reader: this.#reader, writer, logger, clock };
@@ -134,6 +134,14 @@ export class Replicator {
       (own) => this.#watchHealth(own),
       (own) => this.#sendMarkers(own),
     ]);
+  }
+
+  /** Read under the lease: what was read before may be older than what the last holder left. */
+  async #savedSource(): Promise<JsonValue | null> {
+    const { storage, stream } = this.#ports;
+    const current = (await storage.listStreams()).find((candidate) => candidate.id === stream.id);
+    if (current === undefined) throw new SluiceError('SLU_X0001', `stream ${stream.id} is not stored any more`);
+    return current.source;
   }
 
   /** Only for tables whose copy is over: the others complete their partial rows before they are marked done. */

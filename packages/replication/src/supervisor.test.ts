@@ -64,6 +64,32 @@ test('a failure that a person must mend is not tried again', async () => {
   expect({ failures, waits }).toEqual({ failures: ['PSYNC_S1146'], waits: [] });
 });
 
+test('who stands by says so once, looks again every second, and does not count it as failing', async () => {
+  const { clock, waits } = fakeClock();
+  const abort = new AbortController();
+  const said: string[] = [];
+  const logger = { ...silentLogger, info: (_: object, message: string) => void said.push(message) };
+  let attempts = 0;
+  await supervise(
+    {
+      attempt: async () => {
+        attempts++;
+        if (attempts === 40) throw new SluiceError('PSYNC_S1121', 'no route');
+        if (attempts === 43) abort.abort();
+        throw new SluiceError('PSYNC_S1003', 'stream 1 is written by another');
+      },
+      onFailure: async () => {},
+      clock,
+      random: () => 1,
+      logger,
+    },
+    abort.signal,
+  );
+  expect(waits).toEqual([...Array<number>(39).fill(1000), 500, 1000, 1000]);
+  // Once for each time that it began.
+  expect(said).toEqual(Array<string>(2).fill('standing by: stream 1 is written by another'));
+});
+
 test('back-off is jittered between half and the whole, and bounded', () => {
   expect(backoffMs(1, () => 0)).toBe(250);
   expect(backoffMs(30, () => 1)).toBe(30_000);

@@ -8,6 +8,8 @@ const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 30_000;
 /** An attempt that lasted this long starts the back-off anew. */
 const HEALTHY_AFTER_MS = 30_000;
+/** Who stands by looks this often whether the lease is free: well within the time after which a dead holder's lapses. */
+const STANDBY_MS = 1_000;
 
 export interface Supervision {
   readonly attempt: (signal: AbortSignal) => Promise<never>;
@@ -24,6 +26,7 @@ export async function supervise(
   signal: AbortSignal,
 ): Promise<void> {
   let failures = 0;
+  let standingBy = false;
   while (!signal.aborted) {
     const startedAt = clock.monotonic();
     try {
@@ -31,6 +34,15 @@ export async function supervise(
     } catch (thrown) {
       if (signal.aborted) return;
       const error = asSluiceError(thrown);
+      if (error.code === 'PSYNC_S1003') {
+        // Not a failure, and said once: another process does the work.
+        if (!standingBy) logger.info({ code: error.code }, `standing by: ${error.message}`);
+        standingBy = true;
+        await onFailure(error);
+        await clock.sleep(jittered(STANDBY_MS, random), signal).catch(() => {});
+        continue;
+      }
+      standingBy = false;
       failures = clock.monotonic() - startedAt > HEALTHY_AFTER_MS ? 1 : failures + 1;
       await onFailure(error);
       const waitMs = error.action === 'stop' ? null : backoffMs(failures, random);
@@ -42,8 +54,11 @@ export async function supervise(
 }
 
 export function backoffMs(failures: number, random: Random): number {
-  const base = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (failures - 1));
-  return Math.round(base * (0.5 + random() / 2));
+  return jittered(Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (failures - 1)), random);
+}
+
+function jittered(ms: number, random: Random): number {
+  return Math.round(ms * (0.5 + random() / 2));
 }
 
 function logFailure(
@@ -52,10 +67,6 @@ function logFailure(
   { waitMs, failures }: { waitMs: number | null; failures: number },
 ): void {
   const fields = { code: error.code, where: error.where, hint: error.hint, waitMs, failures };
-  if (error.code === 'PSYNC_S1003') {
-    if (failures === 1) logger.info(fields, 'standing by: another process replicates this stream');
-    return;
-  }
   const cause =
     error.code === 'SLU_X0001' || error.code === 'SLU_X0002' ? { ...fields, error: error.cause ?? error } : fields;
   if (waitMs === null) logger.error(cause, `replication halted: ${error.message}`);
