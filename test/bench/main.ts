@@ -1,15 +1,17 @@
 /**
- * `npm run bench -- snapshot|stream|download|evaluate [--rows N] [--json] [--profile]`: our rate, the physical limit measured in
+ * `npm run bench -- snapshot|tables|catch-up|stream|download|evaluate [--rows N] [--json] [--profile]`: our rate, the physical limit measured in
  * the same run on the same data, and the ratio of the two. Figures are printed as they come; with --json the whole
  * report goes to standard output as one document.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { benchCatchUp } from './catch-up.ts';
 import { benchDownload } from './download.ts';
 import { benchEvaluate } from './evaluate.ts';
 import type { ReportBuilder } from './report.ts';
 import { benchSnapshot } from './snapshot.ts';
 import { benchStream } from './stream.ts';
+import { benchTables } from './tables.ts';
 
 export interface BenchOptions {
   readonly rows: number;
@@ -24,6 +26,8 @@ interface Bench {
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   snapshot: { run: benchSnapshot, rows: 1_000_000 },
+  tables: { run: benchTables, rows: 5_000_000 },
+  'catch-up': { run: benchCatchUp, rows: 100_000 },
   stream: { run: benchStream, rows: 100_000 },
   download: { run: benchDownload, rows: 1_000_000 },
   evaluate: { run: benchEvaluate, rows: 200_000 },

@@ -13,6 +13,8 @@ export interface ReplicationRun {
   readonly stream: StreamInfo;
   /** Ends the run when a checkpoint is at or behind this position; null for the first checkpoint. */
   readonly until: Position | null;
+  /** Snapshot tasks read at once. Default 4. */
+  readonly concurrency?: number;
 }
 
 export interface RunResult {
@@ -32,7 +34,7 @@ export async function replicateUntil(run: ReplicationRun): Promise<RunResult> {
   const stop = new AbortController();
   const startedAt = performance.now();
   const ports = { stream, rules, storage, source, clock: systemClock, logger: silentLogger };
-  const replicator = new Replicator({ ...ports, owner: `bench ${process.pid}`, concurrency: 4 });
+  const replicator = new Replicator({ ...ports, owner: `bench ${process.pid}`, concurrency: run.concurrency ?? 4 });
   const over = new Error('over');
   const ended = replicator.run(stop.signal).catch((error: unknown) => {
     if (error !== over) throw error;
