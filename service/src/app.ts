@@ -27,16 +27,18 @@ import { syncStreamRoute } from './http/routes/sync-stream.ts';
 import { writeCheckpointRoutes } from './http/routes/write-checkpoints.ts';
 import { createHttpServer, type HttpServer } from './http/server.ts';
 import type { SourceFactory } from './registry.ts';
+import { replicates, type Role, serves } from './role.ts';
 import { compileStreamRules } from './rules.ts';
 import { ProgressWatch } from './status/progress-watch.ts';
+import { StorageWatch } from './status/storage-watch.ts';
 
 export interface AppPorts {
   readonly config: Config;
   readonly storage: BucketStorage;
   /** What clients' write checkpoints and the status ask of the source. */
   readonly source: MarkHead & { bytesBetween(from: Position, to: Position): number | null };
-  /** Null in a process that serves only. */
-  readonly createSource: SourceFactory | null;
+  readonly createSource: SourceFactory;
+  readonly role: Role;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -55,6 +57,7 @@ export class App {
   readonly #versions: ServedVersions;
   readonly #engine: ReplicationEngine | null;
   readonly #progress: ProgressWatch;
+  readonly #storageWatch: StorageWatch;
   readonly #connections: ClientConnections;
   readonly #deployer: Deployer;
   readonly #stop = new AbortController();
@@ -62,20 +65,21 @@ export class App {
   #url = '';
 
   private constructor(ports: AppPorts, keys: KeyStore) {
-    const { config, storage, clock, random, logger, source } = ports;
+    const { config, storage, clock, logger, source } = ports;
     this.#ports = ports;
     this.#deployer = new Deployer({ storage, clock, logger });
     this.#versions = new ServedVersions({ storage, compile: compileStreamRules, clock, logger });
     this.#engine = createEngine(ports);
     const engineFacts = (): readonly EngineStreamFacts[] => this.#engine?.facts() ?? [];
+    this.#storageWatch = new StorageWatch(storage, clock);
     this.#progress = new ProgressWatch(clock, () => ({
-      stream: this.#serving(),
+      served: this.#serving(),
       engine: engineFacts(),
-      role: this.#role,
+      role: ports.role,
+      storageSilentMs: this.#storageWatch.silentMs,
+      stopping: this.#stop.signal.aborted,
     }));
     this.#connections = new ClientConnections(config.limits.connections);
-    const onStored = (user: string, newest: WriteCheckpoint) => this.#versions.current?.feed.writeStored(user, newest);
-    const writeCheckpoints = new WriteCheckpoints({ storage, source, onStored, clock });
     const rules = {
       keys,
       audience: config.auth.audience,
@@ -87,18 +91,7 @@ export class App {
 
     this.#http = createHttpServer(logger, config.limits.connections + SPARE_SOCKETS);
     const { app } = this.#http;
-    const shared = { versions: this.#versions, writeCheckpoints, authenticator };
-    syncStreamRoute(app, {
-      ...shared,
-      connections: this.#connections,
-      clock,
-      random,
-      logger,
-      limits: config.limits,
-      downloads: new DownloadShare(),
-      failpoints: ports.failpoints,
-    });
-    writeCheckpointRoutes(app, shared);
+    if (serves(ports.role)) this.#clientRoutes(authenticator);
     probeRoutes(app, { verdict, clock });
     syncRulesRoutes(app, { deployer: this.#deployer, authenticator, fixed: config.syncRules !== null });
     statusRoute(app, {
@@ -109,10 +102,29 @@ export class App {
       connections: this.#connections,
       clock,
       version: ports.version,
-      role: this.#role,
+      role: ports.role,
       startedAtMs: clock.monotonic(),
       bytesBetween: (from, to) => source.bytesBetween(from, to),
     });
+  }
+
+  #clientRoutes(authenticator: Authenticator): void {
+    const { config, storage, source, clock, random, logger, failpoints } = this.#ports;
+    const { app } = this.#http;
+    const onStored = (user: string, newest: WriteCheckpoint) => this.#versions.current?.feed.writeStored(user, newest);
+    const writeCheckpoints = new WriteCheckpoints({ storage, source, onStored, clock });
+    const shared = { versions: this.#versions, authenticator };
+    syncStreamRoute(app, {
+      ...shared,
+      connections: this.#connections,
+      clock,
+      random,
+      logger,
+      limits: config.limits,
+      downloads: new DownloadShare(),
+      failpoints,
+    });
+    writeCheckpointRoutes(app, { ...shared, writeCheckpoints });
   }
 
   /** @throws SLU_C0008 for a key that cannot be used */
@@ -124,26 +136,27 @@ export class App {
     return this.#url;
   }
 
-  get #role(): 'all' | 'serve' {
-    return this.#ports.createSource === null ? 'serve' : 'all';
-  }
-
   /** Id of the stream that clients are served from. */
   #serving(): number | null {
     const current = this.#versions.current;
     return current === null || current.feed.checkpoint === null ? null : current.stream.id;
   }
 
-  /** Deploys the configured rules, listens, and replicates and serves from then on. @throws SLU_C0006 */
+  /**
+   * Listens, and does from then on what its role is. Who replicates deploys the configured rules first; those of a
+   * process that only serves may be older.
+   * @throws SLU_C0006
+   */
   async start(): Promise<void> {
-    const { config, logger } = this.#ports;
-    if (config.syncRules !== null) await this.#deployer.ensure(config.syncRules.content);
+    const { config, logger, role } = this.#ports;
+    if (replicates(role) && config.syncRules !== null) await this.#deployer.ensure(config.syncRules.content);
     this.#url = await listen(this.#http, config);
-    this.#keepRunning('serving', (signal) => this.#versions.run(signal));
+    if (serves(role)) this.#keepRunning('serving', (signal) => this.#versions.run(signal));
+    this.#keepRunning('watching storage', (signal) => this.#storageWatch.run(signal));
     this.#keepRunning('watching progress', (signal) => this.#progress.run(signal));
     const engine = this.#engine;
     if (engine !== null) this.#keepRunning('replicating', (signal) => engine.run(signal));
-    logger.info({ url: this.#url, role: this.#role }, 'Listening');
+    logger.info({ url: this.#url, role }, 'Listening');
   }
 
   /** What ends by an error, though nobody stopped it, is begun again. */
@@ -183,7 +196,7 @@ export class App {
 
 function createEngine(ports: AppPorts): ReplicationEngine | null {
   const { createSource, config, storage, clock, random, logger } = ports;
-  if (createSource === null) return null;
+  if (!replicates(ports.role)) return null;
   return new ReplicationEngine({
     storage,
     createSource: (stream) => createSource(slotName(config, stream)),

@@ -11,6 +11,7 @@ import { sync } from './cli/sync.ts';
 import { collectClaims, token } from './cli/token.ts';
 import { validate } from './cli/validate.ts';
 import { packageVersion } from './lifecycle.ts';
+import { roles } from './role.ts';
 
 /** @returns the exit code: 0 well, 1 an error that is described on stderr, 2 wrong usage */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -30,6 +31,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .command('start')
     .description('replicate and serve; without --config, with an embedded Postgres and example data')
     .option('-c, --config <file>', 'configuration file')
+    .addOption(new Option('-r, --role <role>', 'what this process does of it').choices(roles).default('all'))
     .action((options) => run(start(options)));
   program
     .command('validate')

@@ -8,6 +8,7 @@ import { armedFailpoints } from './failpoints/arm.ts';
 import { sourceWithFailpoints } from './failpoints/source.ts';
 import { storageWithFailpoints } from './failpoints/storage.ts';
 import { type ModuleTools, openStorage, type SourceFactory, sourceFactory } from './registry.ts';
+import type { Role } from './role.ts';
 import { parseRules, requireRules } from './rules.ts';
 
 export interface RunningService {
@@ -16,7 +17,7 @@ export interface RunningService {
 }
 
 /** Starts everything a configuration asks for. @throws SluiceError; then nothing is left running */
-export async function startService(config: Config, logger: Logger): Promise<RunningService> {
+export async function startService(config: Config, role: Role, logger: Logger): Promise<RunningService> {
   if (config.syncRules !== null) requireRules(parseRules(config.syncRules.content), config.syncRules.name);
   for (const key of config.ignoredKeys) logger.debug({ key }, 'A configuration key that has no meaning here');
   const armed = armedFailpoints(process.env);
@@ -25,7 +26,7 @@ export async function startService(config: Config, logger: Logger): Promise<Runn
   const { createSource, storage } = armed === null ? modules : withFailpoints(modules, armed);
   const source = modules.createSource('unused_by_marks');
   try {
-    const app = await App.create({ config, storage, source, createSource, ...tools, version: packageVersion() });
+    const app = await App.create({ config, role, storage, source, createSource, ...tools, version: packageVersion() });
     await app.start();
     return {
       url: app.url,

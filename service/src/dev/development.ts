@@ -46,7 +46,7 @@ export async function startDevelopment(folder: string): Promise<number> {
       admin_token: before.admin_token ?? randomBytes(18).toString('base64url'),
     };
     const config = developmentConfig({ folder, port, sourceUri: uri(EXAMPLE_DATABASE), ...secrets });
-    const service = await startService(config, logger);
+    const service = await startService(config, 'all', logger);
     const file: DevFile = {
       url: service.url,
       status_url: `${service.url}/api/status`,

@@ -60,7 +60,10 @@ export class HttpWorld {
         marker: async () => {},
         bytesBetween: () => 0,
       },
-      createSource: null,
+      createSource: () => {
+        throw new Error('this world has no source');
+      },
+      role: 'serve',
       clock: change.clock ?? systemClock,
       random: systemRandom,
       failpoints: noFailpoints,

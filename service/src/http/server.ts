@@ -13,7 +13,7 @@ declare module 'fastify' {
 
 export interface HttpServer {
   readonly app: FastifyInstance;
-  /** From now on, everything but probes is answered with 503. */
+  /** From now on nobody can connect; on connections that are there, streams are refused and all else is answered. */
   drain(): void;
 }
 
@@ -56,7 +56,9 @@ export function createHttpServer(logger: Logger, socketsMax: number): HttpServer
   app.addHook('onRequest', async (request, reply) => {
     if (CLIENT_PATHS.test(request.url)) reply.headers(CORS);
     if (request.method === 'OPTIONS' && CLIENT_PATHS.test(request.url)) return reply.code(204).send();
-    if (draining && !request.url.startsWith('/probes/'))
+    // Whoever comes again on this connection would come here again.
+    if (draining) reply.header('Connection', 'close');
+    if (draining && request.url.startsWith('/sync/stream'))
       throw new SluiceError('PSYNC_S2003', 'the service is shutting down');
   });
   app.setErrorHandler(async (error, _, reply) => {
@@ -71,6 +73,7 @@ export function createHttpServer(logger: Logger, socketsMax: number): HttpServer
     app,
     drain() {
       draining = true;
+      app.server.close();
     },
   };
 }

@@ -3,6 +3,7 @@ import { type Clock, type ErrorCode, errorCodes, type Position } from '@sluice/c
 import type { EngineStreamFacts, ReplicatorFacts } from '@sluice/replication';
 import type { BucketStorage, CheckpointState, StreamInfo, TableState } from '@sluice/storage';
 import { closedGate } from '@sluice/storage';
+import type { Role } from '../role.ts';
 import type { ClientActivity, ClientConnections } from '../http/client-connections.ts';
 import { overallProgress, type Progress, type TableStatus, tableStatus } from './copy.ts';
 import type { Verdict } from './progress-watch.ts';
@@ -14,7 +15,7 @@ export interface StatusPorts {
   readonly connections: ClientConnections;
   readonly clock: Clock;
   readonly version: string;
-  readonly role: 'all' | 'serve';
+  readonly role: Role;
   /** `Clock.monotonic` at start. */
   readonly startedAtMs: number;
   /** Distance between two positions of the source, where it can be told. */
@@ -25,7 +26,7 @@ export interface StatusDocument {
   readonly service: {
     readonly version: string;
     readonly uptimeSeconds: number;
-    readonly role: 'all' | 'serve';
+    readonly role: Role;
     readonly ready: boolean;
     readonly reason: string;
     readonly memory: { readonly rssBytes: number; readonly heapUsedBytes: number };

@@ -1,6 +1,7 @@
 import { systemClock } from '@sluice/core';
 import type { EngineStreamFacts, ReplicatorFacts } from '@sluice/replication';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { Role } from '../role.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import { noCopy, noStream } from './test-facts.ts';
 
@@ -11,11 +12,17 @@ let stream: number | null;
 let engine: EngineStreamFacts[];
 let replicator: Changing<ReplicatorFacts>;
 let watch: ProgressWatch;
+let role: Role;
+let storageSilentMs: number;
+let stopping: boolean;
+const healthy = { storageSilentMs: 0, stopping: false };
 const clock = { ...systemClock, now: () => 1_800_000_000_000 + now, monotonic: () => now };
 
 beforeEach(() => {
   now = 0;
   stream = 1;
+  role = 'all';
+  ({ storageSilentMs, stopping } = healthy);
   replicator = {
     phase: 'streaming',
     stream: noStream({ commits: 1, durable: '0005' }),
@@ -28,7 +35,7 @@ beforeEach(() => {
     budgetMaxBytes: 1,
   };
   engine = [{ streamId: 1, replicator, error: null, halted: false }];
-  watch = new ProgressWatch(clock, () => ({ stream, engine, role: 'all' }));
+  watch = new ProgressWatch(clock, () => ({ served: stream, engine, role, storageSilentMs, stopping }));
 });
 
 /** The source's head as it is asked for every two seconds. */
@@ -133,8 +140,43 @@ describe('readiness', () => {
     ];
     pass(300);
     expect(watch.verdict().ready).toBe(true);
-    const server = new ProgressWatch(clock, () => ({ stream: 1, engine: [], role: 'serve' }));
+    const server = new ProgressWatch(clock, () => ({ ...healthy, served: 1, engine: [], role: 'serve' }));
     expect(server.verdict().ready).toBe(true);
+  });
+
+  it('is there for a standby that serves nobody, and for a replicator that copies for the first time', () => {
+    role = 'replicate';
+    stream = null;
+    engine = [
+      { streamId: 1, replicator: null, halted: false, error: { code: 'PSYNC_S1003', message: '', hint: '', atMs: 0 } },
+    ];
+    pass(300);
+    expect(watch.verdict()).toMatchObject({ ready: true, reason: expect.stringContaining('standing by') });
+    engine = [{ streamId: 1, replicator, error: null, halted: false }];
+    replicator.stream.gate = 'snapshot';
+    const copying = () => {
+      replicator.stream.durable = String(now).padStart(8, '0');
+      replicator.snapshot = noCopy({ rows: replicator.snapshot.rows + 10 });
+    };
+    pass(300, copying);
+    expect(watch.verdict().ready).toBe(true);
+    pass(300);
+    expect(watch.verdict().ready).toBe(false);
+    engine = [];
+    expect(watch.verdict()).toMatchObject({ ready: true, reason: expect.stringContaining('nothing to replicate') });
+  });
+
+  it('ends in every role when storage does not answer, and when the service is stopped', () => {
+    for (role of ['all', 'replicate', 'serve'] as const) {
+      pass(5, () => sourceHead('0005'));
+      expect(watch.verdict().ready).toBe(true);
+      storageSilentMs = 21_000;
+      expect(watch.verdict()).toMatchObject({ ready: false, reason: expect.stringContaining('storage') });
+      storageSilentMs = 0;
+      stopping = true;
+      expect(watch.verdict()).toMatchObject({ ready: false, reason: expect.stringContaining('shutting down') });
+      stopping = false;
+    }
   });
 
   it('gives a stream that takes over its own time', () => {

@@ -6,6 +6,7 @@
  */
 import type { Clock } from '@sluice/core';
 import type { EngineStreamFacts, ReplicatorFacts } from '@sluice/replication';
+import { replicates, type Role, serves } from '../role.ts';
 
 export interface Verdict {
   readonly ready: boolean;
@@ -19,14 +20,18 @@ export interface Verdict {
 
 export interface ServedFacts {
   /** What clients are served from; null if there is nothing yet. */
-  readonly stream: number | null;
+  readonly served: number | null;
   readonly engine: readonly EngineStreamFacts[];
   /** `serve`: another process replicates, and answers for it. */
-  readonly role: 'all' | 'serve';
+  readonly role: Role;
+  /** How long storage has not answered. */
+  readonly storageSilentMs: number;
+  readonly stopping: boolean;
 }
 
 const TAKEN_IN_MS = 20_000;
 const SHOWN_MS = 60_000;
+const STORAGE_SILENT_MS = 20_000;
 const SAMPLE_MS = 1_000;
 
 export class ProgressWatch {
@@ -53,9 +58,10 @@ export class ProgressWatch {
   }
 
   sample(): void {
-    const { stream, engine } = this.#facts();
+    const facts = this.#facts();
+    const stream = judged(facts);
     if (stream !== this.#stream) this.#startAnew(stream);
-    const replicator = engine.find((each) => each.streamId === stream)?.replicator ?? null;
+    const replicator = facts.engine.find((each) => each.streamId === stream)?.replicator ?? null;
     if (replicator === null) return;
     const now = this.#clock.monotonic();
     if (this.#proveTakenIn(replicator)) this.#takenInAtMs = now;
@@ -89,23 +95,31 @@ export class ProgressWatch {
   }
 
   verdict(): Verdict {
-    if (this.#facts().stream !== this.#stream) this.sample();
-    const reason = this.#doubt(this.#facts());
+    const facts = this.#facts();
+    if (judged(facts) !== this.#stream) this.sample();
+    const reason = this.#doubt(facts);
     if (reason === null) this.#started = true;
     return {
       ready: reason === null,
       started: this.#started,
-      reason: reason ?? 'replication keeps up with the source',
+      reason: reason ?? proof(facts),
       touchedAtMs:
         this.#takenInAtMs === null ? null : this.#clock.now() - (this.#clock.monotonic() - this.#takenInAtMs),
     };
   }
 
-  #doubt({ stream, engine, role }: ServedFacts): string | null {
-    if (stream === null) return 'no sync rules are active yet: the first copy is not complete';
-    if (role === 'serve') return null;
-    const facts = engine.find((each) => each.streamId === stream);
-    if (facts?.error?.code === 'PSYNC_S1003') return null;
+  #doubt(about: ServedFacts): string | null {
+    if (about.stopping) return 'the service is shutting down';
+    if (about.storageSilentMs > STORAGE_SILENT_MS) {
+      return `storage has not answered for ${Math.round(about.storageSilentMs / 1000)} s`;
+    }
+    if (serves(about.role) && about.served === null) {
+      return 'no sync rules are active yet: the first copy is not complete';
+    }
+    const stream = judged(about);
+    if (!replicates(about.role) || stream === null) return null;
+    const facts = about.engine.find((each) => each.streamId === stream);
+    if (standsBy(facts)) return null;
     if (facts?.halted === true && facts.error !== null) {
       return `replication halted: [${facts.error.code}] ${facts.error.message}`;
     }
@@ -118,6 +132,27 @@ export class ProgressWatch {
     }
     return null;
   }
+}
+
+/** The stream whose replication is judged: the one that clients see; without clients, the oldest that is replicated. */
+function judged({ role, served, engine }: ServedFacts): number | null {
+  if (serves(role)) return served;
+  return engine.length === 0 ? null : Math.min(...engine.map((each) => each.streamId));
+}
+
+function standsBy(facts: EngineStreamFacts | undefined): boolean {
+  return facts?.error?.code === 'PSYNC_S1003';
+}
+
+/** What there is to say when there is no doubt. */
+function proof(facts: ServedFacts): string {
+  if (!replicates(facts.role)) return 'clients are served; another process replicates';
+  const stream = judged(facts);
+  if (stream === null) return 'no sync rules are deployed: there is nothing to replicate';
+  if (standsBy(facts.engine.find((each) => each.streamId === stream))) {
+    return 'standing by: another process replicates';
+  }
+  return 'replication keeps up with the source';
 }
 
 function ago(since: number | null, now: number): string {
