@@ -47,6 +47,21 @@ const ONCE: readonly Failpoint[] = [
   'version.activated',
 ];
 
+/** Not passed any more once the copy is complete. */
+const OF_THE_COPY: ReadonlySet<Failpoint> = new Set(
+  failpointNames.filter((point) => /^(copy|table|snapshot|rows)\./.test(point) && point !== 'rows.erased'),
+);
+
+/** The kill, or another one where it cannot happen any more. */
+export function possibleKill(kill: PlannedKill, copied: boolean): PlannedKill {
+  if (!copied || !OF_THE_COPY.has(kill.point)) return kill;
+  const left = failpointNames.filter(
+    (point) => /^(stream|checkpoint|client)\./.test(point) && STIMULI[point] === undefined,
+  );
+  const point = left[failpointNames.indexOf(kill.point) % left.length] ?? 'acknowledged';
+  return { point, time: Math.min(kill.time, TIMES[point] ?? 1) };
+}
+
 /** Passed only when a version replaces another. */
 export const REPLACING: readonly Failpoint[] = ['version.slot-dropped', 'version.dropped'];
 

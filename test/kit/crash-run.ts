@@ -8,7 +8,7 @@ import pg from 'pg';
 import { expect } from 'vitest';
 import { type BlockRead, blockReads } from './block-reads.ts';
 import { SyncClient } from './client.ts';
-import { type PlannedKill, REPLACING, STIMULI } from './crash-plan.ts';
+import { type PlannedKill, possibleKill, REPLACING, STIMULI } from './crash-plan.ts';
 import { heldRows } from './held-rows.ts';
 import { asOf } from './history.ts';
 import { type Load, startLoad } from './load.ts';
@@ -25,7 +25,7 @@ import { WatchingClient } from './watching-client.ts';
 
 const WRITES_PER_SECOND = 300;
 /** A point that is not reached so long after all was copied will not be reached. */
-const PATIENCE_MS = 2500;
+const PATIENCE_MS = 4000;
 const COPY_LIMIT_MS = 120_000;
 const WATCHERS = [TEST_USERS[0], TEST_USERS[2]].filter((user) => user !== undefined);
 /** Says the same as `RULES`, in other words. */
@@ -94,8 +94,10 @@ class CrashRun {
     this.#clients = WATCHERS.map((user) => WatchingClient.start(around.service, user, { register: this.#register }));
   }
 
-  async dieAt({ point, time }: PlannedKill): Promise<void> {
+  async dieAt(kill: PlannedKill): Promise<void> {
     const { service } = this.#around;
+    const copied = this.#stored.tables.length > 0 && this.#stored.tables.every((table) => table.snapshot === 'done');
+    const { point, time } = possibleKill(kill, copied);
     if (REPLACING.includes(point)) await this.#replaceVersion();
     service.failpoint = `${point}:${time}`;
     service.spawn();
