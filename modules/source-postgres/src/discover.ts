@@ -19,7 +19,8 @@ interface CatalogueTable {
   readonly pages: number;
   readonly bytes: number;
   readonly toastBytes: number;
-  readonly published: boolean;
+  /** Why it is published, and how much of it; null if it is not. */
+  readonly published: string | null;
   readonly schemaUsable: boolean;
   readonly rowSecurity: boolean;
   /** Attribute numbers in key order. */
@@ -58,6 +59,25 @@ function publishedColumns(version: number): { lateral: string; condition: string
   };
 }
 
+/**
+ * The publication, and each of the reasons why it has the table, with row filters. A table that was taken out and put back
+ * has other words than before: its changes of in between are lost.
+ */
+function membershipSql(version: number): string {
+  const modern = version >= 150_000;
+  const filter = modern ? "coalesce(' where ' || pg_get_expr(r.prqual, r.prrelid), '')" : "''";
+  const schemas = modern
+    ? "union all select 'schema ' || s.oid from pg_publication_namespace s where s.pnpubid = m.oid and s.pnnspid = c.relnamespace"
+    : '';
+  return `(
+    select concat_ws(' ', m.oid, m.puballtables, m.pubinsert, m.pubupdate, m.pubdelete, m.pubtruncate, m.pubviaroot, (
+      select string_agg(reason, ', ' order by reason) from (
+        select 'table ' || r.oid || ${filter} from pg_publication_rel r
+          where r.prpubid = m.oid and (r.prrelid = c.oid or r.prrelid in (select relid from pg_partition_ancestors(c.oid)))
+        ${schemas}) each (reason)))
+    from pg_publication m where m.pubname = $4 and p.relid is not null)`;
+}
+
 function catalogueSql(version: number): string {
   const { lateral, condition } = publishedColumns(version);
   const keyOf = (which: string) => `(
@@ -71,7 +91,7 @@ function catalogueSql(version: number): string {
     'rows', c.reltuples, 'pages', c.relpages,
     'bytes', coalesce(pg_relation_size(c.oid), 0),
     'toastBytes', coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0),
-    'published', p.relid is not null,
+    'published', ${membershipSql(version)},
     'schemaUsable', has_schema_privilege(n.oid, 'USAGE'),
     'rowSecurity', row_security_active(c.oid),
     'primaryKey', ${keyOf('i.indisprimary')}, 'identityIndex', ${keyOf('i.indisreplident')},
@@ -141,6 +161,7 @@ function describeTable(
   return {
     relation,
     keyColumns,
+    published: table.published ?? '',
     rowsEstimate: estimateRows(table),
     bytesEstimate: table.bytes + table.toastBytes,
     problem: problemOf(table, keyColumns, settings),
@@ -176,6 +197,7 @@ function estimateRows(table: CatalogueTable): number {
 interface Problem {
   readonly code: ErrorCode;
   readonly message: string;
+  readonly unpublished?: true;
 }
 
 function problemOf(table: CatalogueTable, keyColumns: readonly number[], settings: SourceSettings): Problem | null {
@@ -185,14 +207,17 @@ function problemOf(table: CatalogueTable, keyColumns: readonly number[], setting
     return {
       code: 'SLU_S1152',
       message: `${name} is ${KINDS[table.kind] ?? 'not a table'}: it has no changes of its own`,
+      unpublished: true,
     };
   }
   if (table.persistence !== 'p') {
-    return { code: 'SLU_S1152', message: `${name} is unlogged or temporary: ALTER TABLE ${name} SET LOGGED;` };
+    const message = `${name} is unlogged or temporary: ALTER TABLE ${name} SET LOGGED;`;
+    return { code: 'SLU_S1152', message, unpublished: true };
   }
-  if (!table.published) {
+  if (table.published === null) {
     const remedy = `ALTER PUBLICATION ${quoteName(settings.publication)} ADD TABLE ${name};`;
-    return { code: 'SLU_S1153', message: `${name} is not in publication ${settings.publication}: ${remedy}` };
+    const message = `${name} is not in publication ${settings.publication}: ${remedy}`;
+    return { code: 'SLU_S1153', message, unpublished: true };
   }
   if (!table.schemaUsable) {
     const remedy = `GRANT USAGE ON SCHEMA ${quoteName(table.schema)} TO ${role};`;

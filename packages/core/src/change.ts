@@ -30,6 +30,16 @@ export interface Relation {
   readonly name: string;
   readonly replicaIdentity: ReplicaIdentity;
   readonly columns: readonly Column[];
+  /** Known of stored tables only. */
+  readonly found?: FoundTable;
+}
+
+/** How a table stood in the source's catalogue when it was found there. */
+export interface FoundTable {
+  /** The source's head, sampled behind the look: whatever happened to the table before is in its copy. */
+  readonly at: Position;
+  /** What of it the source sends, in the source's own words. */
+  readonly published: string;
 }
 
 export interface InsertChange {

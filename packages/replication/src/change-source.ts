@@ -91,7 +91,16 @@ export interface DiscoveredTable {
   readonly rowsEstimate: number;
   readonly bytesEstimate: number;
   /** Why it cannot be replicated (not published, no identity, no privilege); null if it can. */
-  readonly problem: { readonly code: string; readonly message: string } | null;
+  /** What of the table is sent, in the source's own words: if they change, changes may have been left out between. */
+  readonly published?: string;
+  readonly problem: TableObstacle | null;
+}
+
+interface TableObstacle {
+  readonly code: string;
+  readonly message: string;
+  /** Its changes are not in the source's history (any more): what was stored of it cannot be kept up. */
+  readonly unpublished?: true;
 }
 
 export interface ReadPlan {

@@ -43,6 +43,7 @@ const binding: TableBinding = {
     unconfirmed: false,
   },
   keyColumns: [0],
+  foundAt: '',
   evaluator: byOwner,
   reportRowError: () => {},
 };

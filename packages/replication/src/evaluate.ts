@@ -84,7 +84,7 @@ function upsert(
   if (prior !== null && !prior.partial && sameValues(prior.values, row)) {
     return prior.history === history ? null : confirmed({ ...prior, readAhead, history });
   }
-  return full(write.binding, write.key, prior, { row, readAhead, history });
+  return full({ ...write, table }, prior, { row, readAhead, history });
 }
 
 /** The row is still what it was: nothing to be told, but from now on it counts. */
@@ -166,18 +166,44 @@ function partial(prior: SourceRecord | null, { row, readAhead, history }: KnownR
   return { record, ops: [], lookups: [], partial: true };
 }
 
-function complete(write: CompleteWrite, prior: SourceRecord, { history }: TableState): Effect | null {
+function complete(write: CompleteWrite, prior: SourceRecord, table: TableState): Effect | null {
+  const { history } = table;
   if (!prior.partial || prior.history !== history) return null;
   const row = filled(prior.values, write.row);
-  return hasGaps(row) ? null : full(write.binding, write.key, prior, { row, readAhead: write.readBefore, history });
+  return hasGaps(row) ? null : full({ ...write, table }, prior, { row, readAhead: write.readBefore, history });
 }
 
-function full(
-  binding: TableBinding,
-  key: RecordKey,
-  prior: SourceRecord | null,
-  { row, readAhead, history }: KnownRow,
-): Effect {
+interface RowPlace {
+  readonly binding: TableBinding;
+  readonly key: RecordKey;
+  /** As it is inside the transaction. */
+  readonly table: TableState;
+}
+
+function full(place: RowPlace, prior: SourceRecord | null, known: KnownRow): Effect {
+  return place.table.visibility === 'staged' ? staged(known) : shown(place, prior, known);
+}
+
+/** Stored aside: what it amounts to in buckets is found out when its table is published. */
+function staged({ row, readAhead, history }: KnownRow): Effect {
+  const record = encodeRecord({ partial: false, readAhead, history, memberships: [], lookups: [], values: row });
+  return { record, ops: [], lookups: [], partial: false };
+}
+
+/**
+ * What the publishing of a staged record amounts to. Null if nothing is to be written: it is in no bucket, or it has been
+ * published (by an earlier part, or by the stream since), or its gaps are filled first, which publishes it.
+ */
+export function publish(binding: TableBinding, table: TableState, key: RecordKey, record: Uint8Array): Effect | null {
+  const prior = decodeRecord(record);
+  if (prior.partial || prior.memberships.length > 0 || prior.lookups.length > 0) return null;
+  const { values: row, readAhead, history } = prior;
+  const effect = shown({ binding, key, table }, prior, { row, readAhead, history });
+  return effect.ops.length === 0 && effect.lookups.length === 0 ? null : effect;
+}
+
+function shown({ binding, key }: RowPlace, prior: SourceRecord | null, known: KnownRow): Effect {
+  const { row, readAhead, history } = known;
   const output = outputOf(binding, row);
   const held = prior === null || prior.history === history ? nothingHeld : heldBefore(binding, prior);
   const subkey = subkeyOf(binding.table.id, key);

@@ -17,4 +17,4 @@ export type { StreamProgress } from './progress.ts';
 export { Replicator, type ReplicatorFacts, type ReplicatorPhase, type ReplicatorPorts } from './replicator.ts';
 export type { ChangeWrite } from './row-write.ts';
 export type { TableBinding } from './table-binding.ts';
-export type { TableProblem } from './table-catalog.ts';
+export type { TableProblem } from './table-problems.ts';

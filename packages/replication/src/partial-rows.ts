@@ -34,12 +34,13 @@ export async function completePartialRows(ports: PartialPorts, table: TableState
     const rows = await ports.source.readRows(table.relation, table.keyColumns, values);
     const readBefore = await ports.source.head();
     const byKey = new Map(rows.map((row) => [recordKey(row, table.keyColumns), row]));
+    if (ports.catalog.isEnded(table.id)) return;
+    const binding = ports.catalog.bindingFor(table);
     const writes: CompleteWrite[] = [];
     for (const entry of records) {
       const row = byKey.get(entry.key);
       if (row === undefined) gone.add(entry.key);
       else {
-        const binding = ports.catalog.bindingFor(table);
         writes.push({
           kind: 'complete',
           binding,

@@ -3,7 +3,7 @@
  * first second, until aborted or until something fails. A failure ends the whole attempt; `supervise` decides what
  * comes next. Nothing survives an attempt but what is stored.
  */
-import { BEFORE_ALL, type Clock, limits, type Logger, SluiceError } from '@sluice/core';
+import { asSluiceError, BEFORE_ALL, type Clock, limits, type Logger, SluiceError } from '@sluice/core';
 import type { BucketStorage, JsonValue, StreamInfo, StreamReader, StreamWriter } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import { ByteBudget } from './byte-budget.ts';
@@ -13,13 +13,17 @@ import { completePartialRows } from './partial-rows.ts';
 import { newStreamProgress, type StreamProgress } from './progress.ts';
 import { runTogether } from './run-together.ts';
 import { Snapshotter } from './snapshotter.ts';
+import { StagedTables } from './staged-tables.ts';
 import { Streamer } from './streamer.ts';
-import { TableCatalog, type TableProblem } from './table-catalog.ts';
+import { TableCatalog } from './table-catalog.ts';
+import type { TableProblem } from './table-problems.ts';
 
 /** How often the source is asked for its head and the state of its history. */
 const HEALTH_INTERVAL_MS = 2000;
 /** An idle source gets a marker this often, so that its history can be let go and progress be proven. */
 const MARKER_INTERVAL_MS = 20_000;
+/** How often the source's catalogue is compared with the stored tables. */
+const CATALOG_INTERVAL_MS = 3000;
 const PURGE_LIMIT = 2000;
 
 export interface ReplicatorPorts {
@@ -103,8 +107,13 @@ export class Replicator {
     if (opened.created) await writer.saveSourceState(opened.saved);
     logger.info({ start: opened.startPosition, created: opened.created }, 'source opened');
     const ports = { rules, source, reader: this.#reader, writer, logger, clock };
-    const catalog = new TableCatalog(ports);
+    const onChange = () => {
+      snapshotter.wake();
+      staged.wake();
+    };
+    const catalog = new TableCatalog({ ...ports, onChange });
     this.#catalog = catalog;
+    const staged = new StagedTables({ ...ports, catalog, stream: this.#stream, onShown: () => snapshotter.wake() });
     const snapshotter = new Snapshotter({
       ...ports,
       catalog,
@@ -118,19 +127,21 @@ export class Replicator {
       replayUntil: noCheckpointBefore ?? BEFORE_ALL,
       catalog,
       progress: this.#stream,
-      onTableAdded: () => snapshotter.wake(),
       completePartials: () => this.#completePartials(writer, catalog, signal),
       onCheckpoint: () => this.#onCheckpoint(writer),
     });
     return await runTogether(signal, [
       (own) => streamer.run(own),
       async (own) => {
-        await catalog.discover(BEFORE_ALL);
+        await catalog.discover();
         await source.settle(own);
         this.#snapshot.startedAtMs = clock.now();
         this.#phase = 'snapshotting';
         await snapshotter.run(own);
       },
+      (own) => catalog.settleNewcomers(own),
+      (own) => staged.run(own),
+      (own) => this.#watchCatalog(catalog, own),
       (own) => this.#watchHealth(own),
       (own) => this.#sendMarkers(own),
     ]);
@@ -173,6 +184,20 @@ export class Replicator {
       while ((await writer.purgeTombstones(PURGE_LIMIT)).remaining);
     } catch (error) {
       this.#ports.logger.warn({ error }, 'tombstones could not be purged; the next checkpoint tries again');
+    }
+  }
+
+  /** A table that is dropped, renamed or taken out of the publication says nothing in the stream. */
+  async #watchCatalog(catalog: TableCatalog, signal: AbortSignal): Promise<never> {
+    for (;;) {
+      await this.#ports.clock.sleep(CATALOG_INTERVAL_MS, signal);
+      try {
+        await catalog.discover();
+      } catch (error) {
+        // A table may be locked for long; a source that is gone ends the attempt elsewhere.
+        if (asSluiceError(error).action !== 'retry') throw error;
+        this.#ports.logger.debug({ error }, 'the catalogue of the source could not be compared');
+      }
     }
   }
 

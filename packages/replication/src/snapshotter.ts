@@ -5,7 +5,7 @@
  * source, so that even an idle source brings the commit that passes the gate.
  */
 import { Latest } from '@sluice/core';
-import type { TableState, TaskState } from '@sluice/storage';
+import { holdsCheckpoints, type TableState, type TaskState } from '@sluice/storage';
 import { completePartialRows } from './partial-rows.ts';
 import { sweepTable } from './sweep-table.ts';
 import { runSnapshotTask, type SnapshotTaskPorts } from './snapshot-task.ts';
@@ -50,9 +50,10 @@ export class Snapshotter {
 
   async #round(signal: AbortSignal): Promise<void> {
     const { reader } = this.#ports;
-    const pending = (await reader.tables()).filter((table) => table.snapshot === 'pending');
-    if (pending.length === 0) return this.#finish(signal);
-    for (const table of pending.filter((candidate) => candidate.plan === null)) await this.#plan(table);
+    const all = await reader.tables();
+    if (!all.some(holdsCheckpoints)) await this.#finish(signal);
+    const pending = all.filter((table) => table.snapshot === 'pending');
+    for (const table of pending.filter((candidate) => this.#mayBePlanned(candidate))) await this.#plan(table);
     const tables = (await reader.tables()).filter((table) => table.snapshot === 'pending' && table.plan !== null);
     const tasks = await reader.tasks();
     for (const table of tables) {
@@ -62,6 +63,10 @@ export class Snapshotter {
         this.#start(`table ${table.id}`, () => this.#complete(table));
     }
     this.#startTasks(tables, tasks, signal);
+  }
+
+  #mayBePlanned({ id, plan }: TableState): boolean {
+    return plan === null && this.#ports.catalog.isReadable(id);
   }
 
   async #plan(table: TableState): Promise<void> {
@@ -129,7 +134,9 @@ export class Snapshotter {
   async #finish(signal: AbortSignal): Promise<void> {
     const { reader, writer, source, logger } = this.#ports;
     if ((await reader.checkpointState()).snapshotDone) return;
-    for (const table of await reader.tables()) await completePartialRows(this.#ports, table, signal);
+    for (const table of await reader.tables()) {
+      if (table.snapshot === 'done') await completePartialRows(this.#ports, table, signal);
+    }
     const position = await source.head();
     const pending = await writer.markAllSnapshotDone(position);
     if (pending.length > 0) return this.wake();

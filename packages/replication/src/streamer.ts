@@ -27,7 +27,7 @@ import { approximateBytes, type ChangeWrite, deleteWrite } from './row-write.ts'
 import type { StreamProgress } from './progress.ts';
 import { Publications } from './publications.ts';
 import type { TableBinding } from './table-binding.ts';
-import { eraseTable, type TableCatalog } from './table-catalog.ts';
+import type { TableCatalog } from './table-catalog.ts';
 
 export interface StreamerPorts {
   readonly source: ChangeSource;
@@ -37,8 +37,6 @@ export interface StreamerPorts {
   readonly progress: StreamProgress;
   /** The position boundary that was stored before this start: transactions up to it may have been applied already. */
   readonly replayUntil: Position;
-  /** Called when a table has to be copied because of something the stream met. */
-  readonly onTableAdded: () => void;
   /** Completes rows that the flush left partial, where their table's copy will not do it. */
   readonly completePartials: () => Promise<void>;
   /** Called after each commit that made a checkpoint. */
@@ -122,19 +120,15 @@ export class Streamer {
   }
 
   async #resolveThenTake(change: RowChange): Promise<void> {
-    await this.#resolve(change.relation);
-    await this.#takeChange(change);
-  }
-
-  async #resolve(relation: Relation): Promise<TableBinding | null> {
-    const { binding, added } = await this.#ports.catalog.resolve(relation, this.#boundary);
-    if (added) this.#ports.onTableAdded();
-    return binding;
+    const binding = await this.#ports.catalog.resolve(change.relation, this.#boundary);
+    if (binding !== null) this.#queue(change, binding);
+    if (this.#bytes > limits.streamFlushBytesMax) await this.#flushAll();
   }
 
   #queue(change: RowChange, binding: TableBinding): void {
     const { table, keyColumns } = binding;
     const boundary = this.#boundary;
+    if (boundary <= binding.foundAt) return;
     const replayed = boundary <= this.#ports.replayUntil;
     this.#ports.progress.changes++;
     if (change.kind === 'delete') {
@@ -166,9 +160,10 @@ export class Streamer {
   async #truncate(change: TruncateChange): Promise<void> {
     await this.#flushAll();
     for (const relation of change.relations) {
-      const known = this.#ports.catalog.known(relation);
-      const binding = known === undefined ? await this.#resolve(relation) : known;
-      if (binding !== null) await eraseTable(this.#ports.writer, binding.table, this.#boundary);
+      const { catalog } = this.#ports;
+      const known = catalog.known(relation);
+      const binding = known === undefined ? await catalog.resolve(relation, this.#boundary) : known;
+      if (binding !== null && this.#boundary > binding.foundAt) await catalog.truncate(binding, this.#boundary);
     }
   }
 
@@ -185,9 +180,10 @@ export class Streamer {
     return taken;
   }
 
-  async #flush(writes: readonly ChangeWrite[], boundary: Position): Promise<void> {
+  async #flush(taken: readonly ChangeWrite[], boundary: Position): Promise<void> {
+    const { clock, progress, writer, catalog } = this.#ports;
+    const writes = taken.filter(({ tableId }) => !catalog.isEnded(tableId));
     if (writes.length === 0) return;
-    const { clock, progress, writer } = this.#ports;
     const startedAt = clock.monotonic();
     let madePartial = false;
     const result = await writer.flush({

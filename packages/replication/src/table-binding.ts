@@ -2,7 +2,7 @@
  * What joins a relation of the source with its stored table and its compiled rules. Found once per relation object, so
  * that the stream pays one map look-up per change.
  */
-import type { Relation } from '@sluice/core';
+import type { Position, Relation } from '@sluice/core';
 import type { TableState } from '@sluice/storage';
 import type { RowEvaluator } from '@sluice/sync-rules';
 
@@ -10,6 +10,8 @@ export interface TableBinding {
   readonly table: TableState;
   /** Record key columns as positions in the relation that the binding was made for. */
   readonly keyColumns: readonly number[];
+  /** Changes up to here are in the table's copy. */
+  readonly foundAt: Position;
   readonly evaluator: RowEvaluator;
   reportRowError(definition: string, message: string): void;
 }
@@ -29,5 +31,11 @@ export function compatibility(stored: TableState, relation: Relation): Compatibi
     const now = relation.columns[position];
     if (now === undefined || now.name !== column.name || now.typeId !== column.typeId) return 'different';
   }
-  return 'same';
+  return identifies(relation, stored.keyColumns) ? 'same' : 'different';
+}
+
+/** Whether old rows come with the values of the record key. Without an identity none come, and nothing can go wrong. */
+function identifies({ replicaIdentity, columns }: Relation, keyColumns: readonly number[]): boolean {
+  if (replicaIdentity === 'full' || replicaIdentity === 'nothing') return true;
+  return keyColumns.every((column) => columns[column]?.key === true);
 }

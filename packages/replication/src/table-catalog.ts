@@ -1,13 +1,20 @@
 /**
- * The tables of one stream: which stored incarnation a relation belongs to, new ones registered, incompatible ones
- * ended. State is in storage; this class caches bindings per relation object and is the only one to add tables.
+ * The tables of one stream: which stored incarnation a relation belongs to, new ones registered, those that are gone or
+ * incompatible ended. Told by the stream (a relation it has not met) and by the source's catalogue, which is compared
+ * every few seconds: a table that was dropped, renamed, unpublished or published may never say so in the stream. State is
+ * in storage; this class caches bindings per relation object and is the only one to add and to end tables.
+ *
+ * The catalogue runs ahead of the stream. A table that is gone from it ends behind the head at which that was seen. The
+ * history of a table that was found begins at the head of then: what the stream brings from before may have gaps, or may
+ * be in another structure, and its outcome is in the copy, which waits until all of it can be seen (`isReadable`).
  */
-import { type Logger, type Position, type Relation, SluiceError } from '@sluice/core';
+import { BEFORE_ALL, Latest, type Logger, type Position, type Relation, SluiceError, type TableId } from '@sluice/core';
 import type { StreamReader, StreamWriter, TableState } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import type { ChangeSource, DiscoveredTable } from './change-source.ts';
 import { erase } from './evaluate.ts';
 import { compatibility, type TableBinding } from './table-binding.ts';
+import { missingTables, problemOf, type TableProblem } from './table-problems.ts';
 
 const ERASE_LIMIT = 2000;
 
@@ -17,11 +24,17 @@ interface CatalogPorts {
   readonly reader: StreamReader;
   readonly writer: StreamWriter;
   readonly logger: Logger;
+  /** Called when a table was added or ended. */
+  readonly onChange: () => void;
 }
 
 export class TableCatalog {
   readonly #ports: CatalogPorts;
-  readonly #bindings = new WeakMap<Relation, TableBinding | null>();
+  #bindings = new WeakMap<Relation, TableBinding | null>();
+  readonly #ended = new Set<TableId>();
+  /** Tables whose past may not be visible to reads yet. */
+  readonly #newcomers = new Set<TableId>();
+  readonly #additions = new Latest(0);
   #turn: Promise<void> = Promise.resolve();
   #rowErrors = 0;
   #problems: readonly TableProblem[] = [];
@@ -44,54 +57,99 @@ export class TableCatalog {
     return this.#bindings.get(relation);
   }
 
-  /** Finds all tables that the rules read, registers new ones and ends those that are gone. Before the first read. */
-  discover(boundary: Position): Promise<void> {
-    return this.#exclusively(() => this.#discover(boundary));
+  /** Whether the table ended since this attempt began: nothing may be written to it any more. */
+  isEnded(tableId: TableId): boolean {
+    return this.#ended.has(tableId);
   }
 
-  async #discover(boundary: Position): Promise<void> {
-    const { rules, source, reader, logger } = this.#ports;
-    const found = await source.discover(rules.tablePatterns);
-    this.#problems = [...missingTables(rules, found), ...found.flatMap(problemOf)];
-    for (const problem of this.#problems) logger.warn({ ...problem }, 'a table of the sync rules is not replicated');
-    const usable = found.filter((table) => table.problem === null);
-    for (const table of usable) await this.#register(table, boundary);
-    const ids = new Set(found.map((table) => table.relation.sourceId));
-    for (const stored of await reader.tables()) {
-      if (!ids.has(stored.relation.sourceId)) await this.#end(stored, boundary);
+  /** Whether reads can see everything that happened to the table before it was found. */
+  isReadable(tableId: TableId): boolean {
+    return !this.#newcomers.has(tableId);
+  }
+
+  /** Makes newcomers readable. Runs until aborted; ends early only by throwing. */
+  async settleNewcomers(signal: AbortSignal): Promise<never> {
+    for (;;) {
+      const version = this.#additions.version;
+      const unsettled = [...this.#newcomers];
+      if (unsettled.length > 0) {
+        await this.#ports.source.settle(signal);
+        for (const id of unsettled) this.#newcomers.delete(id);
+        this.#ports.onChange();
+      }
+      await this.#additions.changed(version, signal);
     }
   }
 
   /**
-   * Resolves a relation that the stream met for the first time.
-   * @returns the binding (null if the rules do not read it), and whether a table has to be copied because of it
+   * Finds all tables that the rules read, registers new ones and ends those that are gone. Before the first read, and
+   * then every few seconds. The look may take long, where tables are locked, and the stream does not wait for it.
    */
-  resolve(relation: Relation, boundary: Position): Promise<Resolved> {
-    return this.#exclusively(() => this.#resolve(relation, boundary));
+  async discover(): Promise<void> {
+    const { rules, source } = this.#ports;
+    const before = await source.head();
+    const found = await source.discover(rules.tablePatterns);
+    const head = await source.head();
+    this.#report([...missingTables(rules, found), ...found.flatMap(problemOf)]);
+    await this.#exclusively(() => this.#compare(found, before, head));
   }
 
-  async #resolve(relation: Relation, boundary: Position): Promise<Resolved> {
-    const known = this.#bindings.get(relation);
-    if (known !== undefined) return { binding: known, added: false };
+  /** What was stored since the look began is newer than the look. */
+  async #compare(found: readonly DiscoveredTable[], before: Position, head: Position): Promise<void> {
+    const { reader } = this.#ports;
+    const isNewer = ({ relation }: TableState) => relation.found !== undefined && relation.found.at >= before;
+    const newer = new Set((await reader.tables()).filter(isNewer).map(({ relation }) => relation.sourceId));
+    for (const table of found) {
+      if (table.problem === null && !newer.has(table.relation.sourceId)) await this.#register(table, head);
+    }
+    const kept = new Set(found.filter((table) => table.problem?.unpublished !== true).map(sourceIdOf));
+    for (const stored of await reader.tables()) {
+      if (!kept.has(stored.relation.sourceId) && !isNewer(stored)) await this.#end(stored, head);
+    }
+  }
+
+  #report(problems: readonly TableProblem[]): void {
+    const known = new Set(this.#problems.map((problem) => `${problem.table} ${problem.code}`));
+    this.#problems = problems;
+    for (const problem of problems) {
+      if (known.has(`${problem.table} ${problem.code}`)) continue;
+      this.#ports.logger.warn({ ...problem }, 'a table of the sync rules is not replicated');
+    }
+  }
+
+  /**
+   * Resolves a relation that the stream met for the first time, in the transaction of `boundary`.
+   * @returns null if its rows are not to be written
+   */
+  resolve(relation: Relation, boundary: Position): Promise<TableBinding | null> {
+    return this.#exclusively(async () => {
+      const known = this.#bindings.get(relation);
+      if (known !== undefined) return known;
+      const binding = await this.#resolve(relation, boundary);
+      this.#bindings.set(relation, binding);
+      return binding;
+    });
+  }
+
+  async #resolve(relation: Relation, boundary: Position): Promise<TableBinding | null> {
     const { rules, source, reader } = this.#ports;
+    const tables = await reader.tables();
+    const stored = tables.find((table) => table.relation.sourceId === relation.sourceId);
+    if (stored !== undefined && compatibility(stored, relation) === 'same') return this.#bind(relation, stored);
+    if (stored?.relation.found !== undefined && boundary <= stored.relation.found.at) return null;
     if (rules.compileTable(relation) === null) {
       // It may have had a name that the rules read.
-      const renamed = (await reader.tables()).find((table) => table.relation.sourceId === relation.sourceId);
-      if (renamed !== undefined) await this.#end(renamed, boundary);
-      this.#bindings.set(relation, null);
-      return { binding: null, added: false };
+      if (stored !== undefined) await this.#end(stored, boundary);
+      return null;
     }
-    const stored = (await reader.tables()).find((table) => compatibility(table, relation) === 'same');
-    if (stored !== undefined) return { binding: this.#bind(relation, stored), added: false };
     const { connectionTag, schema, name } = relation;
     const [table] = await source.discover([{ connectionTag, schema, name, wildcard: false }]);
-    if (table === undefined || table.problem !== null) {
-      this.#problems = [...this.#problems, ...(table === undefined ? [] : problemOf(table))];
-      this.#bindings.set(relation, null);
-      return { binding: null, added: false };
-    }
-    const added = await this.#register(table, boundary);
-    return { binding: this.#bind(relation, added.table), added: added.isNew };
+    const head = await source.head();
+    // Another table that has the name by now is met under a relation of its own.
+    if (table === undefined || table.problem !== null || table.relation.sourceId !== relation.sourceId) return null;
+    // A table that was found before, and is as it was then, has been something else in between.
+    const registered = await this.#register(table, head, stored);
+    return compatibility(registered, relation) === 'same' ? this.#bind(relation, registered) : null;
   }
 
   /** Discovery and the stream may meet the same new table at once: only one of them may add it. */
@@ -114,27 +172,60 @@ export class TableCatalog {
     return binding;
   }
 
-  async #register(table: DiscoveredTable, boundary: Position): Promise<{ table: TableState; isNew: boolean }> {
+  /** Empties a table, unless it ended meanwhile. */
+  truncate({ table }: TableBinding, boundary: Position): Promise<void> {
+    return this.#exclusively(async () => {
+      if (!this.isEnded(table.id)) await this.#erase(table, boundary);
+    });
+  }
+
+  /** @param replaced a stored table to be ended even if the one found is the same */
+  async #register(table: DiscoveredTable, head: Position, replaced?: TableState): Promise<TableState> {
     const { reader, writer, logger } = this.#ports;
     const { sourceId, schema, name } = table.relation;
+    let takesPlace = false;
     for (const stored of await reader.tables()) {
       const sameName = stored.relation.schema === schema && stored.relation.name === name;
       if (!sameName && stored.relation.sourceId !== sourceId) continue;
-      if (compatibility(stored, table.relation) === 'same' && sameKey(stored, table))
-        return { table: stored, isNew: false };
-      await this.#end(stored, boundary);
+      if (stored.id !== replaced?.id && isSame(stored, table)) return stored;
+      takesPlace ||= stored.visibility !== 'staged';
+      await this.#end(stored, head);
     }
-    const added = await writer.addTable(table.relation, table.keyColumns);
-    logger.info({ table: `${schema}.${name}`, id: added.id }, 'table added; it will be copied');
-    return { table: added, isNew: true };
+    // Clients must not see an empty table in place of the one they had.
+    const relation: Relation = { ...table.relation, found: { at: head, published: table.published ?? '' } };
+    const added = await writer.addTable(relation, table.keyColumns, takesPlace ? 'shown' : 'staged');
+    this.#newcomers.add(added.id);
+    this.#additions.set(this.#additions.value + 1);
+    logger.info({ table: `${schema}.${name}`, id: added.id, visibility: added.visibility }, 'table added to be copied');
+    this.#changed();
+    return added;
   }
 
   async #end(stored: TableState, boundary: Position): Promise<void> {
     const { writer, logger } = this.#ports;
     const table = `${stored.relation.schema}.${stored.relation.name}`;
     logger.info({ table, id: stored.id }, 'table ended; its rows are removed');
-    await eraseTable(writer, stored, boundary);
+    this.#ended.add(stored.id);
+    await this.#erase(stored, boundary);
     await writer.removeTable(stored.id);
+    this.#changed();
+  }
+
+  /** Removes every live row of a table, in bounded transactions. */
+  async #erase(table: TableState, boundary: Position): Promise<void> {
+    const request = {
+      tableId: table.id,
+      boundary,
+      limit: ERASE_LIMIT,
+      erase: (state: TableState, key: string, record: Uint8Array) => erase(state.id, key, record),
+    };
+    while ((await this.#ports.writer.eraseRows(request)).remaining);
+  }
+
+  /** What relations were resolved to may be something else now: also those that the rules were found not to read. */
+  #changed(): void {
+    this.#bindings = new WeakMap();
+    this.#ports.onChange();
   }
 
   #bind(relation: Relation, table: TableState): TableBinding | null {
@@ -145,6 +236,7 @@ export class TableCatalog {
         : {
             table,
             keyColumns: table.keyColumns,
+            foundAt: table.relation.found?.at ?? BEFORE_ALL,
             evaluator,
             reportRowError: (definition, message) => this.#reportRowError(table, definition, message),
           };
@@ -163,45 +255,15 @@ export class TableCatalog {
   }
 }
 
-interface Resolved {
-  readonly binding: TableBinding | null;
-  /** Whether a table has to be copied because of it. */
-  readonly added: boolean;
+function sourceIdOf({ relation }: DiscoveredTable): string {
+  return relation.sourceId;
 }
 
-export interface TableProblem {
-  readonly table: string;
-  readonly code: string;
-  readonly message: string;
-}
-
-/** Removes every live row of a table, in bounded transactions. */
-export async function eraseTable(writer: StreamWriter, table: TableState, boundary: Position): Promise<void> {
-  const request = {
-    tableId: table.id,
-    boundary,
-    limit: ERASE_LIMIT,
-    erase: (state: TableState, key: string, record: Uint8Array) => erase(state.id, key, record),
-  };
-  while ((await writer.eraseRows(request)).remaining);
-}
-
-function sameKey(stored: TableState, table: DiscoveredTable): boolean {
-  return stored.keyColumns.join() === table.keyColumns.join();
-}
-
-function problemOf(table: DiscoveredTable): TableProblem[] {
-  if (table.problem === null) return [];
-  return [{ table: `${table.relation.schema}.${table.relation.name}`, ...table.problem }];
-}
-
-function missingTables(rules: SyncRules, found: readonly DiscoveredTable[]): TableProblem[] {
-  return rules.tablePatterns
-    .filter((pattern) => !pattern.wildcard)
-    .filter((p) => !found.some((table) => table.relation.schema === p.schema && table.relation.name === p.name))
-    .map((pattern) => ({
-      table: `${pattern.schema}.${pattern.name}`,
-      code: 'SLU_R1104',
-      message: 'the table is not in the source, or the role cannot see it',
-    }));
+/** Whether what is stored goes on from what the source has and sends now. */
+function isSame(stored: TableState, { relation, keyColumns, published = '' }: DiscoveredTable): boolean {
+  return (
+    compatibility(stored, relation) === 'same' &&
+    stored.keyColumns.join() === keyColumns.join() &&
+    (stored.relation.found?.published ?? published) === published
+  );
 }
