@@ -256,7 +256,8 @@ class Simulation {
 
 /** A dead process opens no writer. */
 function whileAlive(storage: BucketStorage, signal: AbortSignal): BucketStorage {
-  const alive: Pick<BucketStorage, 'reader' | 'openWriter' | 'activate' | 'reportError'> = {
+  const alive: Pick<BucketStorage, 'listStreams' | 'reader' | 'openWriter' | 'activate' | 'reportError'> = {
+    listStreams: () => storage.listStreams(),
     reader: (id) => storage.reader(id),
     openWriter: async (id, owner) => {
       signal.throwIfAborted();
