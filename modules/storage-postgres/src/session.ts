@@ -1,0 +1,158 @@
+/**
+ * The writer's own connection, and the one way to change a stream: one transaction that locks the stream's row, asserts
+ * the lease, does its work and counts up. Passing failures (a lost connection, a serialization failure) are tried again;
+ * a commit whose answer was lost is looked up by the count, never guessed at.
+ */
+import { type Clock, invariant, type Logger, type Random, SluiceError } from '@sluice/core';
+import type { Client } from 'pg';
+import { isLost, isPassing, sqlState, storageError } from './errors.ts';
+import { renewLease } from './lease.ts';
+import type { Names } from './names.ts';
+import { ConnectionSql, type Sql } from './sql.ts';
+import { type Holding, lockStateRow, type StateRow, writeStateRow } from './state-row.ts';
+
+export interface SessionContext {
+  readonly names: Names;
+  readonly holding: Holding;
+  readonly leaseMs: number;
+  readonly where: string;
+  /** Opens a connection of the writer's own. */
+  readonly connect: () => Promise<Client>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** What a transaction amounts to; without `next` it has changed nothing. */
+export interface Done<T> {
+  readonly value: T;
+  readonly next?: Pick<StateRow, 'state' | 'counters'>;
+}
+
+/** Run again, from the row as it is then, when a passing failure undid it. */
+export type Work<T> = (sql: Sql, row: StateRow, client: Client) => Promise<Done<T>>;
+
+const ATTEMPTS = 6;
+const BACKOFF_FIRST_MS = 30;
+
+/** A commit that was asked for and not answered. */
+interface Unanswered<T> {
+  readonly seq: number;
+  readonly value: T;
+}
+
+export class Session {
+  readonly #context: SessionContext;
+  #client: Client | null;
+  #isLost = false;
+  #closed = false;
+
+  /** @param client the connection that took the lease */
+  constructor(context: SessionContext, client: Client) {
+    this.#context = context;
+    this.#client = client;
+    this.#watch(client);
+  }
+
+  /** @throws SLU_R1101 if the lease is another's by now */
+  async transact<T>(work: Work<T>): Promise<T> {
+    const unanswered: Unanswered<T>[] = [];
+    return this.#again((client) => this.#attempt(client, work, unanswered));
+  }
+
+  /** Outside a transaction, each statement by itself. */
+  async read<T>(read: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.#again((client) => read(new ConnectionSql(client)));
+  }
+
+  /** For good: it does not connect again. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const client = this.#client;
+    this.#client = null;
+    await client?.end().catch(() => undefined);
+  }
+
+  async #again<T>(attempt: (client: Client) => Promise<T>): Promise<T> {
+    const { clock, random, logger, where } = this.#context;
+    for (let failures = 1; ; failures++) {
+      try {
+        return await attempt(await this.#connected());
+      } catch (error) {
+        if (isLost(error)) this.#drop();
+        if (!isPassing(error) || failures === ATTEMPTS) throw storageError(error, where);
+        logger.debug({ error: String(error), state: sqlState(error), failures }, 'a storage transaction is tried again');
+        await clock.sleep(BACKOFF_FIRST_MS * 2 ** (failures - 1) * (0.5 + random()));
+      }
+    }
+  }
+
+  async #attempt<T>(client: Client, work: Work<T>, unanswered: Unanswered<T>[]): Promise<T> {
+    const { names, holding, leaseMs } = this.#context;
+    const sql = new ConnectionSql(client);
+    await client.query('begin');
+    try {
+      const row = await lockStateRow(sql, names, holding);
+      // Nobody else counts up while the token is ours: the transaction of that number is the one we asked for.
+      const committed = unanswered.find(({ seq }) => seq === row.seq);
+      if (committed !== undefined) {
+        await client.query('rollback');
+        return committed.value;
+      }
+      const { value, next } = await work(sql, row, client);
+      if (next === undefined) {
+        await client.query('rollback');
+        return value;
+      }
+      const seq = row.seq + 1;
+      await writeStateRow(sql, names, { ...holding, leaseMs, next: { ...row, ...next, seq } });
+      unanswered.push({ seq, value });
+      const { command } = await client.query('commit');
+      invariant(command === 'COMMIT', `a storage transaction ended with ${command}`);
+      return value;
+    } catch (error) {
+      if (!isLost(error)) await this.#rollBack(client);
+      throw error;
+    }
+  }
+
+  async #rollBack(client: Client): Promise<void> {
+    try {
+      await client.query('rollback');
+    } catch {
+      this.#drop();
+    }
+  }
+
+  async #connected(): Promise<Client> {
+    if (this.#closed) throw new SluiceError('SLU_T1206', 'the storage was closed', { where: this.#context.where });
+    if (this.#client !== null && !this.#isLost) return this.#client;
+    this.#drop();
+    const { connect, names, holding, leaseMs } = this.#context;
+    const client = await connect();
+    this.#client = client;
+    this.#isLost = false;
+    this.#watch(client);
+    await renewLease(new ConnectionSql(client), names, { ...holding, leaseMs });
+    return client;
+  }
+
+  #watch(client: Client): void {
+    const lost = () => {
+      if (this.#client === client) this.#isLost = true;
+    };
+    client.on('error', lost);
+    client.on('end', lost);
+  }
+
+  #drop(): void {
+    const client = this.#client;
+    this.#client = null;
+    client?.end().catch(() => undefined);
+  }
+}
+
+/** The lease is another's, or the stream is gone: nothing that this writer does can succeed any more. */
+export function isOver(error: unknown): boolean {
+  return error instanceof SluiceError && (error.code === 'SLU_R1101' || error.code === 'SLU_T1211');
+}

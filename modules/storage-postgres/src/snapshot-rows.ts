@@ -1,0 +1,71 @@
+/**
+ * The rows of one copied chunk. They are evaluated and packed before the transaction, as if none of them was there yet,
+ * which is nearly always so; the transaction then asks which are, and leaves those out.
+ */
+import { type Clock, invariant, type RecordKey, type TableId } from '@sluice/core';
+import type { Effect, RowWrite, SnapshotFlush, TableState } from '@sluice/storage';
+import { append, type Appended } from './append.ts';
+import { Assembly } from './assembly.ts';
+import type { Names } from './names.ts';
+import { inSlices } from './slices.ts';
+import type { Sql } from './sql.ts';
+import { insertRecords, knownKeys, LIVE, PARTIAL } from './sql/records.ts';
+import type { StateRow } from './state-row.ts';
+
+interface EvaluatedRow {
+  readonly key: RecordKey;
+  readonly effect: Effect;
+  readonly record: Uint8Array;
+}
+
+export class SnapshotRows {
+  readonly #table: TableId;
+  readonly #rows: EvaluatedRow[] = [];
+  readonly #keys = new Set<RecordKey>();
+  #assembly = new Assembly();
+
+  private constructor(table: TableId) {
+    this.#table = table;
+  }
+
+  /** @param table as it is now; the guard, which the transaction checks, makes sure that it is still so then */
+  static async prepare<W extends RowWrite>(
+    { writes, evaluate }: SnapshotFlush<W>,
+    table: TableState,
+    clock: Clock,
+  ): Promise<SnapshotRows> {
+    const rows = new SnapshotRows(table.id);
+    await inSlices(clock, writes.length, (at) => {
+      const write = writes[at] as W;
+      invariant(write.tableId === table.id, 'snapshot flush: a row of another table');
+      if (rows.#keys.has(write.key)) return;
+      const effect = evaluate(write, null, null, table);
+      if (effect !== null && effect.record !== null) rows.#add(write.key, effect, effect.record);
+    });
+    rows.#assembly.seal();
+    return rows;
+  }
+
+  #add(key: RecordKey, effect: Effect, record: Uint8Array): void {
+    this.#keys.add(key);
+    this.#rows.push({ key, effect, record });
+    this.#assembly.add(this.#table, key, effect);
+  }
+
+  /** Inside the transaction. */
+  async write(sql: Sql, tables: ReturnType<Names['of']>, row: StateRow): Promise<Appended> {
+    const keys = this.#rows.map(({ key }) => key);
+    const known = await knownKeys(sql, tables.records, { tableId: this.#table, keys });
+    const rows = known.size === 0 ? this.#rows : this.#rows.filter(({ key }) => !known.has(key));
+    const assembly = known.size === 0 ? this.#assembly : this.#assemble(rows);
+    const puts = rows.map(({ key, effect, record }) => ({ key, record, flags: effect.partial ? PARTIAL : LIVE }));
+    await insertRecords(sql, tables.records, this.#table, puts);
+    return append(sql, tables, row, assembly);
+  }
+
+  #assemble(rows: readonly EvaluatedRow[]): Assembly {
+    const assembly = new Assembly();
+    for (const { key, effect } of rows) assembly.add(this.#table, key, effect);
+    return assembly.seal();
+  }
+}

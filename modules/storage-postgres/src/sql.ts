@@ -1,0 +1,54 @@
+/** Statements on one connection, with values as this module uses them: int8 as number, bytea as Buffer, the rest as text. */
+import type { ClientBase, QueryResult, QueryResultRow } from 'pg';
+import pg from 'pg';
+
+export type SqlValue = string | number | boolean | null | Buffer;
+
+export interface Sql {
+  rows<R extends QueryResultRow>(text: string, values?: readonly SqlValue[]): Promise<R[]>;
+  /** @returns how many rows were touched */
+  run(text: string, values?: readonly SqlValue[]): Promise<number>;
+}
+
+const BOOL = 16;
+const BYTEA = 17;
+const NUMBERS = new Set([20, 21, 23]);
+
+const parsers = {
+  getTypeParser: (type: number) => {
+    if (type === BOOL) return (value: string) => value === 't';
+    if (type === BYTEA) return hexBytes;
+    // Counts and op ids stay below 2^53.
+    if (NUMBERS.has(type)) return Number;
+    return (value: string) => value;
+  },
+};
+
+function hexBytes(value: string): Buffer {
+  return Buffer.from(value.slice(2), 'hex');
+}
+
+export const sqlTypes = parsers as unknown as pg.CustomTypesConfig;
+
+/** Whatever takes a query: a client or a pool. */
+type Queryable = Pick<ClientBase, 'query'>;
+
+export class ConnectionSql implements Sql {
+  readonly #connection: Queryable;
+
+  constructor(connection: Queryable) {
+    this.#connection = connection;
+  }
+
+  async rows<R extends QueryResultRow>(text: string, values: readonly SqlValue[] = []): Promise<R[]> {
+    return (await this.#query<R>(text, values)).rows;
+  }
+
+  async run(text: string, values: readonly SqlValue[] = []): Promise<number> {
+    return (await this.#query(text, values)).rowCount ?? 0;
+  }
+
+  #query<R extends QueryResultRow>(text: string, values: readonly SqlValue[]): Promise<QueryResult<R>> {
+    return this.#connection.query<R>({ text, values: [...values], types: sqlTypes });
+  }
+}

@@ -1,0 +1,198 @@
+/** Ops of buckets in order, run by run, no more of them than about what is asked for. */
+import type { OpId } from '@sluice/core';
+import type { BucketChunk, BucketRequest, ReadLimits } from '@sluice/storage';
+import { byteaArray, int8Array, nameKey } from '../binary.ts';
+import { RUN_BYTES_AT_ONCE } from '../config.ts';
+import { StoredRun } from '../op-runs.ts';
+import type { Sql } from '../sql.ts';
+
+/** Runs of one fetch: a page of them at first, more when they turn out to be small. */
+const RUNS_MIN = 160;
+const RUNS_MAX = 1_000;
+/** Buckets whose first runs are fetched together. */
+const BUCKETS_AT_ONCE = 32;
+
+interface Wanted {
+  readonly request: BucketRequest;
+  readonly number: number;
+  readonly lastOp: OpId;
+}
+
+interface RunRow {
+  readonly ord: number;
+  readonly bucket: number;
+  readonly first_op: OpId;
+  readonly last_op: OpId;
+  readonly count: number;
+  /** Null if it is too large to be fetched unasked. */
+  readonly data: Buffer | null;
+}
+
+interface Left {
+  ops: number;
+  bytes: number;
+}
+
+export interface OpTables {
+  readonly buckets: string;
+  readonly ops: string;
+}
+
+export async function readOps(
+  sql: Sql,
+  tables: OpTables,
+  checkpoint: OpId,
+  requests: readonly BucketRequest[],
+  limits: ReadLimits,
+): Promise<BucketChunk[]> {
+  const left: Left = { ...limits };
+  const chunks: BucketChunk[] = [];
+  const wanted = await findBuckets(sql, tables.buckets, checkpoint, requests);
+  for (let from = 0; from < wanted.length; from += BUCKETS_AT_ONCE) {
+    const group = wanted.slice(from, from + BUCKETS_AT_ONCE);
+    const perBucket = Math.ceil(RUNS_MIN / group.length);
+    const first = await fetchRuns(sql, tables.ops, checkpoint, { of: group, perBucket });
+    for (const [index, bucket] of group.entries()) {
+      if (left.ops <= 0 || left.bytes <= 0) return chunks;
+      const taking = new Taking(bucket, checkpoint, left);
+      let runs = first.get(index + 1) ?? [];
+      let asked = perBucket;
+      while (await taking.take(sql, tables.ops, runs)) {
+        if (runs.length < asked) break;
+        asked = taking.runsNeeded();
+        const of = [{ ...bucket, request: { ...bucket.request, after: taking.after } }];
+        runs = (await fetchRuns(sql, tables.ops, checkpoint, { of, perBucket: asked })).get(1) ?? [];
+      }
+      if (taking.opIds.length > 0) chunks.push(taking.chunk());
+    }
+  }
+  return chunks;
+}
+
+/** Those that may have ops to read, in the order asked for. */
+async function findBuckets(
+  sql: Sql,
+  buckets: string,
+  checkpoint: OpId,
+  requests: readonly BucketRequest[],
+): Promise<Wanted[]> {
+  const rows = await sql.rows<{ ord: number; number: number; last_op: OpId }>(
+    `select u.ord, b.number, b.last_op
+     from unnest($1::bytea[]) with ordinality u (name, ord) join ${buckets} b using (name)`,
+    [byteaArray(requests.map(({ bucket }) => nameKey(bucket)))],
+  );
+  return rows
+    .sort((a, b) => a.ord - b.ord)
+    .map(({ ord, number, last_op }) => ({ request: requests[ord - 1] as BucketRequest, number, lastOp: last_op }))
+    .filter(({ request, lastOp }) => lastOp > request.after && request.after < checkpoint);
+}
+
+/** Runs that reach behind what the client has, by the place of their bucket: 1, 2, 3, … */
+async function fetchRuns(
+  sql: Sql,
+  ops: string,
+  checkpoint: OpId,
+  { of, perBucket }: { readonly of: readonly Wanted[]; readonly perBucket: number },
+): Promise<ReadonlyMap<number, RunRow[]>> {
+  const rows = await sql.rows<RunRow>(
+    `select u.ord, u.bucket, o.first_op, o.last_op, o.count, case when octet_length(o.data) <= $5 then o.data end as data
+     from unnest($1::int8[], $2::int8[]) with ordinality u (bucket, after, ord), lateral (
+       select * from ${ops} o where o.bucket = u.bucket and o.last_op > u.after and o.first_op <= $3
+       order by o.last_op limit $4) o`,
+    [
+      int8Array(of.map(({ number }) => number)),
+      int8Array(of.map(({ request }) => request.after)),
+      checkpoint,
+      perBucket,
+      RUN_BYTES_AT_ONCE,
+    ],
+  );
+  const runs = new Map<number, RunRow[]>();
+  for (const row of rows) {
+    const found = runs.get(row.ord);
+    if (found === undefined) runs.set(row.ord, [row]);
+    else found.push(row);
+  }
+  return runs;
+}
+
+/** What is taken of one bucket. */
+class Taking {
+  readonly opIds: OpId[] = [];
+  readonly #bodies: Uint8Array[] = [];
+  readonly #wanted: Wanted;
+  readonly #checkpoint: OpId;
+  readonly #left: Left;
+  #hasMore = false;
+  #runs = 0;
+  #runBytes = 0;
+
+  constructor(wanted: Wanted, checkpoint: OpId, left: Left) {
+    this.#wanted = wanted;
+    this.#checkpoint = checkpoint;
+    this.#left = left;
+  }
+
+  get after(): OpId {
+    return this.opIds.at(-1) ?? this.#wanted.request.after;
+  }
+
+  chunk(): BucketChunk {
+    return {
+      bucket: this.#wanted.request.bucket,
+      opIds: this.opIds,
+      bodies: this.#bodies,
+      hasMore: this.#hasMore,
+    };
+  }
+
+  get #isFull(): boolean {
+    return this.#left.ops <= 0 || this.#left.bytes <= 0;
+  }
+
+  /** About so many runs hold what is left to be taken. */
+  runsNeeded(): number {
+    const byBytes = Math.ceil((1.1 * this.#left.bytes) / Math.max(1, this.#runBytes / Math.max(1, this.#runs)));
+    return Math.min(RUNS_MAX, Math.max(1, byBytes));
+  }
+
+  /** @returns whether more may be taken from the runs behind these */
+  async take(sql: Sql, ops: string, runs: readonly RunRow[]): Promise<boolean> {
+    for (const row of runs) {
+      if (this.#isFull && row.first_op > this.after) {
+        this.#hasMore = true;
+        return false;
+      }
+      const data = row.data ?? (await fetchData(sql, ops, row));
+      this.#runs++;
+      this.#runBytes += data.length;
+      if (!this.#takeFrom(new StoredRun(data, row.last_op, row.count))) return false;
+    }
+    return runs.length > 0;
+  }
+
+  #takeFrom(run: StoredRun): boolean {
+    for (let at = run.firstAfter(this.after); at < run.count; at++) {
+      const opId = run.opId(at);
+      if (opId > this.#checkpoint) return false;
+      if (this.#isFull) {
+        this.#hasMore = true;
+        return false;
+      }
+      const body = run.body(at);
+      this.opIds.push(opId);
+      this.#bodies.push(body);
+      this.#left.ops--;
+      this.#left.bytes -= body.length;
+    }
+    return true;
+  }
+}
+
+async function fetchData(sql: Sql, ops: string, run: RunRow): Promise<Buffer> {
+  const [row] = await sql.rows<{ data: Buffer }>(`select data from ${ops} where bucket = $1 and last_op = $2`, [
+    run.bucket,
+    run.last_op,
+  ]);
+  return (row as { data: Buffer }).data;
+}

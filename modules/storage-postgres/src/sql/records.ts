@@ -1,0 +1,111 @@
+/** Source records and tombstones, by table and key. */
+import type { RecordKey, TableId } from '@sluice/core';
+import { byteaArray, int2Array } from '../binary.ts';
+import type { Sql } from '../sql.ts';
+
+export const LIVE = 0;
+export const PARTIAL = 1;
+export const TOMBSTONE = 2;
+
+export interface StoredRecord {
+  readonly key: RecordKey;
+  readonly flags: number;
+  readonly record: Buffer;
+}
+
+interface Row {
+  readonly key: Buffer;
+  readonly flags: number;
+  readonly record: Buffer;
+}
+
+/** Those of the keys that have a record or a tombstone. */
+export async function loadRecords(
+  sql: Sql,
+  table: string,
+  of: { readonly tableId: TableId; readonly keys: readonly RecordKey[] },
+): Promise<StoredRecord[]> {
+  const rows = await sql.rows<Row>(
+    `select key, flags, record from ${table} where table_id = $1 and key = any($2::bytea[])`,
+    [of.tableId, keysOf(of.keys)],
+  );
+  return rows.map(stored);
+}
+
+/** Which of the keys have a record or a tombstone. */
+export async function knownKeys(
+  sql: Sql,
+  table: string,
+  of: { readonly tableId: TableId; readonly keys: readonly RecordKey[] },
+): Promise<Set<RecordKey>> {
+  const rows = await sql.rows<{ key: Buffer }>(
+    `select key from ${table} where table_id = $1 and key = any($2::bytea[])`,
+    [of.tableId, keysOf(of.keys)],
+  );
+  return new Set(rows.map(({ key }) => key.toString()));
+}
+
+export interface RecordPut {
+  readonly key: RecordKey;
+  readonly flags: number;
+  readonly record: Uint8Array;
+}
+
+/** None of the keys may be there. */
+export async function insertRecords(sql: Sql, table: string, tableId: TableId, puts: readonly RecordPut[]): Promise<void> {
+  if (puts.length === 0) return;
+  await sql.run(`insert into ${table} (table_id, key, flags, record) ${FROM_ARRAYS}`, arrays(tableId, puts));
+}
+
+/** The arbiter of a conflict is the index, whatever the planner thinks of the table. */
+export async function putRecords(sql: Sql, table: string, tableId: TableId, puts: readonly RecordPut[]): Promise<void> {
+  if (puts.length === 0) return;
+  await sql.run(
+    `insert into ${table} (table_id, key, flags, record) ${FROM_ARRAYS}
+     on conflict (table_id, key) do update set flags = excluded.flags, record = excluded.record`,
+    arrays(tableId, puts),
+  );
+}
+
+const FROM_ARRAYS = 'select $1::int4, * from unnest($2::bytea[], $3::int2[], $4::bytea[])';
+
+function arrays(tableId: TableId, puts: readonly RecordPut[]) {
+  return [
+    tableId,
+    keysOf(puts.map(({ key }) => key)),
+    int2Array(puts.map(({ flags }) => flags)),
+    byteaArray(puts.map(({ record }) => record)),
+  ];
+}
+
+export async function deleteRecords(
+  sql: Sql,
+  table: string,
+  of: { readonly tableId: TableId; readonly keys: readonly RecordKey[] },
+): Promise<void> {
+  if (of.keys.length === 0) return;
+  await sql.run(`delete from ${table} where table_id = $1 and key = any($2::bytea[])`, [of.tableId, keysOf(of.keys)]);
+}
+
+/** In key order. */
+export async function someRecords(
+  sql: Sql,
+  table: string,
+  of: { readonly tableId: TableId; readonly which: 'live' | 'partial' | 'tombstone'; readonly limit: number },
+): Promise<StoredRecord[]> {
+  const which = { live: `flags <> ${TOMBSTONE}`, partial: `flags = ${PARTIAL}`, tombstone: `flags = ${TOMBSTONE}` };
+  const rows = await sql.rows<Row>(
+    `select key, flags, record from ${table}
+     where table_id = $1 and ${which[of.which]} order by table_id, key limit $2`,
+    [of.tableId, of.limit],
+  );
+  return rows.map(stored);
+}
+
+function keysOf(keys: readonly RecordKey[]): Buffer {
+  return byteaArray(keys.map((key) => Buffer.from(key)));
+}
+
+function stored({ key, flags, record }: Row): StoredRecord {
+  return { key: key.toString(), flags, record };
+}

@@ -1,0 +1,201 @@
+/** The adapter: streams, their readers and writers, and write checkpoints, in one schema of a Postgres database. */
+import { type Checkpoint, type Position, SluiceError, type StreamId } from '@sluice/core';
+import type { BucketStorage, StreamInfo, StreamReader, StreamWriter } from '@sluice/storage';
+import {
+  LEASE_MS_DEFAULT,
+  POLL_MS_DEFAULT,
+  POOL_SIZE_DEFAULT,
+  type PostgresStorageConfig,
+  type PostgresStorageTools,
+  SCHEMA_DEFAULT,
+} from './config.ts';
+import { Database } from './database.ts';
+import { storageError } from './errors.ts';
+import { takeLease } from './lease.ts';
+import { Listener } from './listener.ts';
+import { migrate, requireMigrated } from './migrate.ts';
+import { migrations } from './migrations/index.ts';
+import { Names } from './names.ts';
+import { PostgresReader } from './reader.ts';
+import { Session } from './session.ts';
+import { resolveSettings } from './settings.ts';
+import { ConnectionSql } from './sql.ts';
+import { createWriteCheckpoint, getWriteCheckpoint, requestWriteCheckpoint } from './sql/write-checkpoints.ts';
+import { readCheckpointState } from './state-row.ts';
+import { activate, createStream, dropStream, listStreams, putError } from './streams.ts';
+import { Watched } from './watch.ts';
+import { PostgresWriter } from './writer.ts';
+
+/** How long the listener waits for a sign of life. */
+const ANSWER_MS = 10_000;
+
+/** @throws SLU_T1206 – SLU_T1210 if it cannot be opened, SLU_T1202 if a newer program has been here */
+export async function openPostgresStorage(
+  config: PostgresStorageConfig,
+  tools: PostgresStorageTools,
+): Promise<BucketStorage> {
+  const leaseMs = config.leaseMs ?? LEASE_MS_DEFAULT;
+  const database = new Database(resolveSettings(config, leaseMs), config.poolSizeMax ?? POOL_SIZE_DEFAULT, tools);
+  const names = namesOf(config);
+  try {
+    const client = await database.connect();
+    try {
+      const migrating = { names, migrations, logger: tools.logger };
+      await (config.migrations === 'manual' ? requireMigrated(client, migrating) : migrate(client, migrating));
+    } finally {
+      await client.end();
+    }
+  } catch (error) {
+    await database.close();
+    throw storageError(error, database.where);
+  }
+  return new PostgresStorage(database, names, { leaseMs, pollMs: config.pollMs ?? POLL_MS_DEFAULT, ...tools });
+}
+
+export function namesOf(config: PostgresStorageConfig): Names {
+  const schema = config.schema ?? SCHEMA_DEFAULT;
+  if (/^[a-z_][a-z0-9_]{0,47}$/.test(schema) && !schema.startsWith('pg_')) return new Names(schema);
+  throw new SluiceError('SLU_T1210', `storage: ${schema} is not a schema name: use lower-case letters, digits and _`);
+}
+
+interface StorageOptions extends PostgresStorageTools {
+  readonly leaseMs: number;
+  readonly pollMs: number;
+}
+
+class PostgresStorage implements BucketStorage {
+  readonly #database: Database;
+  readonly #names: Names;
+  readonly #options: StorageOptions;
+  readonly #listener: Listener;
+  readonly #readers = new Map<StreamId, PostgresReader>();
+  readonly #checkpoints = new Map<StreamId, Watched<Checkpoint | null>>();
+  readonly #streams: Watched<string>;
+  readonly #writers = new Set<Session>();
+
+  constructor(database: Database, names: Names, options: StorageOptions) {
+    this.#database = database;
+    this.#names = names;
+    this.#options = options;
+    this.#listener = new Listener({
+      names,
+      connect: () => database.connect({ answerMs: ANSWER_MS }),
+      onNews: (about) => this.#onNews(about),
+      ...options,
+    });
+    this.#streams = this.#watched(
+      async () => (await this.listStreams()).map(({ id, lifecycle }) => `${id} ${lifecycle}`).join(),
+      (a, b) => a === b,
+    );
+  }
+
+  async createStream(rules: string, createdAtMs: number): Promise<StreamInfo> {
+    const stream = await this.#database.transact((sql) => createStream(sql, this.#names, rules, createdAtMs));
+    this.#streams.refresh();
+    return stream;
+  }
+
+  listStreams(): Promise<readonly StreamInfo[]> {
+    return listStreams(this.#database, this.#names);
+  }
+
+  async activate(id: StreamId): Promise<void> {
+    if (await this.#database.transact((sql) => activate(sql, this.#names, id))) this.#streams.refresh();
+  }
+
+  async reportError(id: StreamId, error: StreamInfo['error']): Promise<void> {
+    await putError(this.#database, this.#names, id, error);
+  }
+
+  async dropStream(id: StreamId): Promise<void> {
+    await this.#database.transact((sql) => dropStream(sql, this.#names, id));
+    this.#checkpoints.get(id)?.stop();
+    this.#checkpoints.delete(id);
+    this.#readers.delete(id);
+    this.#streams.refresh();
+    this.#options.logger.info({ stream: id }, 'stream dropped');
+  }
+
+  async *watchStreams(signal: AbortSignal): AsyncIterable<void> {
+    for await (const _ of this.#streams.watch(signal)) yield;
+  }
+
+  reader(id: StreamId): StreamReader {
+    let reader = this.#readers.get(id);
+    if (reader === undefined) {
+      reader = new PostgresReader(this.#database, this.#names, id, this.#checkpointOf(id));
+      this.#readers.set(id, reader);
+    }
+    return reader;
+  }
+
+  async openWriter(id: StreamId, owner: string): Promise<StreamWriter> {
+    const { leaseMs } = this.#options;
+    const names = this.#names;
+    const { where } = this.#database;
+    const connect = () => this.#database.connect();
+    try {
+      const client = await connect();
+      try {
+        const token = await takeLease(new ConnectionSql(client), names, { stream: id, owner, leaseMs });
+        const holding = { stream: id, token };
+        const session = new Session({ ...this.#options, names, holding, where, connect }, client);
+        this.#writers.add(session);
+        const wake = () => this.#checkpointOf(id).refresh();
+        return new PostgresWriter({ ...this.#options, session, names, holding, reads: this.#database, wake });
+      } catch (error) {
+        await client.end();
+        throw error;
+      }
+    } catch (error) {
+      throw storageError(error, where);
+    }
+  }
+
+  createWriteCheckpoint(user: string, head: Position): Promise<bigint> {
+    return createWriteCheckpoint(this.#database, this.#names, user, head);
+  }
+
+  requestWriteCheckpoint(user: string, requested: bigint, head: Position): Promise<bigint> {
+    return requestWriteCheckpoint(this.#database, this.#names, user, { id: requested, head });
+  }
+
+  writeCheckpoint(user: string): Promise<{ readonly id: bigint; readonly head: Position } | null> {
+    return getWriteCheckpoint(this.#database, this.#names, user);
+  }
+
+  /** Gives no lease back: that is for writers to do. */
+  async close(): Promise<void> {
+    for (const watched of this.#checkpoints.values()) watched.stop();
+    this.#streams.stop();
+    await this.#listener.close();
+    for (const session of this.#writers) await session.close();
+    await this.#database.close();
+  }
+
+  #onNews(about: string | null): void {
+    if (about === null || about === 'streams') this.#streams.refresh();
+    for (const [id, watched] of this.#checkpoints) {
+      if (about === null || about === `${id}`) watched.refresh();
+    }
+  }
+
+  #checkpointOf(id: StreamId): Watched<Checkpoint | null> {
+    let watched = this.#checkpoints.get(id);
+    if (watched === undefined) {
+      watched = this.#watched(
+        async () => (await readCheckpointState(this.#database, this.#names, id)).checkpoint,
+        (a, b) => a?.opId === b?.opId && a?.position === b?.position,
+      );
+      this.#checkpoints.set(id, watched);
+    }
+    return watched;
+  }
+
+  #watched<T>(read: () => Promise<T>, same: (a: T, b: T) => boolean): Watched<T> {
+    const onWatched = (isWatched: boolean) => {
+      if (isWatched) this.#listener.start();
+    };
+    return new Watched({ ...this.#options, read, same, onWatched });
+  }
+}

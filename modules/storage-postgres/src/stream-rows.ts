@@ -1,0 +1,110 @@
+/**
+ * The rows of one streamed flush. They are loaded and evaluated before the transaction, in their order, later ones
+ * seeing earlier ones. That is safe because this writer's transactions run one by one, and the token, which the
+ * transaction asserts, keeps all other processes out.
+ */
+import { type Clock, invariant, type RecordKey, type TableId } from '@sluice/core';
+import { type Evaluate, needsTombstones, type RowWrite, type StreamFlush, type TableState } from '@sluice/storage';
+import { append, type Appended } from './append.ts';
+import { Assembly } from './assembly.ts';
+import type { Names } from './names.ts';
+import { inSlices } from './slices.ts';
+import type { Sql } from './sql.ts';
+import { deleteRecords, LIVE, loadRecords, PARTIAL, putRecords, type RecordPut, TOMBSTONE } from './sql/records.ts';
+import type { SourceTables } from './sql/tables.ts';
+import type { StateRow } from './state-row.ts';
+
+/** A row as it stands after the writes so far. */
+interface RowState {
+  readonly isStored: boolean;
+  /** The live record; null if there is none. */
+  record: Uint8Array | null;
+  partial: boolean;
+  changed: boolean;
+}
+
+interface TableRows {
+  readonly table: TableState;
+  readonly rows: Map<RecordKey, RowState>;
+}
+
+const NOTHING = new Uint8Array(0);
+
+export class StreamRows {
+  readonly #tables = new Map<TableId, TableRows>();
+  readonly #assembly = new Assembly();
+
+  async evaluate<W extends RowWrite>(
+    { writes, evaluate }: StreamFlush<W>,
+    from: { readonly sql: Sql; readonly records: string; readonly tables: SourceTables; readonly clock: Clock },
+  ): Promise<void> {
+    await this.#load(writes, from);
+    await inSlices(from.clock, writes.length, (at) => this.#apply(writes[at] as W, evaluate));
+    this.#assembly.seal();
+  }
+
+  async #load(
+    writes: readonly RowWrite[],
+    { sql, records, tables }: { readonly sql: Sql; readonly records: string; readonly tables: SourceTables },
+  ): Promise<void> {
+    const keys = new Map<TableId, Set<RecordKey>>();
+    for (const { tableId, key, movedFrom } of writes) {
+      let known = keys.get(tableId);
+      if (known === undefined) keys.set(tableId, (known = new Set()));
+      known.add(key);
+      if (movedFrom !== undefined) known.add(movedFrom);
+    }
+    const states = await tables.find([...keys.keys()]);
+    for (const [tableId, named] of keys) {
+      const table = states.get(tableId);
+      invariant(table !== undefined, `there is no table ${tableId}`);
+      const rows = new Map<RecordKey, RowState>();
+      for (const { key, flags, record } of await loadRecords(sql, records, { tableId, keys: [...named] })) {
+        const isLive = flags !== TOMBSTONE;
+        rows.set(key, {
+          isStored: true,
+          record: isLive ? record : null,
+          partial: flags === PARTIAL,
+          changed: false,
+        });
+      }
+      this.#tables.set(tableId, { table, rows });
+    }
+  }
+
+  #apply<W extends RowWrite>(write: W, evaluate: Evaluate<W>): void {
+    const rows = this.#tables.get(write.tableId) as TableRows;
+    const row = rowOf(rows, write.key);
+    const moved = write.movedFrom === undefined ? null : rowOf(rows, write.movedFrom).record;
+    const effect = evaluate(write, row.record, moved, rows.table);
+    if (effect === null) return;
+    row.record = effect.record;
+    row.partial = effect.record !== null && effect.partial;
+    row.changed = true;
+    this.#assembly.add(write.tableId, write.key, effect);
+  }
+
+  /** Inside the transaction. */
+  async write(sql: Sql, tables: ReturnType<Names['of']>, row: StateRow): Promise<Appended> {
+    for (const [tableId, { table, rows }] of this.#tables) {
+      const tombstones = needsTombstones(table, row.state.checkpoint);
+      const puts: RecordPut[] = [];
+      const deletes: RecordKey[] = [];
+      for (const [key, { isStored, record, partial, changed }] of rows) {
+        if (!changed) continue;
+        if (record !== null) puts.push({ key, flags: partial ? PARTIAL : LIVE, record });
+        else if (tombstones) puts.push({ key, flags: TOMBSTONE, record: NOTHING });
+        else if (isStored) deletes.push(key);
+      }
+      await putRecords(sql, tables.records, tableId, puts);
+      await deleteRecords(sql, tables.records, { tableId, keys: deletes });
+    }
+    return append(sql, tables, row, this.#assembly);
+  }
+}
+
+function rowOf({ rows }: TableRows, key: RecordKey): RowState {
+  let row = rows.get(key);
+  if (row === undefined) rows.set(key, (row = { isStored: false, record: null, partial: false, changed: false }));
+  return row;
+}
