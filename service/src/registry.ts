@@ -3,6 +3,7 @@ import type { Clock, Failpoints, Logger, Random } from '@sluice/core';
 import type { ChangeSource } from '@sluice/replication';
 import type { PostgresSourceConfig } from '@sluice/source-postgres';
 import type { BucketStorage } from '@sluice/storage';
+import type { PostgresStorageConfig } from '@sluice/storage-postgres';
 import type { SourceSchema } from '@sluice/sync-rules';
 import type { StorageConfig } from './config/resolve.ts';
 import type { RawConnection } from './config/schema.ts';
@@ -15,19 +16,28 @@ export interface ModuleTools {
 }
 
 /** Modules are loaded when they are needed: who validates rules opens no database. */
-export async function openStorage(
-  config: StorageConfig,
-  { clock, logger, failpoints }: ModuleTools,
-): Promise<BucketStorage> {
+export async function openStorage(config: StorageConfig, tools: ModuleTools): Promise<BucketStorage> {
+  if (config.type === 'postgresql') {
+    const { openPostgresStorage } = await import('@sluice/storage-postgres');
+    return openPostgresStorage(postgresStorageConfig(config.settings), tools);
+  }
   const { openLmdbStorage } = await import('@sluice/storage-lmdb');
   const { path, mapSizeBytes } = config;
-  return openLmdbStorage({
-    path,
-    clock,
-    logger,
-    failpoints,
-    ...(mapSizeBytes === null ? {} : { mapSizeBytes }),
-  });
+  const { clock, logger, failpoints } = tools;
+  return openLmdbStorage({ path, clock, logger, failpoints, ...(mapSizeBytes === null ? {} : { mapSizeBytes }) });
+}
+
+type PostgresStorageSettings = Extract<StorageConfig, { type: 'postgresql' }>['settings'];
+
+function postgresStorageConfig(settings: PostgresStorageSettings): PostgresStorageConfig {
+  const { client_certificate, client_private_key, max_pool_size, lease_seconds, ...same } = settings;
+  return {
+    ...same,
+    ...(client_certificate === undefined ? {} : { clientCertificate: client_certificate }),
+    ...(client_private_key === undefined ? {} : { clientPrivateKey: client_private_key }),
+    ...(max_pool_size === undefined ? {} : { poolSizeMax: max_pool_size }),
+    ...(lease_seconds === undefined ? {} : { leaseMs: lease_seconds * 1000 }),
+  };
 }
 
 /** Makes sources of one connection, each with a slot name of its own. */

@@ -299,9 +299,13 @@ afterAll(() => postgres.stop());
 test.each([
   ['LMDB', openLmdb, RUNS],
   ['Postgres', postgres.open, Math.ceil(RUNS / 5)],
-] as const)('%s answers like the in-memory oracle on random traces', async (_, open, numRuns) => {
-  const traces = fc.asyncProperty(fc.array(command, { minLength: 5, maxLength: 60, size: 'max' }), (commands) =>
-    playBoth(open, commands),
-  );
-  await fc.assert(traces, { numRuns, ...(SEED === undefined ? {} : { seed: Number(SEED) }) });
-}, 600_000);
+] as const)(
+  '%s answers like the in-memory oracle on random traces',
+  async (_, open, numRuns) => {
+    const traces = fc.asyncProperty(fc.array(command, { minLength: 5, maxLength: 60, size: 'max' }), (commands) =>
+      playBoth(open, commands),
+    );
+    await fc.assert(traces, { numRuns, ...(SEED === undefined ? {} : { seed: Number(SEED) }) });
+  },
+  600_000,
+);

@@ -49,7 +49,10 @@ export class PostgresStorages {
   };
 
   server(): Promise<{ readonly postgres: TestPostgres; readonly database: TestDatabase }> {
-    this.#server ??= startPostgres().then(async (postgres) => ({ postgres, database: await postgres.createDatabase() }));
+    this.#server ??= startPostgres().then(async (postgres) => ({
+      postgres,
+      database: await postgres.createDatabase(),
+    }));
     return this.#server;
   }
 

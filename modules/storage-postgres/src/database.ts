@@ -99,7 +99,12 @@ export class Database implements Sql {
       return value;
     } catch (error) {
       // A connection in the middle of a transaction is of no use to anyone.
-      const undone = isLost(error) ? false : await client.query('rollback').then(() => true, () => false);
+      const undone = isLost(error)
+        ? false
+        : await client.query('rollback').then(
+            () => true,
+            () => false,
+          );
       client.release(!undone);
       throw error;
     }

@@ -58,11 +58,7 @@ export class PostgresReader implements StreamReader {
     return readChanges(this.#sql, this.#names, this.#stream, { after, upTo });
   }
 
-  readOps(
-    checkpoint: OpId,
-    requests: readonly BucketRequest[],
-    limits: ReadLimits,
-  ): Promise<readonly BucketChunk[]> {
+  readOps(checkpoint: OpId, requests: readonly BucketRequest[], limits: ReadLimits): Promise<readonly BucketChunk[]> {
     return readOps(this.#sql, this.#own, checkpoint, requests, limits);
   }
 

@@ -81,7 +81,10 @@ export class Session {
       } catch (error) {
         if (isLost(error)) this.#drop();
         if (!isPassing(error) || failures === ATTEMPTS) throw storageError(error, where);
-        logger.debug({ error: String(error), state: sqlState(error), failures }, 'a storage transaction is tried again');
+        logger.debug(
+          { error: String(error), state: sqlState(error), failures },
+          'a storage transaction is tried again',
+        );
         await clock.sleep(BACKOFF_FIRST_MS * 2 ** (failures - 1) * (0.5 + random()));
       }
     }

@@ -1,6 +1,5 @@
 /** Statements on one connection, with values as this module uses them: int8 as number, bytea as Buffer, the rest as text. */
-import type { ClientBase, QueryResult, QueryResultRow } from 'pg';
-import pg from 'pg';
+import type { ClientBase, CustomTypesConfig, QueryResult, QueryResultRow } from 'pg';
 
 export type SqlValue = string | number | boolean | null | Buffer;
 
@@ -14,7 +13,7 @@ const BOOL = 16;
 const BYTEA = 17;
 const NUMBERS = new Set([20, 21, 23]);
 
-const parsers = {
+const sqlTypes: CustomTypesConfig = {
   getTypeParser: (type: number) => {
     if (type === BOOL) return (value: string) => value === 't';
     if (type === BYTEA) return hexBytes;
@@ -27,8 +26,6 @@ const parsers = {
 function hexBytes(value: string): Buffer {
   return Buffer.from(value.slice(2), 'hex');
 }
-
-export const sqlTypes = parsers as unknown as pg.CustomTypesConfig;
 
 /** Whatever takes a query: a client or a pool. */
 type Queryable = Pick<ClientBase, 'query'>;

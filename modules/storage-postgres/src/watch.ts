@@ -85,7 +85,8 @@ export class Watched<T> {
         if (known === null || !same(value, known.value)) this.#latest.set({ value });
       } while (this.#lookAgain && !this.#stopped);
     } catch (error) {
-      if (!this.#stopped) logger.debug({ error: String(error) }, 'the storage could not be looked at; tried again soon');
+      if (!this.#stopped)
+        logger.debug({ error: String(error) }, 'the storage could not be looked at; tried again soon');
     } finally {
       this.#looking = null;
     }

@@ -2,7 +2,15 @@
  * The write side of one stream. Transactions run one after the other, so that what a flush has read still holds when its
  * transaction begins; what stands in the database decides, never what this object remembers.
  */
-import { type Clock, invariant, type Logger, type Position, type Relation, SluiceError, type TableId } from '@sluice/core';
+import {
+  type Clock,
+  invariant,
+  type Logger,
+  type Position,
+  type Relation,
+  SluiceError,
+  type TableId,
+} from '@sluice/core';
 import {
   advance,
   type CheckpointEvent,

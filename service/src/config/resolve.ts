@@ -3,7 +3,14 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { limits, SluiceError } from '@sluice/core';
 import { type ConfigSource, readConfigFile } from './read.ts';
-import { checkConfig, IGNORED_KEYS, type RawClientAuth, type RawConfig, type RawConnection } from './schema.ts';
+import {
+  checkConfig,
+  IGNORED_KEYS,
+  type RawClientAuth,
+  type RawConfig,
+  type RawConnection,
+  type RawStorage,
+} from './schema.ts';
 
 export interface Config {
   readonly host: string;
@@ -27,11 +34,9 @@ export interface Config {
   readonly ignoredKeys: readonly string[];
 }
 
-export interface StorageConfig {
-  readonly type: 'lmdb';
-  readonly path: string;
-  readonly mapSizeBytes: number | null;
-}
+export type StorageConfig =
+  | { readonly type: 'lmdb'; readonly path: string; readonly mapSizeBytes: number | null }
+  | { readonly type: 'postgresql'; readonly settings: Omit<RawStorage, 'type' | 'path' | 'map_size_gb'> };
 
 export interface AuthConfig {
   readonly audience: readonly string[];
@@ -80,16 +85,24 @@ export function resolveConfig(source: ConfigSource, base: string): Config {
 }
 
 function resolveStorage(raw: RawConfig, source: ConfigSource, base: string): StorageConfig {
-  const storage = raw.storage ?? { type: 'lmdb' };
-  if (storage.type !== 'lmdb') {
-    throw new SluiceError('SLU_C0003', `storage of type ${storage.type} is not built yet; use lmdb`, {
+  const { type, path, map_size_gb, ...settings } = raw.storage ?? { type: 'lmdb' };
+  const foreign = Object.keys(type === 'lmdb' ? settings : { path, map_size_gb });
+  const misplaced = foreign.find((key) => raw.storage !== undefined && key in raw.storage);
+  if (type !== 'lmdb' && type !== 'postgresql') {
+    throw new SluiceError('SLU_C0003', `storage of type ${type} is not built yet; use lmdb or postgresql`, {
       where: source.locate(['storage', 'type']),
     });
   }
+  if (misplaced !== undefined) {
+    throw new SluiceError('SLU_C0003', `storage.${misplaced} has no meaning for storage of type ${type}`, {
+      where: source.locate(['storage', misplaced]),
+    });
+  }
+  if (type === 'postgresql') return { type, settings };
   return {
-    type: 'lmdb',
-    path: resolve(base, storage.path ?? '.sluice/storage'),
-    mapSizeBytes: storage.map_size_gb === undefined ? null : storage.map_size_gb * 1024 ** 3,
+    type,
+    path: resolve(base, path ?? '.sluice/storage'),
+    mapSizeBytes: map_size_gb === undefined ? null : map_size_gb * 1024 ** 3,
   };
 }
 

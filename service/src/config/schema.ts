@@ -12,6 +12,20 @@ const texts = { type: 'array', items: text } as const;
 const anything = { type: 'object' } as const;
 const count = { type: 'integer', minimum: 1 } as const;
 
+/** Of a Postgres server. */
+const address = {
+  uri: text,
+  hostname: text,
+  port: { type: 'integer' },
+  username: text,
+  password: { type: 'string' },
+  database: text,
+  sslmode: { enum: ['verify-full', 'verify-ca', 'disable'] },
+  cacert: text,
+  client_certificate: text,
+  client_private_key: text,
+} as const;
+
 const connection = {
   type: 'object',
   required: ['type'],
@@ -19,16 +33,7 @@ const connection = {
     type: text,
     id: text,
     tag: text,
-    uri: text,
-    hostname: text,
-    port: { type: 'integer' },
-    username: text,
-    password: { type: 'string' },
-    database: text,
-    sslmode: { enum: ['verify-full', 'verify-ca', 'disable'] },
-    cacert: text,
-    client_certificate: text,
-    client_private_key: text,
+    ...address,
     slot_name: text,
     publication_name: text,
     debug_api: flag,
@@ -70,7 +75,18 @@ export const configSchema = {
     storage: {
       type: 'object',
       required: ['type'],
-      properties: { type: text, path: text, uri: text, map_size_gb: count },
+      properties: {
+        type: text,
+        // lmdb
+        path: text,
+        map_size_gb: count,
+        // postgresql
+        ...address,
+        schema: text,
+        max_pool_size: count,
+        migrations: { enum: ['automatic', 'manual'] },
+        lease_seconds: count,
+      },
       additionalProperties: false,
     },
     port: { type: 'integer', minimum: 0, maximum: 65_535 },
@@ -120,12 +136,7 @@ export const configSchema = {
 /** The file's keys and values, checked. */
 export interface RawConfig {
   readonly replication: { readonly connections: readonly [RawConnection]; readonly concurrency?: number };
-  readonly storage?: {
-    readonly type: string;
-    readonly path?: string;
-    readonly uri?: string;
-    readonly map_size_gb?: number;
-  };
+  readonly storage?: RawStorage;
   readonly port?: number;
   readonly host?: string;
   readonly sync_rules?: { readonly path?: string; readonly content?: string };
@@ -141,10 +152,17 @@ export interface RawConfig {
   readonly system?: { readonly logging?: { readonly level?: 'debug' | 'info' | 'warn' | 'error' } };
 }
 
-export interface RawConnection {
+export interface RawStorage extends RawAddress {
   readonly type: string;
-  readonly id?: string;
-  readonly tag?: string;
+  readonly path?: string;
+  readonly map_size_gb?: number;
+  readonly schema?: string;
+  readonly max_pool_size?: number;
+  readonly migrations?: 'automatic' | 'manual';
+  readonly lease_seconds?: number;
+}
+
+interface RawAddress {
   readonly uri?: string;
   readonly hostname?: string;
   readonly port?: number;
@@ -155,6 +173,12 @@ export interface RawConnection {
   readonly cacert?: string;
   readonly client_certificate?: string;
   readonly client_private_key?: string;
+}
+
+export interface RawConnection extends RawAddress {
+  readonly type: string;
+  readonly id?: string;
+  readonly tag?: string;
   readonly slot_name?: string;
   readonly publication_name?: string;
 }

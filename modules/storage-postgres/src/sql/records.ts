@@ -52,7 +52,12 @@ export interface RecordPut {
 }
 
 /** None of the keys may be there. */
-export async function insertRecords(sql: Sql, table: string, tableId: TableId, puts: readonly RecordPut[]): Promise<void> {
+export async function insertRecords(
+  sql: Sql,
+  table: string,
+  tableId: TableId,
+  puts: readonly RecordPut[],
+): Promise<void> {
   if (puts.length === 0) return;
   await sql.run(`insert into ${table} (table_id, key, flags, record) ${FROM_ARRAYS}`, arrays(tableId, puts));
 }
