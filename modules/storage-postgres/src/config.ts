@@ -1,5 +1,5 @@
 /** What a person can say about a storage in Postgres, and the bounds it works in. */
-import type { Clock, Logger, Random } from '@sluice/core';
+import type { Clock, Failpoints, Logger, Random } from '@sluice/core';
 
 export interface PostgresStorageConfig {
   /** `postgresql://user:password@host:port/database`; the single fields below win over its parts. */
@@ -33,6 +33,8 @@ export interface PostgresStorageTools {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** For crash tests. Default none. */
+  readonly failpoints?: Failpoints;
 }
 
 export const SCHEMA_DEFAULT = 'sluice';

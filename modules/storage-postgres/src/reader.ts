@@ -7,6 +7,7 @@ import type {
   Changes,
   CheckpointState,
   ReadLimits,
+  SnapshotControl,
   StreamReader,
   TableState,
   TaskState,
@@ -20,6 +21,7 @@ import { readSums } from './sql/read-sums.ts';
 import { someRecords } from './sql/records.ts';
 import { SourceTables } from './sql/tables.ts';
 import { readCheckpointState } from './state-row.ts';
+import { readSnapshotControl } from './streams.ts';
 import type { Watched } from './watch.ts';
 
 export class PostgresReader implements StreamReader {
@@ -76,6 +78,10 @@ export class PostgresReader implements StreamReader {
 
   tasks(): Promise<readonly TaskState[]> {
     return new SourceTables(this.#sql, this.#names, this.#stream).tasks();
+  }
+
+  snapshotControl(): Promise<SnapshotControl> {
+    return readSnapshotControl(this.#sql, this.#names, this.#stream);
   }
 
   partialRecords(

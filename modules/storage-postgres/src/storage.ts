@@ -1,6 +1,14 @@
 /** The adapter: streams, their readers and writers, and write checkpoints, in one schema of a Postgres database. */
-import { type Checkpoint, type Position, SluiceError, type StreamId } from '@sluice/core';
-import type { BucketStorage, StreamInfo, StreamReader, StreamWriter } from '@sluice/storage';
+import { type Checkpoint, noFailpoints, type Position, SluiceError, type StreamId } from '@sluice/core';
+import type {
+  BucketStorage,
+  SnapshotControl,
+  SnapshotControlChange,
+  StreamInfo,
+  StreamReader,
+  StreamWriter,
+  WriteCheckpoint,
+} from '@sluice/storage';
 import {
   LEASE_MS_DEFAULT,
   POLL_MS_DEFAULT,
@@ -20,9 +28,9 @@ import { PostgresReader } from './reader.ts';
 import { Session } from './session.ts';
 import { resolveSettings } from './settings.ts';
 import { ConnectionSql } from './sql.ts';
-import { createWriteCheckpoint, getWriteCheckpoint, requestWriteCheckpoint } from './sql/write-checkpoints.ts';
+import { createWriteCheckpoint, getWriteCheckpoints, requestWriteCheckpoint } from './sql/write-checkpoints.ts';
 import { readCheckpointState } from './state-row.ts';
-import { activate, createStream, dropStream, listStreams, putError } from './streams.ts';
+import { activate, controlSnapshot, createStream, dropStream, listStreams, putError } from './streams.ts';
 import { Watched } from './watch.ts';
 import { PostgresWriter } from './writer.ts';
 
@@ -120,6 +128,10 @@ class PostgresStorage implements BucketStorage {
     for await (const _ of this.#streams.watch(signal)) yield;
   }
 
+  controlSnapshot(id: StreamId, changes: readonly SnapshotControlChange[]): Promise<SnapshotControl> {
+    return this.#database.transact((sql) => controlSnapshot(sql, this.#names, id, changes));
+  }
+
   reader(id: StreamId): StreamReader {
     let reader = this.#readers.get(id);
     if (reader === undefined) {
@@ -142,7 +154,16 @@ class PostgresStorage implements BucketStorage {
         const session = new Session({ ...this.#options, names, holding, where, connect }, client);
         this.#writers.add(session);
         const wake = () => this.#checkpointOf(id).refresh();
-        return new PostgresWriter({ ...this.#options, session, names, holding, reads: this.#database, wake });
+        const failpoints = this.#options.failpoints ?? noFailpoints;
+        return new PostgresWriter({
+          ...this.#options,
+          failpoints,
+          session,
+          names,
+          holding,
+          reads: this.#database,
+          wake,
+        });
       } catch (error) {
         await client.end();
         throw error;
@@ -160,8 +181,8 @@ class PostgresStorage implements BucketStorage {
     return requestWriteCheckpoint(this.#database, this.#names, user, { id: requested, head });
   }
 
-  writeCheckpoint(user: string): Promise<{ readonly id: bigint; readonly head: Position } | null> {
-    return getWriteCheckpoint(this.#database, this.#names, user);
+  writeCheckpoints(users: readonly string[]): Promise<ReadonlyMap<string, WriteCheckpoint>> {
+    return getWriteCheckpoints(this.#database, this.#names, users);
   }
 
   /** Gives no lease back: that is for writers to do. */

@@ -4,7 +4,7 @@
  * transaction asserts, keeps all other processes out.
  */
 import { type Clock, invariant, type RecordKey, type TableId } from '@sluice/core';
-import { type Evaluate, needsTombstones, type RowWrite, type StreamFlush, type TableState } from '@sluice/storage';
+import { type Evaluate, needsTombstones, type RowWrite, type TableState } from '@sluice/storage';
 import { append, type Appended } from './append.ts';
 import { Assembly } from './assembly.ts';
 import type { Names } from './names.ts';
@@ -28,25 +28,43 @@ interface TableRows {
   readonly rows: Map<RecordKey, RowState>;
 }
 
+export interface Rows<W extends RowWrite> {
+  readonly writes: readonly W[];
+  readonly evaluate: Evaluate<W>;
+}
+
+/** Where prior records come from. */
+export interface Origin {
+  readonly sql: Sql;
+  readonly records: string;
+  readonly tables: SourceTables;
+  readonly clock: Clock;
+}
+
 const NOTHING = new Uint8Array(0);
 
 export class StreamRows {
   readonly #tables = new Map<TableId, TableRows>();
   readonly #assembly = new Assembly();
 
-  async evaluate<W extends RowWrite>(
-    { writes, evaluate }: StreamFlush<W>,
-    from: { readonly sql: Sql; readonly records: string; readonly tables: SourceTables; readonly clock: Clock },
-  ): Promise<void> {
+  async evaluate<W extends RowWrite>({ writes, evaluate }: Rows<W>, from: Origin): Promise<void> {
     await this.#load(writes, from);
     await inSlices(from.clock, writes.length, (at) => this.#apply(writes[at] as W, evaluate));
     this.#assembly.seal();
   }
 
-  async #load(
-    writes: readonly RowWrite[],
-    { sql, records, tables }: { readonly sql: Sql; readonly records: string; readonly tables: SourceTables },
-  ): Promise<void> {
+  /** Copied rows of an unconfirmed table: those that have a tombstone are left alone. */
+  async compare<W extends RowWrite>({ writes, evaluate }: Rows<W>, from: Origin): Promise<void> {
+    await this.#load(writes, from);
+    await inSlices(from.clock, writes.length, (at) => {
+      const write = writes[at] as W;
+      const { isStored, record } = rowOf(this.#tables.get(write.tableId) as TableRows, write.key);
+      if (!isStored || record !== null) this.#apply(write, evaluate);
+    });
+    this.#assembly.seal();
+  }
+
+  async #load(writes: readonly RowWrite[], { sql, records, tables }: Origin): Promise<void> {
     const keys = new Map<TableId, Set<RecordKey>>();
     for (const { tableId, key, movedFrom } of writes) {
       let known = keys.get(tableId);

@@ -1,6 +1,15 @@
 /** Replication streams: a row each, and tables of their own. Ids are never given twice. */
 import { invariant, type StreamId } from '@sluice/core';
-import { initialCheckpointState, type JsonValue, type StreamInfo, type StreamLifecycle } from '@sluice/storage';
+import {
+  initialCheckpointState,
+  initialSnapshotControl,
+  type JsonValue,
+  type SnapshotControl,
+  snapshotControlAfter,
+  type SnapshotControlChange,
+  type StreamInfo,
+  type StreamLifecycle,
+} from '@sluice/storage';
 import type { Names } from './names.ts';
 import type { Sql } from './sql.ts';
 import { noCounters } from './state-row.ts';
@@ -99,6 +108,36 @@ export async function clearError(sql: Sql, names: Names, id: StreamId): Promise<
 
 export async function saveSource(sql: Sql, names: Names, id: StreamId, source: JsonValue): Promise<void> {
   await sql.run(`update ${names.streams} set source = $2 where id = $1`, [id, JSON.stringify(source)]);
+}
+
+interface ControlRow {
+  readonly snapshot_control: string | null;
+}
+
+function controlOf(row: ControlRow | undefined, id: StreamId): SnapshotControl {
+  invariant(row !== undefined, `there is no stream ${id}`);
+  return row.snapshot_control === null ? initialSnapshotControl : (JSON.parse(row.snapshot_control) as SnapshotControl);
+}
+
+export async function readSnapshotControl(sql: Sql, names: Names, id: StreamId): Promise<SnapshotControl> {
+  const [row] = await sql.rows<ControlRow>(`select snapshot_control from ${names.streams} where id = $1`, [id]);
+  return controlOf(row, id);
+}
+
+/** Inside a transaction. */
+export async function controlSnapshot(
+  sql: Sql,
+  names: Names,
+  id: StreamId,
+  changes: readonly SnapshotControlChange[],
+): Promise<SnapshotControl> {
+  const [row] = await sql.rows<ControlRow>(
+    `select snapshot_control from ${names.streams} where id = $1 for no key update`,
+    [id],
+  );
+  const control = snapshotControlAfter(controlOf(row, id), changes);
+  await sql.run(`update ${names.streams} set snapshot_control = $2 where id = $1`, [id, JSON.stringify(control)]);
+  return control;
 }
 
 function wakeList(sql: Sql, names: Names): Promise<number> {

@@ -4,7 +4,7 @@
  */
 import {
   type Clock,
-  invariant,
+  type Failpoints,
   type Logger,
   type Position,
   type Relation,
@@ -13,25 +13,41 @@ import {
 } from '@sluice/core';
 import {
   advance,
-  type CheckpointEvent,
   commit,
   type CommitOutcome,
-  copyDone,
-  copyRequired,
   type EraseRows,
   type FlushResult,
   guardHolds,
   type JsonValue,
-  newTable,
-  newTask,
+  needsTombstones,
+  type PlannedRange,
+  type PublishedRows,
+  type PublishRows,
   type RowWrite,
   type SnapshotFlush,
   type StreamFlush,
   type StreamWriter,
+  type SweepResult,
+  type SweepRows,
+  type TablePlan,
   type TableState,
+  type TableVisibility,
   taskAfter,
+  type TaskSplit,
 } from '@sluice/storage';
-import { eraseRows, purgeTombstones } from './erase.ts';
+import type { Appended } from './append.ts';
+import { dropTombstones, eraseRows, publishRows, sweepRows } from './row-work.ts';
+import {
+  addTable,
+  loseHistory,
+  markAllDone,
+  markTableDone,
+  markTableRequired,
+  planTable,
+  removeTable,
+  splitTask,
+  type Within,
+} from './table-work.ts';
 import { releaseLease, renewLease } from './lease.ts';
 import type { Names } from './names.ts';
 import { type Lane, Serial } from './serial.ts';
@@ -40,7 +56,7 @@ import { SnapshotRows } from './snapshot-rows.ts';
 import type { Sql } from './sql.ts';
 import { SourceTables } from './sql/tables.ts';
 import { type Holding, readStateRow, type StateRow } from './state-row.ts';
-import { StreamRows } from './stream-rows.ts';
+import { type Origin, StreamRows } from './stream-rows.ts';
 import { clearError, saveSource } from './streams.ts';
 
 export interface WriterContext {
@@ -52,11 +68,10 @@ export interface WriterContext {
   readonly reads: Sql;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly failpoints: Failpoints;
   /** Called after a commit that readers want to know of. */
   readonly wake: () => void;
 }
-
-type SilentEvent = Exclude<CheckpointEvent, { kind: 'commit' }>;
 
 export class PostgresWriter implements StreamWriter {
   readonly #context: WriterContext;
@@ -78,18 +93,13 @@ export class PostgresWriter implements StreamWriter {
   }
 
   async flush<W extends RowWrite>(flush: StreamFlush<W>): Promise<FlushResult> {
-    const { session, clock } = this.#context;
     const write = async (): Promise<FlushResult> => {
-      // Evaluated anew for each attempt of the whole; a transaction that is only run again keeps what was evaluated.
-      const rows = await session.read(async (sql) => {
-        const fresh = new StreamRows();
-        await fresh.evaluate(flush, { sql, records: this.#own.records, tables: this.#tables(sql), clock });
-        return fresh;
-      });
+      const rows = await this.#evaluated((fresh, from) => fresh.evaluate(flush, from));
       return this.#transact(async (sql, row) => {
         const { headOp, counters } = await rows.write(sql, this.#own, row);
+        this.#context.failpoints.pass('stream.rows-written');
         const state = advance(row.state, { kind: 'flushed', headOp, boundary: flush.boundary });
-        await clearError(sql, this.#names, this.#context.holding.stream);
+        await this.#clearError(sql);
         return { value: { kind: 'flushed', headOp, ops: headOp - row.state.headOp }, next: { state, counters } };
       });
     };
@@ -97,26 +107,54 @@ export class PostgresWriter implements StreamWriter {
   }
 
   async flushSnapshot<W extends RowWrite>(flush: SnapshotFlush<W>): Promise<FlushResult> {
-    const { guard, progress } = flush;
-    const discarded: FlushResult = { kind: 'discarded' };
+    const { guard } = flush;
     const table = await this.#tables(this.#context.reads).get(guard.tableId);
     if (table === undefined || !guardHolds(guard, table)) {
       await this.#inOrder(() => this.#held());
-      return discarded;
+      return { kind: 'discarded' };
     }
+    if (table.unconfirmed) return this.#compare(flush);
     const rows = await SnapshotRows.prepare(flush, table, this.#context.clock);
-    const write = () =>
-      this.#transact<FlushResult>(async (sql, row) => {
-        const tables = this.#tables(sql);
-        if (!guardHolds(guard, await tables.get(guard.tableId))) return { value: discarded };
-        const { headOp, counters } = await rows.write(sql, this.#own, row);
-        await tables.putTasks([taskAfter(await tables.requireTask(guard.tableId, progress.index), progress)]);
-        const state = advance(row.state, { kind: 'flushed', headOp, boundary: null });
-        await clearError(sql, this.#names, this.#context.holding.stream);
-        return { value: { kind: 'flushed', headOp, ops: headOp - row.state.headOp }, next: { state, counters } };
-      });
+    const write = () => this.#writeChunk(flush, (sql, row) => rows.write(sql, this.#own, row));
     // Chunks are large: the stream, and so the acknowledgement, must not wait for all that stand in line.
     return this.#inOrder(write, { lane: 'patient' });
+  }
+
+  /** Rows of a table that has records of an older history: each record is loaded, as for streamed rows. */
+  #compare<W extends RowWrite>(flush: SnapshotFlush<W>): Promise<FlushResult> {
+    const write = async (): Promise<FlushResult> => {
+      const rows = await this.#evaluated(async (fresh, from) => {
+        if (guardHolds(flush.guard, await from.tables.get(flush.guard.tableId))) await fresh.compare(flush, from);
+      });
+      return this.#writeChunk(flush, (sql, row) => rows.write(sql, this.#own, row));
+    };
+    return this.#inOrder(write, { lane: 'patient' });
+  }
+
+  #writeChunk(
+    { guard, progress }: Pick<SnapshotFlush<RowWrite>, 'guard' | 'progress'>,
+    writeRows: (sql: Sql, row: StateRow) => Promise<Appended>,
+  ): Promise<FlushResult> {
+    return this.#transact<FlushResult>(async (sql, row) => {
+      const tables = this.#tables(sql);
+      if (!guardHolds(guard, await tables.get(guard.tableId))) return { value: { kind: 'discarded' } };
+      const { headOp, counters } = await writeRows(sql, row);
+      this.#context.failpoints.pass('copy.rows-written');
+      await tables.putTasks([taskAfter(await tables.requireTask(guard.tableId, progress.index), progress)]);
+      const state = advance(row.state, { kind: 'flushed', headOp, boundary: null });
+      await this.#clearError(sql);
+      return { value: { kind: 'flushed', headOp, ops: headOp - row.state.headOp }, next: { state, counters } };
+    });
+  }
+
+  /** Outside the transaction; run anew if the connection breaks. */
+  #evaluated(evaluate: (rows: StreamRows, from: Origin) => Promise<void>): Promise<StreamRows> {
+    const { session, clock } = this.#context;
+    return session.read(async (sql) => {
+      const rows = new StreamRows();
+      await evaluate(rows, { sql, records: this.#own.records, tables: this.#tables(sql), clock });
+      return rows;
+    });
   }
 
   async commit(position: Position, options: { readonly createEmpty?: boolean } = {}): Promise<CommitOutcome> {
@@ -131,100 +169,82 @@ export class PostgresWriter implements StreamWriter {
         const { state, outcome } = commit(row.state, request);
         if (state === row.state) return { value: outcome };
         if (outcome.kind === 'created') {
-          await clearError(sql, this.#names, this.#context.holding.stream);
+          await this.#clearError(sql);
           await sql.run('select pg_notify($1, $2)', [this.#names.channel, `${this.#context.holding.stream}`]);
         }
         return { value: outcome, next: { state, counters: row.counters } };
       });
     });
-    if (outcome.kind === 'created') this.#context.wake();
+    if (outcome.kind !== 'created') return outcome;
+    this.#context.failpoints.pass('checkpoint.before-notify');
+    this.#context.wake();
     return outcome;
   }
 
-  addTable(relation: Relation, keyColumns: readonly number[]): Promise<TableState> {
-    return this.#change(async (tables, row) => {
-      const counters = { ...row.counters, tables: row.counters.tables + 1 };
-      const table = newTable({ id: counters.tables, relation, keyColumns });
-      await tables.put(table);
-      const state = advance(row.state, { kind: 'tableSnapshotRequired' });
-      return { value: table, next: { state, counters } };
-    });
+  addTable(
+    relation: Relation,
+    keyColumns: readonly number[],
+    visibility: Exclude<TableVisibility, 'publishing'> = 'shown',
+  ): Promise<TableState> {
+    return this.#change((within) => addTable(within, { relation, keyColumns, visibility }));
   }
 
   removeTable(tableId: TableId): Promise<void> {
-    return this.#change(async (tables, row, sql) => {
-      const live = `select 1 from ${this.#own.records} where table_id = $1 and flags <> 2 limit 1`;
-      invariant((await sql.rows(live, [tableId])).length === 0, `table ${tableId} still has live records`);
-      await sql.run(`delete from ${this.#own.records} where table_id = $1`, [tableId]);
-      await tables.remove(tableId);
-      return { value: undefined, next: row };
-    });
+    return this.#change((within) => removeTable(within, tableId));
   }
 
-  planTable(tableId: TableId, tasks: Parameters<StreamWriter['planTable']>[1]): Promise<void> {
-    return this.#change(async (tables, row) => {
-      const table = await tables.require(tableId);
-      invariant(!table.planned, `table ${tableId} is planned already`);
-      await tables.put({ ...table, planned: true });
-      await tables.putTasks(tasks.map((task) => newTask(tableId, task)));
-      return { value: undefined, next: row };
-    });
+  planTable(tableId: TableId, plan: TablePlan, tasks: readonly PlannedRange[]): Promise<void> {
+    return this.#change((within) => planTable(within, { tableId, plan, tasks }));
+  }
+
+  splitTask(split: TaskSplit): Promise<boolean> {
+    return this.#change((within) => splitTask(within, split));
   }
 
   eraseRows(request: EraseRows): Promise<{ readonly remaining: boolean; readonly erased: number }> {
-    return this.#change(
-      async (tables, row, sql) => {
-        const before = await tables.require(request.tableId);
-        const table: TableState = { ...before, truncateEpoch: before.truncateEpoch + 1 };
-        await tables.put(table);
-        const { headOp, counters, ...value } = await eraseRows(sql, this.#own, { row, table }, request);
-        const state = advance(row.state, { kind: 'flushed', headOp, boundary: request.boundary });
-        return { value, next: { state, counters } };
-      },
-      { endsWriter: true },
-    );
+    return this.#change((within) => eraseRows(within, request), { endsWriter: true });
+  }
+
+  publishRows(request: PublishRows): Promise<PublishedRows> {
+    return this.#change((within) => publishRows(within, request), { lane: 'patient' });
   }
 
   markTableSnapshotDone(tableId: TableId, generation: number, position: Position): Promise<void> {
-    return this.#change(async (tables, row) => {
-      const table = await tables.require(tableId);
-      const isOpen = (await tables.tasksOf(tableId)).some((task) => task.state !== 'done');
-      if (table.generation !== generation || !table.planned || isOpen) {
-        const name = `${table.relation.schema}.${table.relation.name}`;
-        throw new SluiceError('SLU_T1204', `table ${name} is not copied completely`);
-      }
-      await tables.put(copyDone(table, position));
-      return { value: undefined, next: advanced(row, { kind: 'tableSnapshotDone', position }) };
-    });
+    return this.#change((within) => markTableDone(within, { tableId, generation, position }));
   }
 
   markTableSnapshotRequired(tableId: TableId): Promise<TableState> {
-    return this.#change(async (tables, row) => {
-      const table = copyRequired(await tables.require(tableId));
-      await tables.put(table);
-      await tables.removeTasks(tableId);
-      return { value: table, next: advanced(row, { kind: 'tableSnapshotRequired' }) };
-    });
+    return this.#change((within) => markTableRequired(within, tableId));
   }
 
   markAllSnapshotDone(position: Position): Promise<readonly TableState[]> {
-    return this.#change(async (tables, row) => {
-      const pending = (await tables.list()).filter((table) => table.snapshot === 'pending');
-      if (pending.length > 0) return { value: pending };
-      return { value: pending, next: advanced(row, { kind: 'allSnapshotsDone', position }) };
+    return this.#change((within) => markAllDone(within, position));
+  }
+
+  beginHistory(source: JsonValue): Promise<void> {
+    return this.#change(async (within) => {
+      await saveSource(within.sql, this.#names, this.#context.holding.stream, source);
+      return loseHistory(within);
     });
+  }
+
+  sweepRows(request: SweepRows): Promise<SweepResult> {
+    return this.#change((within) => sweepRows(within, request));
   }
 
   purgeTombstones(limit: number): Promise<{ readonly remaining: boolean }> {
-    return this.#change(async (tables, row, sql) => {
-      const at = { row, tables: await tables.list(), limit };
-      const { remaining, purged } = await purgeTombstones(sql, this.#own.records, at);
-      return purged === 0 ? { value: { remaining } } : { value: { remaining }, next: row };
+    return this.#change((within) => {
+      const { checkpoint } = within.row.state;
+      return dropTombstones(within, (table) => !needsTombstones(table, checkpoint), limit);
     });
   }
 
+  dropTombstones(limit: number): Promise<{ readonly remaining: boolean }> {
+    return this.#change((within) => dropTombstones(within, () => true, limit));
+  }
+
   saveSourceState(source: JsonValue): Promise<void> {
-    return this.#change(async (_tables, row, sql) => {
+    return this.#change(async ({ sql, row }) => {
       await saveSource(sql, this.#names, this.#context.holding.stream, source);
       return { value: undefined, next: row };
     });
@@ -247,6 +267,10 @@ export class PostgresWriter implements StreamWriter {
     }
   }
 
+  #clearError(sql: Sql): Promise<void> {
+    return clearError(sql, this.#names, this.#context.holding.stream);
+  }
+
   #tables(sql: Sql): SourceTables {
     return new SourceTables(sql, this.#names, this.#context.holding.stream);
   }
@@ -256,12 +280,10 @@ export class PostgresWriter implements StreamWriter {
     return session.read((sql) => readStateRow(sql, this.#names, holding));
   }
 
-  /** One transaction on the stream's tables and tasks, behind those before it. */
-  #change<T>(
-    work: (tables: SourceTables, row: StateRow, sql: Sql) => Promise<Done<T>>,
-    options: OrderOptions = {},
-  ): Promise<T> {
-    return this.#inOrder(() => this.#transact((sql, row) => work(this.#tables(sql), row, sql)), options);
+  /** One transaction, behind those before it. */
+  #change<T>(work: (within: Within) => Promise<Done<T>>, options: OrderOptions = {}): Promise<T> {
+    const change = (sql: Sql, row: StateRow) => work({ sql, row, tables: this.#tables(sql), own: this.#own });
+    return this.#inOrder(() => this.#transact(change), options);
   }
 
   async #transact<T>(work: (sql: Sql, row: StateRow) => Promise<Done<T>>): Promise<T> {
@@ -309,8 +331,4 @@ interface OrderOptions {
   readonly endsWriter?: true;
   /** Default `prompt`. */
   readonly lane?: Lane;
-}
-
-function advanced(row: StateRow, event: SilentEvent): StateRow {
-  return { ...row, state: advance(row.state, event) };
 }

@@ -200,7 +200,7 @@ export const errorCodes = {
   ),
   SLU_T1209: entry(
     'The storage schema is older than this program, and migrations are manual.',
-    'Run `npx sluice migrate --config FILE`, or set storage.migrations to automatic.',
+    'Start once with storage.migrations set to automatic.',
   ),
   SLU_T1210: entry(
     'The settings of the storage connection cannot be used.',

@@ -26,7 +26,8 @@ function shared(names: Names): string[] {
        rules text not null,
        created_at_ms int8 not null,
        error text,
-       source text
+       source text,
+       snapshot_control text
      )`,
     // The row that every write locks: the checkpoint state, the lease, and the number of the last transaction.
     `create table ${names.states} (

@@ -92,17 +92,28 @@ export async function deleteRecords(
   await sql.run(`delete from ${table} where table_id = $1 and key = any($2::bytea[])`, [of.tableId, keysOf(of.keys)]);
 }
 
-/** In key order. */
-export async function someRecords(
-  sql: Sql,
-  table: string,
-  of: { readonly tableId: TableId; readonly which: 'live' | 'partial' | 'tombstone'; readonly limit: number },
-): Promise<StoredRecord[]> {
-  const which = { live: `flags <> ${TOMBSTONE}`, partial: `flags = ${PARTIAL}`, tombstone: `flags = ${TOMBSTONE}` };
+const WHICH = {
+  any: 'true',
+  live: `flags <> ${TOMBSTONE}`,
+  partial: `flags = ${PARTIAL}`,
+  tombstone: `flags = ${TOMBSTONE}`,
+};
+
+export interface SomeRecords {
+  readonly tableId: TableId;
+  readonly which: keyof typeof WHICH;
+  readonly limit: number;
+  /** Only those whose key comes later. */
+  readonly after?: RecordKey | undefined;
+}
+
+/** In the order of their keys' bytes. */
+export async function someRecords(sql: Sql, table: string, of: SomeRecords): Promise<StoredRecord[]> {
   const rows = await sql.rows<Row>(
     `select key, flags, record from ${table}
-     where table_id = $1 and ${which[of.which]} order by table_id, key limit $2`,
-    [of.tableId, of.limit],
+     where table_id = $1 and ${WHICH[of.which]}${of.after === undefined ? '' : ' and key > $3'}
+     order by table_id, key limit $2`,
+    [of.tableId, of.limit, ...(of.after === undefined ? [] : [Buffer.from(of.after)])],
   );
   return rows.map(stored);
 }

@@ -1,6 +1,7 @@
 /** One record per user: the newest write checkpoint's id and the source head that must be passed first. */
 import { invariant, type Position } from '@sluice/core';
-import { nameKey } from '../binary.ts';
+import type { WriteCheckpoint } from '@sluice/storage';
+import { byteaArray, nameKey } from '../binary.ts';
 import type { Names } from '../names.ts';
 import type { Sql } from '../sql.ts';
 
@@ -10,16 +11,18 @@ interface Row {
   readonly head: Position;
 }
 
-export interface WriteCheckpoint {
-  readonly id: bigint;
-  readonly head: Position;
-}
-
-export async function getWriteCheckpoint(sql: Sql, names: Names, user: string): Promise<WriteCheckpoint | null> {
-  const [row] = await sql.rows<Row>(`select id, head from ${names.writeCheckpoints} where user_key = $1`, [
-    nameKey(user),
-  ]);
-  return row === undefined ? null : { id: BigInt(row.id), head: row.head };
+/** One look, however many users. */
+export async function getWriteCheckpoints(
+  sql: Sql,
+  names: Names,
+  users: readonly string[],
+): Promise<Map<string, WriteCheckpoint>> {
+  const rows = await sql.rows<Row & { readonly ord: number }>(
+    `select u.ord, w.id, w.head from unnest($1::bytea[]) with ordinality u (user_key, ord)
+     join ${names.writeCheckpoints} w using (user_key)`,
+    [byteaArray(users.map(nameKey))],
+  );
+  return new Map(rows.map(({ ord, id, head }) => [users[ord - 1] as string, { id: BigInt(id), head }]));
 }
 
 export async function createWriteCheckpoint(sql: Sql, names: Names, user: string, head: Position): Promise<bigint> {

@@ -1,0 +1,116 @@
+/** What transactions do to tables and tasks: the law's functions, between a read and a write. */
+import { invariant, type Position, type Relation, type TableId } from '@sluice/core';
+import {
+  advance,
+  afterCopy,
+  copyDone,
+  copyRequired,
+  historyLost,
+  holdsCheckpoints,
+  isRead,
+  newTable,
+  newTask,
+  notCopied,
+  type PlannedRange,
+  type TablePlan,
+  tablePlanned,
+  type TableState,
+  type TableVisibility,
+  taskSplit,
+  type TaskSplit,
+  whileCopying,
+} from '@sluice/storage';
+import type { Names } from './names.ts';
+import type { Done } from './session.ts';
+import type { Sql } from './sql.ts';
+import type { SourceTables } from './sql/tables.ts';
+import type { StateRow } from './state-row.ts';
+
+/** Inside a transaction that has locked `row`. */
+export interface Within {
+  readonly sql: Sql;
+  readonly row: StateRow;
+  readonly tables: SourceTables;
+  /** The stream's own. */
+  readonly own: ReturnType<Names['of']>;
+}
+
+export interface NewTable {
+  readonly relation: Relation;
+  readonly keyColumns: readonly number[];
+  readonly visibility: Exclude<TableVisibility, 'publishing'>;
+}
+
+export async function addTable(
+  { tables, row }: Within,
+  { relation, keyColumns, visibility }: NewTable,
+): Promise<Done<TableState>> {
+  const counters = { ...row.counters, tables: row.counters.tables + 1 };
+  const table = newTable({ id: counters.tables, relation, keyColumns }, visibility, row.state);
+  await tables.put(table);
+  return { value: table, next: { state: whileCopying(row.state, table), counters } };
+}
+
+export async function removeTable({ tables, row, sql, own }: Within, tableId: TableId): Promise<Done<void>> {
+  const live = `select 1 from ${own.records} where table_id = $1 and flags <> 2 limit 1`;
+  invariant((await sql.rows(live, [tableId])).length === 0, `table ${tableId} still has live records`);
+  await sql.run(`delete from ${own.records} where table_id = $1`, [tableId]);
+  await tables.remove(tableId);
+  return { value: undefined, next: row };
+}
+
+export async function planTable(
+  { tables, row }: Within,
+  {
+    tableId,
+    plan,
+    tasks,
+  }: { readonly tableId: TableId; readonly plan: TablePlan; readonly tasks: readonly PlannedRange[] },
+): Promise<Done<void>> {
+  await tables.put(tablePlanned(await tables.require(tableId), plan));
+  await tables.putTasks(tasks.map((task) => newTask(tableId, task)));
+  return { value: undefined, next: row };
+}
+
+export async function splitTask({ tables, row }: Within, split: TaskSplit): Promise<Done<boolean>> {
+  const parts = taskSplit(await tables.get(split.tableId), await tables.tasksOf(split.tableId), split);
+  if (parts === null) return { value: false };
+  await tables.putTasks(parts);
+  return { value: true, next: row };
+}
+
+export async function markTableDone(
+  { tables, row }: Within,
+  {
+    tableId,
+    generation,
+    position,
+  }: { readonly tableId: TableId; readonly generation: number; readonly position: Position },
+): Promise<Done<void>> {
+  const table = await tables.require(tableId);
+  if (!isRead(table, generation, await tables.tasksOf(tableId)) || table.unconfirmed) throw notCopied(table);
+  await tables.put(copyDone(table, position));
+  return { value: undefined, next: { ...row, state: afterCopy(row.state, table, position) } };
+}
+
+export async function markTableRequired({ tables, row }: Within, tableId: TableId): Promise<Done<TableState>> {
+  const table = copyRequired(await tables.require(tableId));
+  await tables.put(table);
+  await tables.removeTasks(tableId);
+  return { value: table, next: { ...row, state: whileCopying(row.state, table) } };
+}
+
+export async function markAllDone({ tables, row }: Within, position: Position): Promise<Done<readonly TableState[]>> {
+  const pending = (await tables.list()).filter(holdsCheckpoints);
+  if (pending.length > 0) return { value: pending };
+  const state = advance(row.state, { kind: 'allSnapshotsDone', position });
+  return { value: pending, next: { ...row, state } };
+}
+
+export async function loseHistory({ tables, row }: Within): Promise<Done<void>> {
+  for (const table of await tables.list()) {
+    await tables.put(historyLost(table));
+    await tables.removeTasks(table.id);
+  }
+  return { value: undefined, next: { ...row, state: advance(row.state, { kind: 'tableSnapshotRequired' }) } };
+}
