@@ -30,7 +30,16 @@ const arrows: Record<string, readonly string[]> = {
   'modules/source-postgres': ['core', 'replication', 'storage'],
   'modules/storage-lmdb': ['core', 'storage'],
   'modules/storage-postgres': ['core', 'storage'],
-  service: ['core', 'sync-rules', 'storage', 'replication', 'sync', 'source-postgres', 'storage-lmdb', 'storage-postgres'],
+  service: [
+    'core',
+    'sync-rules',
+    'storage',
+    'replication',
+    'sync',
+    'source-postgres',
+    'storage-lmdb',
+    'storage-postgres',
+  ],
 };
 
 /** Library → path prefixes of product code that may import it. */
