@@ -1,0 +1,69 @@
+/** Data definition in the simulated source. */
+import type { Change } from './change.ts';
+import type { DatabaseState, ModelTable } from './source-database.ts';
+import { ID, LONG, type ModelColumn, newShape, OWNER, shapeOf } from './tables.ts';
+
+export type Definition = Exclude<Change, { kind: 'insert' | 'update' | 'delete' | 'truncate' }>;
+
+export interface Redefined {
+  readonly state: DatabaseState;
+  readonly created: string | null;
+  readonly dropped: string | null;
+  /** The table whose rows were written anew. */
+  readonly rewritten: string | null;
+}
+
+const KEPT = new Set([ID, OWNER, LONG]);
+
+export function applyToCatalogue(state: DatabaseState, change: Definition): Redefined {
+  const nothing = { state, created: null, dropped: null, rewritten: null };
+  const isTaken = (name: string) => [...state.values()].some(({ shape }) => shape.name === name);
+  if (change.kind === 'create table') {
+    if (isTaken(change.name) || state.has(change.oid)) return nothing;
+    const table: ModelTable = { shape: newShape(change.oid, change.name), rows: new Map() };
+    return { ...nothing, state: new Map(state).set(change.oid, table), created: change.oid };
+  }
+  const table = state.get(change.oid);
+  if (table === undefined) return nothing;
+  if (change.kind === 'drop table') {
+    const left = new Map(state);
+    left.delete(change.oid);
+    return { ...nothing, state: left, dropped: change.oid };
+  }
+  const { shape } = table;
+  const reshaped = (part: Partial<Pick<typeof shape, 'name' | 'identity' | 'columns'>>): Redefined => ({
+    ...nothing,
+    state: new Map(state).set(change.oid, { ...table, shape: shapeOf({ ...shape, ...part }) }),
+  });
+  switch (change.kind) {
+    case 'rename table':
+      return isTaken(change.to) ? nothing : reshaped({ name: change.to });
+    case 'replica identity':
+      return reshaped({ identity: change.to });
+    case 'add column':
+      if (shape.columns.some(({ name }) => name === change.name)) return nothing;
+      return reshaped({ columns: [...shape.columns, newColumn(table, change)] });
+    case 'drop column':
+      return reshaped({
+        columns: shape.columns.filter((column) => column.name !== change.name || KEPT.has(column.attribute)),
+      });
+    case 'change type': {
+      const columns = shape.columns.map((column) =>
+        column.name === change.name && !KEPT.has(column.attribute) ? { ...column, typeId: column.typeId + 1 } : column,
+      );
+      return { ...reshaped({ columns }), rewritten: change.oid };
+    }
+  }
+}
+
+/** Behind every column that the table ever had. */
+function newColumn(
+  { shape, rows }: ModelTable,
+  { name, missing }: { name: string; missing: string | null },
+): ModelColumn {
+  const used = Math.max(
+    ...shape.columns.map((column) => column.attribute + 1),
+    ...[...rows.values()].map((row) => row.length),
+  );
+  return { attribute: used, name, typeId: 25, missing };
+}

@@ -1,0 +1,194 @@
+/** Chooses the steps of a life by its seed, with an eye on what is there. Each life has likings of its own. */
+import { type SeededRandom, seededRandom } from '../../kit/seeded-random.ts';
+import type { Change } from './change.ts';
+import type { Life } from './life.ts';
+import type { ModelTable } from './source-database.ts';
+import type { Beginning, Step } from './step.ts';
+import { ID, LONG, OWNER, type Row, TEXT } from './tables.ts';
+import { OWNERS } from './rules.ts';
+
+const NAMES = ['alpha', 't_a', 't_b', 'x_a'] as const;
+
+/** What one life is inclined to: chances per step, or per transaction. */
+export interface Likings {
+  readonly writing: number;
+  readonly failing: number;
+  readonly crashing: number;
+  /** VACUUM FULL and the like. */
+  readonly rewriting: number;
+  /** Chance of a transaction with data definition in it; 0 in about half of the lives. */
+  readonly defining: number;
+  /** Whether a transaction is flushed, or visible, at once; and how soon it becomes so else. */
+  readonly flushing: number;
+  readonly revealing: number;
+  readonly catchingUp: number;
+  /** How quick those are who wait under a label; others are as chance has it. */
+  readonly haste: Readonly<Record<string, number>>;
+}
+
+function likingsBy(random: SeededRandom): Likings {
+  return {
+    writing: random.pick([0.04, 0.1, 0.2]),
+    failing: random.pick([0, 0, 0.005, 0.02]),
+    crashing: random.pick([0, 0.003, 0.01]),
+    rewriting: random.pick([0, 0.005, 0.03]),
+    defining: random.pick([0, 0.15]),
+    flushing: random.pick([1, 0.9, 0.3]),
+    revealing: random.pick([1, 0.9, 0.5]),
+    catchingUp: random.pick([0.05, 0.01]),
+    haste: {},
+  };
+}
+
+export class Chooser {
+  readonly #random: SeededRandom;
+  readonly #likings: Likings;
+  readonly #haste = new Map<string, number>();
+  readonly beginning: Beginning;
+  #nextOid = 100;
+
+  constructor(seed: number, likings: Partial<Likings> = {}) {
+    const random = seededRandom(seed);
+    this.#random = random;
+    this.#likings = { ...likingsBy(random), ...likings };
+    for (const [label, haste] of Object.entries(this.#likings.haste)) this.#haste.set(label, haste);
+    const tables = NAMES.slice(0, 1 + random.int(3)).map((name) => ({ oid: this.#newOid(), name }));
+    const creation = tables.map(({ oid, name }): Change => ({ kind: 'create table', oid, name }));
+    const rows = tables.flatMap(({ oid }) =>
+      Array.from({ length: random.int(20) }, (): Change => ({ kind: 'insert', oid, row: this.#row(this.#key()) })),
+    );
+    this.beginning = {
+      seed,
+      storage: seed % 20 === 0 ? 'lmdb' : 'memory',
+      slowReads: random.int(2) === 0,
+      concurrency: 1 + random.int(3),
+      before: [
+        { kind: 'commit', changes: [...creation, ...rows], flushed: true, visible: true },
+        // Committed before the slot is made, so not in its stream; and perhaps not visible to reads yet.
+        {
+          kind: 'commit',
+          changes: this.#rowChanges(tables.map(({ oid }) => oid)),
+          flushed: true,
+          visible: random.int(2) === 0,
+        },
+      ],
+    };
+  }
+
+  next(life: Life): Step {
+    const random = this.#random;
+    const { writing, crashing, catchingUp, rewriting, failing } = this.#likings;
+    const dice = random.next();
+    if (dice < writing) return this.#commit(life);
+    if (dice < writing + crashing) return { kind: 'crash' };
+    if (random.next() < catchingUp) {
+      const unseen = life.database.invisible.length;
+      return unseen > 0 && random.int(3) > 0 ? { kind: 'reveal', n: random.int(unseen) } : { kind: 'flush' };
+    }
+    if (random.next() < 0.01) return { kind: 'grow' };
+    if (random.next() < rewriting) return { kind: 'rewrite', oid: this.#someTable(life)?.shape.oid ?? '' };
+    const label = this.#someone(life.waiting);
+    if (random.next() < failing) return { kind: 'fail', label };
+    const together = random.int(6) === 0 ? [this.#someone(life.waiting)] : [];
+    return { kind: 'go', labels: [label, ...together], draw: random.next() };
+  }
+
+  /** Some kinds of work are quick in a life, others slow. */
+  #someone(labels: readonly string[]): string {
+    const weights = labels.map((label) => this.#hasteOf(label));
+    let left = this.#random.next() * weights.reduce((sum, weight) => sum + weight, 0);
+    for (const [index, weight] of weights.entries()) {
+      left -= weight;
+      if (left <= 0) return labels[index] as string;
+    }
+    return labels.at(-1) ?? '';
+  }
+
+  #hasteOf(label: string): number {
+    let haste = this.#haste.get(label);
+    if (haste === undefined) {
+      haste = (label.startsWith('sleep') ? 0.1 : 1) * this.#random.pick([1, 1, 0.3, 0.05]);
+      this.#haste.set(label, haste);
+    }
+    return haste;
+  }
+
+  #commit(life: Life): Step {
+    const random = this.#random;
+    const { now } = life.database;
+    const changes: Change[] = [];
+    if (random.next() < this.#likings.defining) changes.push(this.#definition(life));
+    const oids = [...now.keys(), ...changes.flatMap((change) => (change.kind === 'create table' ? [change.oid] : []))];
+    if (changes.length === 0 || random.int(2) === 0) changes.push(...this.#rowChanges(oids, now));
+    const flushed = random.next() < this.#likings.flushing;
+    return { kind: 'commit', changes, flushed, visible: random.next() < this.#likings.revealing };
+  }
+
+  #definition(life: Life): Change {
+    const random = this.#random;
+    const table = this.#someTable(life);
+    const kind = random.int(8);
+    if (table === undefined || kind === 0)
+      return { kind: 'create table', oid: this.#newOid(), name: random.pick(NAMES) };
+    const { oid } = table.shape;
+    const name = random.pick(['text', 'extra', 'more']);
+    if (kind === 1) return { kind: 'drop table', oid };
+    if (kind <= 3) return { kind: 'rename table', oid, to: random.pick(NAMES) };
+    if (kind <= 5) return { kind: 'add column', oid, name, missing: random.pick([null, 'default']) };
+    if (kind === 6) return { kind: random.pick(['drop column', 'change type'] as const), oid, name };
+    return { kind: 'replica identity', oid, to: random.pick(['default', 'full', 'default', 'nothing'] as const) };
+  }
+
+  #rowChanges(oids: readonly string[], now?: ReadonlyMap<string, ModelTable>): readonly Change[] {
+    if (oids.length === 0) return [];
+    return Array.from({ length: 1 + this.#random.int(5) }, () => this.#rowChange(oids, now));
+  }
+
+  #rowChange(oids: readonly string[], now: ReadonlyMap<string, ModelTable> | undefined): Change {
+    const random = this.#random;
+    const oid = random.pick(oids);
+    const keys = [...(now?.get(oid)?.rows.keys() ?? [])];
+    const dice = random.next();
+    if (keys.length === 0 || dice < 0.25) return { kind: 'insert', oid, row: this.#row(this.#key()) };
+    const key = random.pick(keys);
+    if (dice < 0.4) return { kind: 'delete', oid, key };
+    if (dice < 0.42) return { kind: 'truncate', oids: random.int(4) === 0 ? oids : [oid] };
+    const set: Record<number, string | null> = {};
+    if (random.int(2) === 0) set[OWNER] = this.#owner();
+    if (random.int(2) === 0) set[TEXT] = this.#text();
+    if (random.int(3) === 0) set[LONG] = this.#long();
+    if (random.int(3) === 0) set[ID] = this.#key();
+    return { kind: 'update', oid, key, set };
+  }
+
+  #someTable(life: Life): ModelTable | undefined {
+    const tables = [...life.database.now.values()];
+    return tables.length === 0 ? undefined : this.#random.pick(tables);
+  }
+
+  #newOid(): string {
+    return String(this.#nextOid++);
+  }
+
+  #row(key: string): Row {
+    return [key, this.#owner(), this.#text(), this.#long()];
+  }
+
+  #key(): string {
+    return String(10 + this.#random.int(25));
+  }
+
+  #owner(): string | null {
+    return this.#random.int(6) === 0 ? null : this.#random.pick(OWNERS);
+  }
+
+  #text(): string {
+    return `t${this.#random.int(1000)}`;
+  }
+
+  /** Sometimes more than may be synced. */
+  #long(): string {
+    const long = `long ${this.#random.int(1000)}`;
+    return this.#random.int(12) === 0 ? long.repeat(20) : long;
+  }
+}

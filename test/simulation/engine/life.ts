@@ -1,0 +1,218 @@
+/**
+ * One life: the real engine over a real storage, a simulated source, and steps that somebody chooses. After each step the
+ * witness looks; at the end everything flows, and everything must arrive.
+ */
+import { type Logger, limits, SluiceError, silentLogger, type StreamId } from '@sluice/core';
+import { ReplicationEngine } from '@sluice/replication';
+import type { BucketStorage, StreamWriter } from '@sluice/storage';
+import { Oracle } from './oracle.ts';
+import { rules } from './rules.ts';
+import { ScriptedSource, type Slot } from './scripted-source.ts';
+import { altered, slowStorage } from './slow-storage.ts';
+import { SourceDatabase } from './source-database.ts';
+import type { Beginning, Step } from './step.ts';
+import { Turns } from './turns.ts';
+import { told, Violation, Witness } from './witness.ts';
+
+/** Small data must meet the limits that large data meets. */
+Object.assign(limits, { rowBytesMax: 160, streamFlushBytesMax: 500 });
+
+const DRAIN_STEPS_MAX = 6000;
+
+/** A storage, and what a new process finds when the old one has died. */
+export interface SimulatedStorage {
+  readonly storage: BucketStorage;
+  reopen(): Promise<SimulatedStorage>;
+  dispose(): Promise<void>;
+}
+
+export interface World {
+  openStorage(kind: Beginning['storage']): Promise<SimulatedStorage>;
+  /** Takes a rule out, to see it missed. */
+  readonly mutant?: Mutant | undefined;
+}
+
+export interface Mutant {
+  readonly writer?: (writer: StreamWriter) => Partial<StreamWriter>;
+  readonly source?: (source: ScriptedSource, database: SourceDatabase) => Partial<ScriptedSource>;
+}
+
+export class Life {
+  readonly database = new SourceDatabase();
+  readonly witness = new Witness();
+  readonly #oracle = new Oracle(this.database);
+  readonly #slot: Slot = { confirmed: null, session: 0 };
+  readonly #beginning: Beginning;
+  readonly #world: World;
+  #opened: SimulatedStorage;
+  #turns = new Turns();
+  #stop = new AbortController();
+  #streamId: StreamId = 0;
+  #failure: unknown = null;
+
+  private constructor(beginning: Beginning, world: World, opened: SimulatedStorage) {
+    this.#beginning = beginning;
+    this.#world = world;
+    this.#opened = opened;
+  }
+
+  static async begin(beginning: Beginning, world: World): Promise<Life> {
+    const life = new Life(beginning, world, await world.openStorage(beginning.storage));
+    for (const step of beginning.before) await life.#apply(step);
+    life.#streamId = (await life.#opened.storage.createStream('', 0)).id;
+    life.#startProcess();
+    await life.#turns.quiet();
+    return life;
+  }
+
+  /** Who waits for a turn. */
+  get waiting(): readonly string[] {
+    return this.#turns.labels;
+  }
+
+  /** @throws Violation */
+  async step(step: Step): Promise<void> {
+    await this.#apply(step);
+    await this.#turns.quiet();
+    if (this.#failure !== null) throw new Violation(`the engine failed: ${describe(this.#failure)}`);
+    await this.#look(false);
+  }
+
+  /** Lets everything flow in order, until a checkpoint covers everything. @throws Violation */
+  async finish(): Promise<void> {
+    this.database.revealAll();
+    const target = this.database.head;
+    for (let step = 0; step < DRAIN_STEPS_MAX; step++) {
+      this.database.flush();
+      const [label] = this.waiting;
+      if (label === undefined) throw new Violation('nothing is left to be done, but the end is not reached');
+      await this.step({ kind: 'go', labels: [label], draw: 0.9 });
+      const reached = this.witness.last;
+      if (reached !== null && reached.position >= target) break;
+    }
+    const { last } = this.witness;
+    if (last === null || last.position < target) {
+      const state = await this.#opened.storage.reader(this.#streamId).checkpointState();
+      throw new Violation(`no checkpoint at ${target}: ${JSON.stringify(state)}; waiting: ${this.waiting.join(', ')}`);
+    }
+    await this.#look(true);
+    await this.witness.readAgain(this.#opened.storage.reader(this.#streamId));
+  }
+
+  async dispose(): Promise<void> {
+    this.#stop.abort(new Error('over'));
+    this.#turns = new Turns();
+    await this.#opened.dispose();
+  }
+
+  async #look(final: boolean): Promise<void> {
+    const reader = this.#opened.storage.reader(this.#streamId);
+    const fresh = await this.witness.look(reader);
+    const checkpoint = fresh ?? (final ? this.witness.last : null);
+    if (checkpoint === null) return;
+    try {
+      this.#oracle.judge(this.witness.held(), checkpoint.position);
+    } catch (error) {
+      throw new Violation(`checkpoint ${told(checkpoint)}: ${(error as Error).message}`);
+    }
+    await this.witness.compareLookups(reader, checkpoint);
+  }
+
+  async #apply(step: Step): Promise<void> {
+    const { database } = this;
+    switch (step.kind) {
+      case 'commit': {
+        const before = database.log.length;
+        database.commit(step.changes);
+        if (step.flushed) database.flush();
+        const [made] = database.log.slice(before);
+        if (made !== undefined && step.visible && !made.visible) database.reveal(made);
+        return;
+      }
+      case 'reveal': {
+        const transaction = database.invisible[step.n];
+        if (transaction !== undefined) database.reveal(transaction);
+        return;
+      }
+      case 'flush':
+        return database.flush();
+      case 'grow':
+        return database.grow();
+      case 'rewrite':
+        return database.rewrite(step.oid);
+      case 'go':
+        for (const label of step.labels) this.#turns.goOn(label, step.draw);
+        return;
+      case 'fail':
+        this.#turns.fail(step.label, new SluiceError('SLU_S1151', `the connection broke at: ${step.label}`));
+        return;
+      case 'crash':
+        await this.#crash();
+    }
+  }
+
+  /** Whoever waits, waits for ever. */
+  async #crash(): Promise<void> {
+    this.#turns = new Turns();
+    this.#opened = await this.#opened.reopen();
+    this.#startProcess();
+  }
+
+  #startProcess(): void {
+    const turns = this.#turns;
+    const { slowReads, concurrency } = this.#beginning;
+    const { mutant } = this.#world;
+    const watched = altered(this.#opened.storage, {
+      reportError: async (id, error) => {
+        if (error?.code === 'SLU_X0001' || error?.code === 'SLU_X0002') this.#failure = error;
+        return this.#opened.storage.reportError(id, error);
+      },
+    });
+    const engine = new ReplicationEngine({
+      storage: slowStorage(watched, { turns, slowReads, mutant: mutant?.writer }),
+      createSource: () => {
+        const source = new ScriptedSource(this.database, this.#slot, turns);
+        return mutant?.source === undefined ? source : altered(source, mutant.source(source, this.database));
+      },
+      compileRules: () => rules,
+      clock: turns.clock,
+      random: () => 0.5,
+      logger: this.#logger(),
+      owner: 'simulated',
+      concurrency,
+    });
+    this.#stop = new AbortController();
+    void this.#keepRunning(engine, turns);
+  }
+
+  /** As the service does: an engine that cannot list its streams is begun again. */
+  async #keepRunning(engine: ReplicationEngine, turns: Turns): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await engine.run(signal).catch((error: unknown) => {
+        if (turns === this.#turns && !isInjected(error)) this.#failure = error;
+      });
+      await turns.clock.sleep(1000, signal).catch(() => {});
+    }
+  }
+
+  /** An engine that halted needs a person: nothing here is that bad. */
+  #logger(): Logger {
+    const logger: Logger = {
+      ...silentLogger,
+      error: (_, message) => {
+        this.#failure = message;
+      },
+      child: () => logger,
+    };
+    return logger;
+  }
+}
+
+function isInjected(error: unknown): boolean {
+  return error instanceof SluiceError && error.code === 'SLU_S1151';
+}
+
+function describe(failure: unknown): string {
+  return failure instanceof Error ? (failure.stack ?? failure.message) : JSON.stringify(failure);
+}

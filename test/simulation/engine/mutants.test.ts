@@ -1,0 +1,206 @@
+/**
+ * The simulation is worth as much as what it catches: each rule is taken out of the real code in turn, and some life must
+ * end in a violation. Names of rules: docs/decisions/0011-simulation.md.
+ */
+import { BEFORE_ALL } from '@sluice/core';
+import { type ChangeWrite, erase, evaluate } from '@sluice/replication';
+import {
+  advance,
+  commit,
+  decodeRecord,
+  guardHolds,
+  holdsCheckpoints,
+  needsTombstones,
+  type StreamFlush,
+} from '@sluice/storage';
+import { expect, test, vi } from 'vitest';
+import { fullSize } from '../../kit/size.ts';
+import type { Likings } from './choice.ts';
+import type { Mutant } from './life.ts';
+import { liveBySeed } from './simulate.ts';
+
+type AnyFunction = (...args: never[]) => unknown;
+
+/** Functions of the real code that the mutant under test replaces, by name; each is given the real one first. */
+const replaced = vi.hoisted(() => new Map<string, (real: never, ...args: never[]) => unknown>());
+
+/** The module, with every function open to be replaced. */
+const replaceable = vi.hoisted(() => async (load: () => Promise<unknown>) => {
+  const module = (await load()) as Record<string, unknown>;
+  const entries = Object.entries(module).map(([name, value]) => {
+    if (typeof value !== 'function' || !/^[a-z]/.test(name)) return [name, value];
+    return [
+      name,
+      (...args: never[]) => {
+        const mutant = replaced.get(name);
+        return mutant === undefined ? (value as AnyFunction)(...args) : mutant(value as never, ...args);
+      },
+    ];
+  });
+  return Object.fromEntries(entries) as Record<string, unknown>;
+});
+
+vi.mock('../../../packages/storage/src/table-state.ts', replaceable);
+vi.mock('../../../packages/storage/src/checkpoint-state.ts', replaceable);
+vi.mock('../../../packages/replication/src/evaluate.ts', replaceable);
+
+/** A function in place of a real one of that name. */
+function code<F extends AnyFunction>(name: string, mutant: (real: F, ...args: Parameters<F>) => ReturnType<F>) {
+  return { name, mutant: mutant as unknown as (real: never, ...args: never[]) => unknown };
+}
+
+interface Rule extends Mutant {
+  readonly code?: ReturnType<typeof code>;
+  /** How many lives it may take; default 1,000. */
+  readonly lives?: number;
+  /** Where to look. */
+  readonly likings?: Partial<Likings>;
+}
+
+const rules: Record<string, Rule> = {
+  'R1: reads wait for transactions in progress': { source: () => ({ settle: async () => {} }) },
+  'R2: only the stream publishes': {
+    writer: (writer) => ({
+      markTableSnapshotDone: async (id, generation, position) => {
+        await writer.markTableSnapshotDone(id, generation, position);
+        await writer.markAllSnapshotDone(position);
+        await writer.commit(position);
+      },
+    }),
+  },
+  'R3: a flush moves the op frontier': {
+    code: code<typeof advance>('advance', (real, state, event) => {
+      const next = real(state, event);
+      return event.kind === 'flushed' && event.boundary === null ? { ...next, keepaliveOp: state.keepaliveOp } : next;
+    }),
+  },
+  'R3: a flush raises the boundary': {
+    lives: 3000,
+    writer: (writer) => ({ flush: (flush) => writer.flush({ ...flush, boundary: BEFORE_ALL }) }),
+  },
+  'R4: the end of a copy is sampled behind its last read': {
+    writer: (writer) => ({
+      markTableSnapshotDone: (id, generation) => writer.markTableSnapshotDone(id, generation, BEFORE_ALL),
+      markAllSnapshotDone: () => writer.markAllSnapshotDone(BEFORE_ALL),
+    }),
+  },
+  'R4: the head is where the log is written, not where it is flushed': {
+    likings: { flushing: 0.5, revealing: 1, catchingUp: 0.02, haste: { stream: 0.1 } },
+    source: (source, database) => ({
+      head: async () => {
+        await source.head();
+        return database.flushed;
+      },
+    }),
+  },
+  'R4: no checkpoint is older than the last': {
+    code: code<typeof commit>('commit', (real, state, event) => {
+      const { checkpoint } = state;
+      return real(
+        checkpoint === null ? state : { ...state, checkpoint: { ...checkpoint, position: BEFORE_ALL } },
+        event,
+      );
+    }),
+  },
+  'R6: a copied row does not replace what the stream said': {
+    writer: (writer) => ({
+      flushSnapshot: async (flush) => {
+        const result = await writer.flushSnapshot({ ...flush, writes: [] });
+        if (result.kind === 'flushed')
+          await writer.flush({ ...flush, boundary: BEFORE_ALL } as unknown as StreamFlush<ChangeWrite>);
+        return result;
+      },
+    }),
+  },
+  'R6: a delete of an unknown row leaves a tombstone': {
+    code: code<typeof evaluate>('evaluate', (real, write, prior, ...rest) =>
+      write.kind === 'delete' && prior === null ? null : real(write, prior, ...rest),
+    ),
+  },
+  'R6: deletes leave tombstones': { code: code<typeof needsTombstones>('needsTombstones', () => false) },
+  'R7: rows that miss values are completed': {
+    code: code<typeof evaluate>('evaluate', (real, ...args) => {
+      const effect = real(...args);
+      return effect === null ? null : { ...effect, partial: false };
+    }),
+  },
+  'R7: a re-read holds checkpoints until the stream has passed it': {
+    writer: (writer) => ({
+      flush: (flush) => {
+        const isReRead = (flush as unknown as StreamFlush<ChangeWrite>).writes.some(({ kind }) => kind === 'complete');
+        return writer.flush(isReRead ? { ...flush, boundary: BEFORE_ALL } : flush);
+      },
+    }),
+  },
+  'R7: a re-read does not overwrite what was streamed': {
+    likings: { writing: 0.2, haste: { stream: 3, flush: 3, 'head arrives': 0.1 } },
+    code: code<typeof evaluate>('evaluate', (real, write, prior, ...rest) => {
+      if (write.kind !== 'complete' || prior === null || !decodeRecord(prior).partial)
+        return real(write, prior, ...rest);
+      const { binding, tableId, key, row } = write;
+      return real({ kind: 'upsert', binding, tableId, key, row, boundary: null, replayed: false }, prior, ...rest);
+    }),
+  },
+  'R7: copied values do not travel with a moved row': {
+    lives: fullSize ? 30_000 : 0,
+    code: code<typeof evaluate>('evaluate', (real, write, prior, moved, table) =>
+      real(write, prior, moved, { ...table, endPosition: BEFORE_ALL }),
+    ),
+  },
+  'R8: a chunk from before a truncate is discarded': {
+    code: code<typeof guardHolds>('guardHolds', (real, guard, table) =>
+      real(table === undefined ? guard : { ...guard, truncateEpoch: table.truncateEpoch }, table),
+    ),
+  },
+  'R8: a chunk of an older generation is discarded': {
+    code: code<typeof guardHolds>('guardHolds', (real, guard, table) =>
+      real(table === undefined ? guard : { ...guard, generation: table.generation }, table),
+    ),
+  },
+  'R9: a cursor is stored with its rows': {
+    writer: (writer) => ({
+      flushSnapshot: (flush) => writer.flushSnapshot({ ...flush, writes: flush.writes.slice(1) }),
+    }),
+  },
+  'R10: the gate is opened when no table holds it': {
+    code: code<typeof holdsCheckpoints>('holdsCheckpoints', () => false),
+  },
+  'R11: what was sent is not acknowledged before it is durable': {
+    source: (source) => ({
+      stream: async function* (signal) {
+        for await (const batch of source.stream(signal)) {
+          for (const event of batch) if (event.kind === 'commit') source.acknowledge(event.position);
+          yield batch;
+        }
+      },
+    }),
+  },
+  'R14: a replayed transaction does not trust newer records': {
+    lives: fullSize ? 30_000 : 0,
+    code: code<typeof evaluate>('evaluate', (real, write, ...rest) =>
+      real(write.kind === 'upsert' ? { ...write, replayed: false } : write, ...rest),
+    ),
+  },
+  'a removed row is removed once': {
+    code: code<typeof erase>('erase', (real, ...args) => {
+      const effect = real(...args);
+      return { ...effect, ops: [...effect.ops, ...effect.ops] };
+    }),
+  },
+};
+
+for (const [name, { lives = 1000, code: changed, likings, ...mutant }] of Object.entries(rules)) {
+  test.skipIf(lives === 0)(`without: ${name}`, { timeout: 900_000 }, async () => {
+    if (changed !== undefined) replaced.set(changed.name, changed.mutant);
+    try {
+      let seed = 0;
+      let caught: string | null = null;
+      while (caught === null && seed < lives)
+        caught = (await liveBySeed({ seed: ++seed, likings: { defining: 0, ...likings }, mutant })).violation;
+      if (process.env['SLUICE_SIM_SHOW'] !== undefined) console.log(`${name}\n  life ${seed}: ${caught}`);
+      expect(caught).not.toBeNull();
+    } finally {
+      replaced.clear();
+    }
+  });
+}

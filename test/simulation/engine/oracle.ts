@@ -1,0 +1,129 @@
+/**
+ * What a checkpoint may show: for each table name, the rows of the source at the checkpoint's position. Data definition
+ * is not in the source's log, so it may be noticed late: until a row of the table as it is now has come through the
+ * stream, what the name stood for before may still be shown, as it was at its end. Never a mixture, and never back.
+ */
+import type { Position, Relation } from '@sluice/core';
+import { expectedOf, inScope } from './rules.ts';
+import type { DatabaseState, SourceDatabase, Transaction } from './source-database.ts';
+import type { Shape } from './tables.ts';
+import { Violation } from './witness.ts';
+
+type Held = ReadonlyMap<string, string>;
+
+/** What a name stood for during a stretch of the log. */
+interface Candidate {
+  /** What was shown with a higher rank may not be followed by this. */
+  readonly rank: number;
+  readonly expected: Held;
+}
+
+export class Oracle {
+  readonly #database: SourceDatabase;
+  /** By table name: the era that was shown last. */
+  readonly #shown = new Map<string, number>();
+
+  constructor(database: SourceDatabase) {
+    this.#database = database;
+  }
+
+  /** @param strict whether everything must have been noticed */
+  judge(held: Held, position: Position, strict = false): void {
+    const byName = groupByName(held);
+    const names = new Set([...byName.keys(), ...this.#names()]);
+    for (const name of names) this.#judgeName(name, { held: byName.get(name) ?? new Map(), position, strict });
+  }
+
+  #names(): readonly string[] {
+    const names = new Set<string>();
+    for (const { state } of this.#database.log) for (const { shape } of state.values()) names.add(shape.name);
+    return [...names].filter(inScope);
+  }
+
+  #judgeName(name: string, { held, position, strict }: { held: Held; position: Position; strict: boolean }): void {
+    const candidates = this.#candidates(name, position);
+    const allowed = strict ? candidates.slice(0, 1) : candidates;
+    const shown = this.#shown.get(name) ?? -1;
+    const match = allowed.find(({ rank, expected }) => rank >= shown && isSame(held, expected));
+    if (match === undefined) throw new Violation(difference(name, held, candidates[0]?.expected ?? new Map()));
+    this.#shown.set(name, match.rank);
+  }
+
+  /** What the name stands for at the position; then, going back, what it stood for while nobody can have noticed. */
+  #candidates(name: string, position: Position): readonly Candidate[] {
+    const log = this.#database.log.filter((transaction) => transaction.position <= position);
+    const found: Candidate[] = [];
+    let end = log.length - 1;
+    while (end >= 0) {
+      const table = tableNamed((log[end] as Transaction).state, name);
+      const shape = table?.shape ?? null;
+      let start = end;
+      while (start > 0 && isSameEra(shapeNamed(log[start - 1], name), shape)) start--;
+      const expected = table === null ? new Map<string, string>() : expectedOf(table.shape, table.rows.values());
+      found.push({ rank: 2 * start + 1, expected });
+      if (log.slice(start, end + 1).some((transaction) => mentions(transaction, name, shape))) break;
+      // New, and nothing of it has come through the stream: it may not have been found yet.
+      if (table !== null && start > 0) found.push({ rank: 2 * start, expected: new Map() });
+      end = start - 1;
+    }
+    return found;
+  }
+}
+
+function tableNamed(state: DatabaseState, name: string) {
+  for (const table of state.values()) if (table.shape.name === name) return table;
+  return null;
+}
+
+function shapeNamed(transaction: Transaction | undefined, name: string): Shape | null {
+  return (transaction === undefined ? null : tableNamed(transaction.state, name))?.shape ?? null;
+}
+
+/** The same physical table under the same name, and no column changed that was there before. */
+function isSameEra(before: Shape | null, after: Shape | null): boolean {
+  if (before === null || after === null) return before === after;
+  if (before.oid !== after.oid || before.name !== after.name) return false;
+  return before.columns.every((column, at) => {
+    const now = after.columns[at];
+    return now?.name === column.name && now.typeId === column.typeId && now.attribute === column.attribute;
+  });
+}
+
+function mentions({ events }: Transaction, name: string, shape: Shape | null): boolean {
+  const is = (relation: Relation) => relation.name === name || relation.sourceId === shape?.oid;
+  return events.some((event) =>
+    event.kind === 'truncate' ? event.relations.some(is) : 'relation' in event && is(event.relation),
+  );
+}
+
+function groupByName(held: Held): ReadonlyMap<string, Held> {
+  const byName = new Map<string, Map<string, string>>();
+  for (const [row, data] of held) {
+    const name = row.slice(row.indexOf(' ') + 1, row.lastIndexOf('/'));
+    byName.set(name, (byName.get(name) ?? new Map<string, string>()).set(row, data));
+  }
+  return byName;
+}
+
+function isSame(held: Held, expected: Held): boolean {
+  if (held.size !== expected.size) return false;
+  for (const [row, data] of held) {
+    const wanted = expected.get(row);
+    if (data !== wanted && (wanted === undefined || !lacksNewColumns(data, wanted))) return false;
+  }
+  return true;
+}
+
+/** Rows that have not changed since a column was added do not have it yet. */
+function lacksNewColumns(data: string, wanted: string): boolean {
+  const body = data.slice(0, -1);
+  return wanted.startsWith(`${body},`);
+}
+
+function difference(name: string, held: Held, expected: Held): string {
+  const lines = [`${name} is not what it was in the source:`];
+  for (const row of new Set([...held.keys(), ...expected.keys()])) {
+    if (held.get(row) !== expected.get(row)) lines.push(`  ${row} is ${held.get(row)}, was ${expected.get(row)}`);
+  }
+  return lines.join('\n');
+}

@@ -1,0 +1,272 @@
+/**
+ * The source port over the simulated database, with Postgres' habits: relations are described anew in each session and
+ * whenever they changed, batches end anywhere, a chunk is old when it arrives, a re-read goes by name. Everything that
+ * would be a round trip waits for its turn.
+ */
+import { type Position, recordKey, type RawRow, type Relation, SluiceError, type StreamEvent } from '@sluice/core';
+import type {
+  ChangeSource,
+  DiscoveredTable,
+  OpenedSource,
+  PlannedTask,
+  ReadPlan,
+  ReadTask,
+  SourceHealth,
+  TableSelector,
+  TaskChunk,
+  UnfinishedTask,
+} from '@sluice/replication';
+import type { JsonValue } from '@sluice/storage';
+import { positionAt, type SourceDatabase, type Transaction } from './source-database.ts';
+import { type Heap, ID, rawRow, type Row, type Shape } from './tables.ts';
+import type { Turns } from './turns.ts';
+
+/** What survives a crash of the reader. One session holds it at a time. */
+export interface Slot {
+  confirmed: Position | null;
+  session: number;
+}
+
+type BlockRange = { readonly from: number; readonly to: number | null; readonly file: number };
+
+/** So large that a chunk is a flush of its own, or so small that it never is. */
+const CHUNK_BYTES = [100, 5 << 20] as const;
+
+export class ScriptedSource implements ChangeSource {
+  readonly #database: SourceDatabase;
+  readonly #slot: Slot;
+  readonly #turns: Turns;
+  readonly #session: number;
+
+  constructor(database: SourceDatabase, slot: Slot, turns: Turns) {
+    this.#database = database;
+    this.#slot = slot;
+    this.#turns = turns;
+    this.#session = ++slot.session;
+  }
+
+  async preflight(): Promise<void> {}
+
+  async open(saved: JsonValue | null): Promise<OpenedSource> {
+    await this.#turns.take('open');
+    const created = saved === null;
+    if (created) {
+      this.#slot.confirmed = this.#database.head;
+      this.#database.flush();
+    }
+    const startPosition = this.#slot.confirmed;
+    if (startPosition === null) throw new SluiceError('PSYNC_S1146', 'the slot is gone');
+    await this.#turns.take('opened');
+    return { saved: { slot: 'simulated' }, startPosition, created };
+  }
+
+  async *stream(signal: AbortSignal): AsyncIterable<readonly StreamEvent[]> {
+    const session = new StreamSession(this.#database, this.#slot.confirmed ?? '');
+    while (!signal.aborted) {
+      const draw = await this.#turns.take('stream');
+      const batch = session.batch(draw);
+      if (batch.length > 0) yield batch;
+    }
+  }
+
+  acknowledge(position: Position): void {
+    if (this.#session !== this.#slot.session) return;
+    if (position > (this.#slot.confirmed ?? '')) this.#slot.confirmed = position;
+  }
+
+  async settle(signal: AbortSignal): Promise<void> {
+    await this.#turns.take('settle');
+    const inProgress = this.#database.invisible;
+    while (inProgress.some(({ visible }) => !visible)) {
+      signal.throwIfAborted();
+      await this.#turns.take('settle waits');
+    }
+  }
+
+  async discover(patterns: readonly TableSelector[]): Promise<readonly DiscoveredTable[]> {
+    await this.#turns.take('discover');
+    const found = this.#database.shapes
+      .filter(({ name }) =>
+        patterns.some((pattern) => (pattern.wildcard ? name.startsWith(pattern.name) : name === pattern.name)),
+      )
+      .map(discovered);
+    await this.#turns.take('discovered');
+    return found;
+  }
+
+  async planTable(relation: Relation): Promise<ReadPlan> {
+    const draw = await this.#turns.take(`plan ${relation.name}`);
+    const heap = this.#heapOf(relation);
+    if (heap === null) throw new SluiceError('SLU_R1104', `${relation.name} does not exist any more`);
+    const cut = Math.floor(draw * 16);
+    const { file } = heap;
+    const ranges: BlockRange[] = [
+      { from: 0, to: cut, file },
+      { from: cut, to: null, file },
+    ];
+    await this.#turns.take(`planned ${relation.name}`);
+    return { hash: `${file} ${cut}`, strategy: 'blocks', tasks: ranges.map(plannedTask) };
+  }
+
+  async splitTask({ relation, range, cursor }: UnfinishedTask): Promise<readonly [PlannedTask, PlannedTask] | null> {
+    const draw = await this.#turns.take(`split ${relation.name}`);
+    const blocks = range as unknown as BlockRange;
+    const from = typeof cursor === 'number' ? cursor : blocks.from;
+    const to = blocks.to ?? from + 10;
+    if (to - from < 2) return null;
+    const middle = from + 1 + Math.floor(draw * (to - from - 1));
+    return [plannedTask({ ...blocks, to: middle }), plannedTask({ ...blocks, from: middle })];
+  }
+
+  async *readTask({ relation, range, cursor, signal }: ReadTask): AsyncIterable<TaskChunk> {
+    const { from, to, file } = range as unknown as BlockRange;
+    for (let at = typeof cursor === 'number' ? cursor : from; ; ) {
+      const draw = await this.#turns.take(`read ${relation.name}`);
+      signal.throwIfAborted();
+      const heap = this.#heapOf(relation);
+      if (heap === null || heap.file !== file) throw new SluiceError('SLU_T1205', `${relation.name} has another file`);
+      const end = Math.min(to ?? Number.MAX_SAFE_INTEGER, at + 1 + Math.floor(draw * 8));
+      const rows = [...heap.slots].filter(([slot]) => slot >= at && slot < end).map(([, row]) => row);
+      const raw = this.#selected(relation, rows);
+      const last = end >= (to ?? Math.max(0, ...heap.slots.keys()) + 1);
+      const arrival = await this.#turns.take(`chunk of ${relation.name}`);
+      yield { rows: raw, bytes: CHUNK_BYTES[arrival < 0.5 ? 0 : 1], cursor: end, last };
+      if (last) return;
+      at = end;
+    }
+  }
+
+  /** By schema and name, as the statement says. */
+  async readRows(
+    relation: Relation,
+    keyColumns: readonly number[],
+    rows: readonly RawRow[],
+  ): Promise<readonly RawRow[]> {
+    await this.#turns.take(`re-read ${relation.name}`);
+    const shape = this.#database.shapes.find(({ name }) => name === relation.name);
+    const heap = shape === undefined ? undefined : this.#database.heaps.get(shape.oid);
+    if (heap === undefined) throw new SluiceError('PSYNC_S1120', `${relation.name} does not exist`);
+    const keys = rows.map((row) => recordKey(row, keyColumns));
+    const found = keys.map((key) => heap.get(key)).filter((row) => row !== undefined);
+    const raw = this.#selected(relation, found);
+    await this.#turns.take(`re-read of ${relation.name} arrives`);
+    return raw;
+  }
+
+  async head(): Promise<Position> {
+    await this.#turns.take('head');
+    const { head } = this.#database;
+    await this.#turns.take('head arrives');
+    return head;
+  }
+
+  async marker(): Promise<void> {
+    await this.#turns.take('marker');
+    this.#database.grow();
+    this.#database.flush();
+  }
+
+  async health(): Promise<SourceHealth> {
+    const { head } = this.#database;
+    const acknowledged = this.#slot.confirmed;
+    return { head, acknowledged, retainedBytes: null, budgetBytes: null, status: 'reserved', active: true };
+  }
+
+  bytesBetween(): number | null {
+    return null;
+  }
+
+  async teardown(): Promise<void> {
+    this.#slot.confirmed = null;
+  }
+
+  async close(): Promise<void> {}
+
+  /** Null if the relation is gone or has another name. */
+  #heapOf({ sourceId, name }: Relation): Heap | null {
+    const isThere = this.#database.now.get(sourceId)?.shape.name === name;
+    return isThere ? (this.#database.heaps.get(sourceId) ?? null) : null;
+  }
+
+  /** @throws SLU_R1103 if the table that has the name now lacks a column */
+  #selected(relation: Relation, rows: readonly Row[]): readonly RawRow[] {
+    const columns = this.#database.shapes.find(({ name }) => name === relation.name)?.columns ?? [];
+    const wanted = relation.columns.map(({ name }) => columns.find((column) => column.name === name));
+    if (!wanted.every((column) => column !== undefined)) {
+      throw new SluiceError('SLU_R1103', `${relation.name} has other columns by now`);
+    }
+    return rows.map((row) => rawRow({ columns: wanted }, row));
+  }
+}
+
+function plannedTask(range: BlockRange): PlannedTask {
+  return { range, rowsEstimate: 10, bytesEstimate: 1000 };
+}
+
+function discovered({ relation, identity }: Shape): DiscoveredTable {
+  const problem =
+    identity === 'nothing' ? { code: 'SLU_S1148', message: `${relation.name} has no replica identity` } : null;
+  return {
+    relation: { ...relation },
+    keyColumns: problem === null ? [ID] : [],
+    rowsEstimate: 10,
+    bytesEstimate: 1000,
+    problem,
+  };
+}
+
+/** One connection: where it stands in the log, and the relations that it was told of. */
+class StreamSession {
+  readonly #database: SourceDatabase;
+  readonly #described = new Map<string, { readonly as: Relation; readonly relation: Relation }>();
+  #next: number;
+  #reached: Position;
+  #pending: StreamEvent[] = [];
+
+  constructor(database: SourceDatabase, from: Position) {
+    this.#database = database;
+    const next = database.log.findIndex(({ position }) => position > from);
+    this.#next = next < 0 ? database.log.length : next;
+    this.#reached = from;
+  }
+
+  /** Ends anywhere, in the middle of transactions too. When all is sent, says how far it has read. */
+  batch(draw: number): readonly StreamEvent[] {
+    const wanted = 1 + Math.floor(draw * 10);
+    while (this.#pending.length < wanted) {
+      const transaction = this.#database.log[this.#next];
+      if (transaction === undefined || transaction.position > this.#database.flushed) break;
+      this.#next++;
+      this.#reached = transaction.position;
+      if (transaction.events.length > 0) this.#pending.push(...this.#eventsOf(transaction));
+    }
+    if (this.#pending.length > 0) return this.#pending.splice(0, wanted);
+    const next = this.#database.log[this.#next];
+    // It may have read rows of a transaction whose commit is not flushed yet.
+    const read = next === undefined ? this.#database.flushed : positionAt(next.at - 2);
+    if (read > this.#reached) this.#reached = read;
+    return [{ kind: 'heartbeat', position: this.#reached }];
+  }
+
+  #eventsOf({ boundary, position, events }: Transaction): readonly StreamEvent[] {
+    return [
+      { kind: 'begin', boundary, committedAtMs: 0 },
+      ...events.map((event) => this.#withRelations(event)),
+      { kind: 'commit', position, committedAtMs: 0 },
+    ];
+  }
+
+  #withRelations(event: StreamEvent): StreamEvent {
+    if (event.kind === 'truncate')
+      return { ...event, relations: event.relations.map((relation) => this.#describe(relation)) };
+    return 'relation' in event ? { ...event, relation: this.#describe(event.relation) } : event;
+  }
+
+  #describe(as: Relation): Relation {
+    const known = this.#described.get(as.sourceId);
+    if (known?.as === as) return known.relation;
+    const relation = { ...as };
+    this.#described.set(as.sourceId, { as, relation });
+    return relation;
+  }
+}

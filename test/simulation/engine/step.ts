@@ -1,0 +1,68 @@
+/** A life as data: how it begins, and what happens in it, step by step. Everything random about a life is in here. */
+import { type Change, describeChange } from './change.ts';
+
+export type Step =
+  /** `flushed`, `visible`: at once; else later steps make it so. */
+  | {
+      readonly kind: 'commit';
+      readonly changes: readonly Change[];
+      readonly flushed: boolean;
+      readonly visible: boolean;
+    }
+  /** The n-th transaction that reads cannot see yet becomes visible. */
+  | { readonly kind: 'reveal'; readonly n: number }
+  | { readonly kind: 'flush' }
+  | { readonly kind: 'grow' }
+  | { readonly kind: 'rewrite'; readonly oid: string }
+  /** Those who wait under these labels go on, together. */
+  | { readonly kind: 'go'; readonly labels: readonly string[]; readonly draw: number }
+  | { readonly kind: 'fail'; readonly label: string }
+  | { readonly kind: 'crash' };
+
+export interface Beginning {
+  readonly seed: number;
+  readonly storage: 'memory' | 'lmdb';
+  readonly slowReads: boolean;
+  /** Snapshot tasks read at once. */
+  readonly concurrency: number;
+  /** In the source before the slot is made. */
+  readonly before: readonly Step[];
+}
+
+export interface Script {
+  readonly beginning: Beginning;
+  readonly steps: readonly Step[];
+}
+
+export function describeScript({ beginning, steps }: Script): string {
+  const { before, ...rest } = beginning;
+  return [
+    `life ${JSON.stringify(rest)}`,
+    ...before.map((step) => `before: ${describeStep(step)}`),
+    ...steps.map(describeStep),
+  ]
+    .map((line, index) => `${String(index).padStart(4)}  ${line}`)
+    .join('\n');
+}
+
+function describeStep(step: Step): string {
+  switch (step.kind) {
+    case 'commit': {
+      const flags = `${step.flushed ? '' : ', not flushed'}${step.visible ? '' : ', not visible'}`;
+      return `commit${flags}: ${step.changes.map(describeChange).join('; ')}`;
+    }
+    case 'go':
+      return `go: ${step.labels.join(' + ')} (${step.draw.toFixed(2)})`;
+    case 'fail':
+      return `FAIL: ${step.label}`;
+    case 'rewrite':
+      return `rewrite ${step.oid}`;
+    case 'reveal':
+      return `reveal ${step.n}`;
+    case 'crash':
+      return 'CRASH';
+    case 'flush':
+    case 'grow':
+      return step.kind;
+  }
+}
