@@ -32,6 +32,8 @@ export interface ServiceOptions {
   readonly connection?: Readonly<Record<string, unknown>>;
   /** Replaces or adds keys at the top of the configuration. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Default: `all`, without the option being given. */
+  readonly role?: 'all' | 'replicate' | 'serve';
   /** The whole configuration file, where a test writes it itself. */
   readonly configText?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -125,9 +127,19 @@ export class ServiceProcess {
 
   /** Starts the process without waiting for anything. */
   spawn(): void {
+    const role = this.#options.role === undefined ? [] : ['--role', this.#options.role];
     const child = spawn(
       process.execPath,
-      [...HEAP_FLAGS, ...(this.#options.nodeFlags ?? []), ...LOADER, CLI, 'start', '--config', this.configPath],
+      [
+        ...HEAP_FLAGS,
+        ...(this.#options.nodeFlags ?? []),
+        ...LOADER,
+        CLI,
+        'start',
+        '--config',
+        this.configPath,
+        ...role,
+      ],
       { cwd: ROOT, env: this.#environment(), stdio: ['ignore', 'pipe', 'pipe'] },
     );
     this.#child = child;
@@ -162,7 +174,7 @@ export class ServiceProcess {
     return { ...process.env, ...this.#options.env, ...failpoint };
   }
 
-  async start(timeoutMs = 30_000): Promise<void> {
+  async start(timeoutMs = 120_000): Promise<void> {
     this.spawn();
     await this.until('the service answers', async () => (await this.probe('liveness')) !== null, timeoutMs);
   }

@@ -8,7 +8,7 @@ import { HttpError, SyncClient, type SyncClientOptions } from './client.ts';
 import { heldRows, tickOf } from './held-rows.ts';
 import type { Rows } from './oracle.ts';
 import type { TestUser } from './rules.ts';
-import { type ServiceProcess, tokenFor } from './service-process.ts';
+import { tokenFor } from './service-process.ts';
 
 export interface Holding {
   readonly atMs: number;
@@ -35,12 +35,16 @@ export class WatchingClient {
   #stopping = false;
   #done: Promise<void> = Promise.resolve();
 
-  private constructor(service: ServiceProcess, user: TestUser, options: Partial<SyncClientOptions>) {
+  private constructor(service: { readonly url: string }, user: TestUser, options: Partial<SyncClientOptions>) {
     this.user = user;
     this.client = new SyncClient({ endpoint: service.url, token: () => tokenFor(user), ...options });
   }
 
-  static start(service: ServiceProcess, user: TestUser, options: Partial<SyncClientOptions> = {}): WatchingClient {
+  static start(
+    service: { readonly url: string },
+    user: TestUser,
+    options: Partial<SyncClientOptions> = {},
+  ): WatchingClient {
     const watching = new WatchingClient(service, user, options);
     watching.#done = watching.#run();
     return watching;
