@@ -9,6 +9,7 @@ import type { Database } from './database.ts';
 import { sourceError, sqlState } from './errors.ts';
 import { type BlockRange, parseRange, splitBlocks, tableChanged } from './plan.ts';
 import { qualifiedName, quoteName } from './quote.ts';
+import { rowFilterSql } from './row-filter.ts';
 
 /** How much longer rows may be as text than they are in the table: a guess for the first statement, nothing more. */
 const TEXT_FACTOR = 2;
@@ -20,17 +21,14 @@ const BLOCK_NUMBER_MAX = 0xffff_fffe;
 
 /**
  * The table as it is now: its file, its blocks, bytes of one with what it refers to elsewhere, and its condition in the
- * publication, if it has one: the copy must leave out what the stream leaves out. Conditions came with Postgres 15.
+ * publication, if it has one.
  */
 function stateSql(version: number): string {
-  const filter = `(
-    select pg_get_expr(r.prqual, r.prrelid) from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
-    where p.pubname = $4 and r.prrelid = c.oid)`;
   return `
   select pg_relation_filenode(c.oid), ceil(pg_relation_size(c.oid)::float8 / current_setting('block_size')::int),
     (pg_relation_size(c.oid) + coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0)) /
       greatest(1, pg_relation_size(c.oid) / current_setting('block_size')::int),
-    ${version < 150_000 ? 'nullif($4::text, $4::text)' : filter}
+    ${rowFilterSql(version, '$4')}
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = $1 and n.nspname = $2 and c.relname = $3`;
 }
 

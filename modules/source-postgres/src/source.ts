@@ -120,7 +120,8 @@ class PostgresSource implements ChangeSource {
   }
 
   readRows(relation: Relation, keyColumns: readonly number[], rows: readonly RawRow[]): Promise<readonly RawRow[]> {
-    return readRows(this.#database, relation, { keyColumns, rows });
+    const { publication } = this.#settings;
+    return readRows({ database: this.#database, publication }, relation, { keyColumns, rows });
   }
 
   async head(): Promise<Position> {

@@ -1,0 +1,299 @@
+/** Races of the copy with what people do to tables: dropped, renamed, made again, altered, published or not. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startPostgres, type TestPostgres } from '../kit/postgres.ts';
+import { RaceWorld } from './race-world.ts';
+
+const ALL = 'CREATE PUBLICATION powersync FOR ALL TABLES';
+const make = (name: string, rows = 60): readonly string[] => [
+  `CREATE TABLE ${name} (id text PRIMARY KEY, v int4, pad text)`,
+  `INSERT INTO ${name} SELECT 'r' || n, n, repeat('p', 100) FROM generate_series(1, ${rows}) AS n`,
+];
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(() => postgres.stop());
+
+const race = (name: string, setup: readonly string[], play: (world: RaceWorld) => Promise<void>): void =>
+  test.concurrent(name, { timeout: 120_000 }, () => RaceWorld.play(postgres, setup, play));
+
+/** Copied whole, with the stream from then on held. */
+async function copiedThenHeld(world: RaceWorld): Promise<void> {
+  world.start();
+  await world.converges();
+  world.gates.stream.close();
+}
+
+describe('gone', () => {
+  race(
+    'a table dropped in mid-copy is forgotten, and its late chunks are lost',
+    [...make('t1'), ...make('t2'), ALL],
+    async (world) => {
+      world.gates.chunks.close();
+      world.start();
+      await world.chunkWaits();
+      await world.run('DROP TABLE t1');
+      await world.until('t1 is forgotten', async () => (await world.table('t1')) === undefined);
+      await world.converges();
+    },
+  );
+
+  race('a table dropped when nothing else happens', [...make('t1'), ...make('t2'), ALL], async (world) => {
+    world.start();
+    await world.converges();
+    await world.run('DROP TABLE t1');
+    await world.converges();
+    expect(await world.shown()).toHaveProperty('t2');
+  });
+
+  race(
+    'a dropped table is shown until the stream has passed its end',
+    [...make('t1'), ...make('t2'), ALL],
+    async (world) => {
+      await copiedThenHeld(world);
+      await world.run('DROP TABLE t1', `UPDATE t2 SET v = 0 WHERE id = 'r1'`);
+      await world.until('t1 is forgotten', async () => (await world.table('t1')) === undefined);
+      expect(Object.keys((await world.shown())?.['t1'] ?? {})).toHaveLength(60);
+      await world.converges();
+    },
+  );
+
+  race('renamed out of the rules, without further changes', [...make('t1'), ALL], async (world) => {
+    world.start();
+    await world.converges();
+    await world.run('ALTER TABLE t1 RENAME TO away');
+    await world.converges();
+  });
+
+  race('renamed into the rules, without further changes', [...make('away'), ...make('t2'), ALL], async (world) => {
+    world.start();
+    await world.converges();
+    await world.run('ALTER TABLE away RENAME TO t1');
+    await world.converges();
+    expect(Object.keys((await world.shown())?.['t1'] ?? {})).toHaveLength(60);
+  });
+
+  race(
+    'renamed within the rules in mid-copy, with changes under the old name to come',
+    [...make('t1'), ALL],
+    async (world) => {
+      world.gates.chunks.close();
+      world.gates.stream.close();
+      world.start();
+      await world.chunkWaits();
+      await world.run(`UPDATE t1 SET v = -1 WHERE id = 'r1'`, `DELETE FROM t1 WHERE id = 'r2'`);
+      await world.run('ALTER TABLE t1 RENAME TO t9', `UPDATE t9 SET v = -2 WHERE id = 'r3'`);
+      await world.until('t9 is known', async () => (await world.table('t9')) !== undefined);
+      await world.converges();
+    },
+  );
+
+  race(
+    'unpublished in mid-copy',
+    [...make('t1'), ...make('t2'), 'CREATE PUBLICATION powersync FOR TABLE t1, t2'],
+    async (world) => {
+      world.gates.chunks.close();
+      world.start();
+      await world.chunkWaits();
+      await world.run('ALTER PUBLICATION powersync DROP TABLE t1', 'DELETE FROM t1');
+      await world.until('t1 is forgotten', async () => (await world.table('t1')) === undefined);
+      await world.converges();
+    },
+  );
+});
+
+describe('another table', () => {
+  race('of the same name, with rows of the first still to come in the stream', [...make('t1'), ALL], async (world) => {
+    await copiedThenHeld(world);
+    await world.run(`INSERT INTO t1 VALUES ('old', 1)`, `UPDATE t1 SET v = 5 WHERE id = 'r1'`);
+    await world.run('DROP TABLE t1', ...make('t1', 3));
+    await world.converges();
+  });
+
+  race(
+    'of the same name, not copied yet when rows of the first come',
+    ['CREATE TABLE t2 (id text PRIMARY KEY)', ALL],
+    async (world) => {
+      await copiedThenHeld(world);
+      await world.run(...make('t1', 3), `INSERT INTO t1 VALUES ('old', 1)`, 'DROP TABLE t1', ...make('t1', 2));
+      await world.converges();
+    },
+  );
+
+  race('takes the name while a chunk of the first is under way', [...make('t1'), ALL], async (world) => {
+    world.gates.chunks.close();
+    world.start();
+    await world.chunkWaits();
+    const first = await world.table('t1');
+    await world.run('ALTER TABLE t1 RENAME TO old', 'CREATE TABLE t1 (id text PRIMARY KEY, v int4)');
+    await world.run(`INSERT INTO t1 VALUES ('new', 1)`);
+    await world.until('the new one is known', async () => {
+      const table = await world.table('t1');
+      return table !== undefined && table.id !== first?.id;
+    });
+    await world.converges();
+  });
+});
+
+describe('altered', () => {
+  race(
+    'a column before the key is dropped, with rows of the old structure still to come',
+    [
+      'CREATE TABLE t1 (junk text, id text PRIMARY KEY, v int4)',
+      `INSERT INTO t1 SELECT 'j', 'r' || n, n FROM generate_series(1, 30) AS n`,
+      ALL,
+    ],
+    async (world) => {
+      await copiedThenHeld(world);
+      await world.run(`INSERT INTO t1 VALUES ('j', 'late', 1)`, `DELETE FROM t1 WHERE id = 'r3'`);
+      await world.run('ALTER TABLE t1 DROP COLUMN junk', `UPDATE t1 SET v = 9 WHERE id = 'r1'`);
+      await world.converges();
+    },
+  );
+
+  race('altered to and fro while the stream is behind', [...make('t1'), ALL], async (world) => {
+    await copiedThenHeld(world);
+    await world.run('ALTER TABLE t1 ADD COLUMN w int4', `UPDATE t1 SET w = 7, v = 7 WHERE id = 'r1'`);
+    await world.run('ALTER TABLE t1 DROP COLUMN w', `UPDATE t1 SET v = 8 WHERE id = 'r2'`);
+    await world.run('ALTER TABLE t1 ALTER v TYPE int8', `UPDATE t1 SET v = 3000000000 WHERE id = 'r3'`);
+    await world.converges();
+  });
+
+  race(
+    'identity default, full, index, nothing and back, under changes',
+    [
+      'CREATE TABLE t1 (id text PRIMARY KEY, n int4 NOT NULL, v text)',
+      'CREATE UNIQUE INDEX t1_n ON t1 (n)',
+      `INSERT INTO t1 SELECT 'r' || n, n, 'v' FROM generate_series(1, 40) AS n`,
+      ALL,
+    ],
+    async (world) => {
+      await copiedThenHeld(world);
+      const identities = ['FULL', 'USING INDEX t1_n', 'DEFAULT', 'USING INDEX t1_n', 'FULL', 'DEFAULT'];
+      for (const [step, identity] of identities.entries()) {
+        await world.run(`ALTER TABLE t1 REPLICA IDENTITY ${identity}`);
+        await world.run(
+          `UPDATE t1 SET id = id || 'x' WHERE n = ${step + 1}`,
+          `UPDATE t1 SET n = n + 100 WHERE n = ${step + 10}`,
+          `UPDATE t1 SET v = 'w' WHERE n = ${step + 20}`,
+          `DELETE FROM t1 WHERE n = ${step + 30}`,
+        );
+      }
+      await world.run('ALTER TABLE t1 REPLICA IDENTITY NOTHING', `INSERT INTO t1 VALUES ('last', 999, 'v')`);
+      await world.run('ALTER TABLE t1 REPLICA IDENTITY DEFAULT', `DELETE FROM t1 WHERE id = 'r40'`);
+      await world.converges();
+    },
+  );
+
+  race('rewritten in mid-copy, by VACUUM FULL and CLUSTER', [...make('t1'), ALL], async (world) => {
+    world.gates.chunks.close();
+    world.start();
+    for (const rewrite of ['VACUUM FULL t1', 'CLUSTER t1 USING t1_pkey']) {
+      await world.chunkWaits();
+      await world.run(`UPDATE t1 SET v = v + 100 WHERE v < 10`, rewrite);
+      world.gates.chunks.letOne();
+    }
+    await world.converges();
+  });
+});
+
+describe('published', () => {
+  race(
+    'a table added to the publication, without further changes',
+    [...make('t1'), ...make('t2'), 'CREATE PUBLICATION powersync FOR TABLE t2'],
+    async (world) => {
+      world.start();
+      await world.converges();
+      await world.run('ALTER PUBLICATION powersync ADD TABLE t1');
+      await world.converges();
+    },
+  );
+
+  race(
+    'taken out and put back while it changed',
+    [...make('t1'), 'CREATE PUBLICATION powersync FOR TABLE t1'],
+    async (world) => {
+      await copiedThenHeld(world);
+      await world.run(`UPDATE t1 SET v = 1 WHERE id = 'r1'`, 'ALTER PUBLICATION powersync DROP TABLE t1');
+      await world.run(`UPDATE t1 SET v = 2 WHERE id = 'r1'`, `DELETE FROM t1 WHERE id = 'r2'`);
+      await world.run('ALTER PUBLICATION powersync ADD TABLE t1', `UPDATE t1 SET v = 3 WHERE id = 'r3'`);
+      await world.converges();
+    },
+  );
+
+  race(
+    'the row filter changes',
+    [...make('t1'), "CREATE PUBLICATION powersync FOR TABLE t1 WHERE (id > 'r3')"],
+    async (world) => {
+      await copiedThenHeld(world);
+      await world.run(`INSERT INTO t1 VALUES ('r9z', 1)`, `ALTER PUBLICATION powersync SET TABLE t1 WHERE (id < 'r5')`);
+      await world.run(`INSERT INTO t1 VALUES ('a', 1)`);
+      await world.converges();
+    },
+  );
+
+  race(
+    'a changed row that the filter leaves out by now is not read again',
+    [
+      `CREATE TABLE t1 (id text PRIMARY KEY, keep int4, big text)`,
+      'ALTER TABLE t1 ALTER big SET STORAGE EXTERNAL, REPLICA IDENTITY FULL',
+      `INSERT INTO t1 SELECT 'r' || n, 1, repeat('b', 5000) FROM generate_series(1, 20) AS n`,
+      'ALTER TABLE t1 REPLICA IDENTITY DEFAULT, ALTER keep SET NOT NULL, DROP CONSTRAINT t1_pkey, ADD PRIMARY KEY (id, keep)',
+      'CREATE PUBLICATION powersync FOR TABLE t1 WHERE (keep = 1)',
+    ],
+    async (world) => {
+      world.gates.chunks.close();
+      world.gates.stream.close();
+      world.start();
+      await world.chunkWaits();
+      await world.run(`UPDATE t1 SET keep = 0 WHERE id = 'r1'`, `UPDATE t1 SET id = 'moved' WHERE id = 'r2'`);
+      await world.converges();
+    },
+  );
+});
+
+describe('new', () => {
+  race(
+    'a new table is copied aside, while checkpoints of the others go on, and comes in one step',
+    [...make('t1', 5), ALL],
+    async (world) => {
+      world.start();
+      await world.converges();
+      world.gates.chunks.close();
+      await world.run(...make('t2', 200));
+      await world.chunkWaits();
+      world.gates.chunks.letOne();
+      await world.chunkWaits();
+      for (const v of [100, 101]) {
+        await world.run(`UPDATE t1 SET v = ${v} WHERE id = 'r1'`, `UPDATE t2 SET v = ${v} WHERE id = 'r199'`);
+        const isShown = async () => ((await world.shown())?.['t1']?.['r1'] as { v: number } | undefined)?.v === v;
+        await world.until('a checkpoint beside the copy', isShown);
+        expect(await world.shown()).not.toHaveProperty('t2');
+      }
+      expect(await world.table('t2')).toMatchObject({ visibility: 'staged', snapshot: 'pending' });
+      await world.restart();
+      const sizes = new Set<number>();
+      world.gates.chunks.open();
+      await world.until('t2 is there', async () => {
+        const size = Object.keys((await world.shown())?.['t2'] ?? {}).length;
+        sizes.add(size);
+        return size > 0;
+      });
+      expect([...sizes].filter((size) => size > 0)).toEqual([200]);
+      await world.converges();
+    },
+  );
+
+  race('a staged table is emptied, dropped, made again', [...make('t1', 5), ALL], async (world) => {
+    world.start();
+    await world.converges();
+    world.gates.chunks.close();
+    await world.run(...make('t2', 100));
+    await world.chunkWaits();
+    await world.run('TRUNCATE t2', `INSERT INTO t2 VALUES ('a', 1)`);
+    world.gates.chunks.letOne();
+    await world.run('DROP TABLE t2', ...make('t2', 7));
+    await world.converges();
+  });
+});
