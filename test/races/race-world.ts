@@ -131,7 +131,8 @@ export class RaceWorld {
   async until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
     const deadline = performance.now() + PATIENCE_MS;
     while (!(await condition())) {
-      if (performance.now() > deadline) throw new Error(`not reached: ${what}; last failure: ${this.#retried ?? 'none'}`);
+      if (performance.now() > deadline)
+        throw new Error(`not reached: ${what}; last failure: ${this.#retried ?? 'none'}`);
       await Promise.race([sleep(20), this.#ended]);
     }
   }

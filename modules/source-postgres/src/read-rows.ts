@@ -50,12 +50,16 @@ function keyQuery(
   const byText = relation.replicaIdentity === 'full' && keyColumns.length === relation.columns.length;
   const conditions = rows.map((row) => {
     const parts = keyColumns.map((index, i) => {
-      const column = quoteName((keys[i] as Column).name);
+      const { name, custom } = keys[i] as Column;
+      const column = quoteName(name);
       const value = row[index];
       invariant(value !== undefined, 'a row to be read has a gap in its key');
       if (value === null) return `${column} is null`;
       values.push(value);
-      return byText ? `${column}::text = $${values.length}` : `${column} = $${values.length}`;
+      // A parameter beside a composite value is taken for an anonymous record, which has no input.
+      return byText || custom?.kind === 'composite'
+        ? `${column}::text = $${values.length}`
+        : `${column} = $${values.length}`;
     });
     return `(${parts.join(' and ')})`;
   });
