@@ -205,7 +205,8 @@ function createEngine(ports: AppPorts): ReplicationEngine | null {
     random,
     logger,
     owner: `sluice ${ports.version} on ${hostname()}`,
-    concurrency: config.concurrency,
+    concurrency: config.snapshot.concurrency,
+    throttle: config.snapshot.throttle,
   });
 }
 

@@ -48,7 +48,7 @@ interface Modules {
 }
 
 async function openModules(config: Config, tools: ModuleTools): Promise<Modules> {
-  const createSource = await sourceFactory(config.connection, tools);
+  const createSource = await sourceFactory(config.connection, config.snapshot.strategy, tools);
   return { createSource, storage: await openStorage(config.storage, tools) };
 }
 

@@ -5,7 +5,7 @@ import type { PostgresSourceConfig } from '@sluice/source-postgres';
 import type { BucketStorage } from '@sluice/storage';
 import type { PostgresStorageConfig } from '@sluice/storage-postgres';
 import type { SourceSchema } from '@sluice/sync-rules';
-import type { StorageConfig } from './config/resolve.ts';
+import type { SnapshotConfig, StorageConfig } from './config/resolve.ts';
 import type { RawConnection } from './config/schema.ts';
 
 export interface ModuleTools {
@@ -43,10 +43,14 @@ function postgresStorageConfig(settings: PostgresStorageSettings): PostgresStora
 /** Makes sources of one connection, each with a slot name of its own. */
 export type SourceFactory = (slotName: string) => ChangeSource;
 
-export async function sourceFactory(connection: RawConnection, tools: ModuleTools): Promise<SourceFactory> {
+export async function sourceFactory(
+  connection: RawConnection,
+  planStrategy: SnapshotConfig['strategy'],
+  tools: ModuleTools,
+): Promise<SourceFactory> {
   const { createPostgresSource } = await import('@sluice/source-postgres');
   const config = postgresConfig(connection);
-  return (slotName) => createPostgresSource({ ...config, slotName }, tools);
+  return (slotName) => createPostgresSource({ ...config, planStrategy, slotName }, tools);
 }
 
 /** Tables and columns of a source, for checking rules. */

@@ -33,7 +33,7 @@ export async function replicateUntil(run: ReplicationRun): Promise<RunResult> {
   const { storage, stream } = run;
   const stop = new AbortController();
   const startedAt = performance.now();
-  const ports = { stream, rules, storage, source, clock: systemClock, logger: silentLogger };
+  const ports = { stream, rules, storage, source, clock: systemClock, random: systemRandom, logger: silentLogger };
   const replicator = new Replicator({ ...ports, owner: `bench ${process.pid}`, concurrency: run.concurrency ?? 4 });
   const over = new Error('over');
   const ended = replicator.run(stop.signal).catch((error: unknown) => {

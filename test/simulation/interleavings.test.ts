@@ -123,6 +123,7 @@ class Interleaving {
       storage: this.#storage,
       source,
       clock: systemClock,
+      random: systemRandom,
       logger: silentLogger,
       owner: randomUUID(),
       concurrency: 3,

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { SluiceError } from '@sluice/core';
 import type { ClientConfig } from 'pg';
 
+export type PlanStrategy = 'auto' | 'blocks' | 'keys';
+
 export interface PostgresSourceConfig {
   /** `postgresql://user:password@host:port/database`; the single fields below win over its parts. */
   readonly uri?: string;
@@ -24,7 +26,9 @@ export interface PostgresSourceConfig {
   readonly slotName?: string;
   /** Default `powersync`. */
   readonly publicationName?: string;
-  /** Connections for table reads, besides three for the catalogue and the one of the stream. Default 8. */
+  /** How tables are cut for their copy. Default `auto`: by blocks where they can be, else by key. */
+  readonly planStrategy?: PlanStrategy;
+  /** Connections for table reads, besides three for the catalogue and the one of the stream. Default 32. */
   readonly poolSizeMax?: number;
   readonly connectTimeoutMs?: number;
   /** Longest wait for a new slot, which waits for transactions in progress. Default 120 s. */
@@ -45,6 +49,7 @@ export interface SourceSettings {
   readonly tag: string;
   readonly slot: string;
   readonly publication: string;
+  readonly planStrategy: PlanStrategy;
   readonly poolSizeMax: number;
   readonly slotTimeoutMs: number;
   readonly slotBusyTimeoutMs: number;
@@ -79,7 +84,8 @@ export function resolveSettings(config: PostgresSourceConfig): SourceSettings {
     tag: config.tag ?? 'default',
     slot: slotName(config.slotName ?? 'sluice'),
     publication: config.publicationName ?? 'powersync',
-    poolSizeMax: config.poolSizeMax ?? 8,
+    planStrategy: config.planStrategy ?? 'auto',
+    poolSizeMax: config.poolSizeMax ?? 32,
     slotTimeoutMs: config.slotTimeoutMs ?? 120_000,
     slotBusyTimeoutMs: config.slotBusyTimeoutMs ?? 15_000,
     heartbeatIntervalMs: config.heartbeatIntervalMs ?? 10_000,

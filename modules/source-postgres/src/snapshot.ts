@@ -40,20 +40,21 @@ export interface ReadContext {
 }
 
 export async function* readTask(context: ReadContext, request: ReadTask): AsyncGenerator<TaskChunk, void> {
-  const { relation, signal, chunkBytes } = request;
+  const { relation, signal } = request;
   const range = parseRange(request.range);
   const state = await rangeState(context, relation, range);
   const select = selectSql(relation, range, state.filter);
   let { end } = state;
   let from = typeof request.cursor === 'number' ? request.cursor : range.from;
-  let blocks = Math.max(1, Math.min(BLOCKS_MAX, Math.round(chunkBytes / (TEXT_FACTOR * state.blockBytes))));
+  let blocks = Math.max(1, Math.min(BLOCKS_MAX, Math.round(request.chunkBytes / (TEXT_FACTOR * state.blockBytes))));
   for (;;) {
     signal.throwIfAborted();
+    const { chunkBytes } = request;
     const to = Math.min(from + blocks, range.to ?? BLOCK_NUMBER_MAX);
     const statement = `${select} and ctid >= '(${from},0)' and ctid < '(${to},0)'`;
     let bytes = 0;
     let final: CopyPart = { rows: [], bytes: 0, last: true };
-    for await (const part of copyRows(context, { ...request, select: statement })) {
+    for await (const part of copyRows(context, { relation, signal, chunkBytes, select: statement })) {
       bytes += part.bytes;
       // Rows of one statement may be far more than a chunk: a block can lead to megabytes of values stored elsewhere.
       if (part.last) final = part;

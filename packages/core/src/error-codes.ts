@@ -157,6 +157,12 @@ export const errorCodes = {
     'retry',
   ),
 
+  SLU_S1156: entry(
+    'A row of the source cannot be read.',
+    'The table is in quarantine, the others go on. Repair the row (the message of the source names what is damaged) and resume the table.',
+    'retry',
+  ),
+
   // --- replication ----------------------------------------------------------------------------------------------------
   PSYNC_S1002: entry(
     'A row is too large to be replicated.',
@@ -174,6 +180,12 @@ export const errorCodes = {
   SLU_R1104: entry(
     'A table named by the sync rules is not there.',
     'Create the table, add it to the publication, or mend the name.',
+    'retry',
+  ),
+
+  SLU_R1105: entry(
+    'A row could not be taken in by the copy.',
+    'The table is in quarantine, the others go on. See the message; resume the table when the row is mended.',
     'retry',
   ),
 

@@ -128,6 +128,7 @@ export interface ReadTask {
   readonly relation: Relation;
   readonly range: JsonValue;
   readonly cursor: JsonValue | null;
+  /** May change while the task is read: looked at before each statement. */
   readonly chunkBytes: number;
   readonly signal: AbortSignal;
 }

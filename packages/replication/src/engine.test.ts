@@ -1,3 +1,4 @@
+import { NO_THROTTLE } from './copy/pace.ts';
 import { silentLogger, SluiceError, systemClock } from '@sluice/core';
 import { type BucketStorage, createMemoryStorage } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
@@ -35,6 +36,7 @@ test('storage that fails while it is told of a failure ends no supervision, and 
     logger: silentLogger,
     owner: 'test',
     concurrency: 1,
+    throttle: NO_THROTTLE,
   });
   const first = new AbortController();
   const running = engine.run(first.signal);

@@ -6,6 +6,7 @@ import { asSluiceError, type Clock, type Logger, type Random, SluiceError, type 
 import type { BucketStorage, StreamInfo } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import type { ChangeSource } from './change-source.ts';
+import type { CopyThrottle } from './copy/pace.ts';
 import { Replicator, type ReplicatorFacts } from './replicator.ts';
 import { supervise } from './supervisor.ts';
 
@@ -19,8 +20,10 @@ export interface EnginePorts {
   readonly random: Random;
   readonly logger: Logger;
   readonly owner: string;
-  /** Snapshot tasks read at once, per stream. */
+  /** Snapshot tasks read at once, per stream, unless an operator has stored another number. */
   readonly concurrency: number;
+  /** What the copy of one stream may read at most. */
+  readonly throttle: CopyThrottle;
 }
 
 export interface EngineStreamFacts {
@@ -123,13 +126,24 @@ export class ReplicationEngine {
   }
 
   async #attempt(id: StreamId, running: Running, signal: AbortSignal): Promise<never> {
-    const { storage, clock, owner, concurrency } = this.#ports;
+    const { storage, clock, random, owner, concurrency, throttle } = this.#ports;
     const stream = (await storage.listStreams()).find((candidate) => candidate.id === id);
     if (stream === undefined) throw new SluiceError('SLU_X0001', `stream ${id} is not stored any more`);
     const rules = this.#ports.compileRules(stream);
     const source = this.#ports.createSource(stream);
     const logger = this.#ports.logger.child({ stream: id });
-    const replicator = new Replicator({ stream, rules, storage, source, clock, logger, owner, concurrency });
+    const replicator = new Replicator({
+      stream,
+      rules,
+      storage,
+      source,
+      clock,
+      random,
+      logger,
+      owner,
+      concurrency,
+      throttle,
+    });
     running.replicator = replicator;
     try {
       return await replicator.run(signal);

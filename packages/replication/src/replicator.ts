@@ -3,16 +3,19 @@
  * first second, until aborted or until something fails. A failure ends the whole attempt; `supervise` decides what
  * comes next. Nothing survives an attempt but what is stored.
  */
-import { asSluiceError, BEFORE_ALL, type Clock, limits, type Logger, SluiceError } from '@sluice/core';
+import { asSluiceError, BEFORE_ALL, type Clock, limits, type Logger, type Random, SluiceError } from '@sluice/core';
 import type { BucketStorage, JsonValue, StreamInfo, StreamReader, StreamWriter } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import { ByteBudget } from './byte-budget.ts';
 import type { ChangeSource, SourceHealth } from './change-source.ts';
 import { CopyProgress, type SnapshotFacts } from './copy-progress.ts';
+import { govern } from './copy/governor.ts';
 import { completePartialRows } from './partial-rows.ts';
 import { newStreamProgress, type StreamProgress } from './progress.ts';
+import { Pace, type CopyThrottle, NO_THROTTLE } from './copy/pace.ts';
+import { StrainGauge } from './copy/strain-gauge.ts';
 import { runTogether } from './run-together.ts';
-import { Snapshotter } from './snapshotter.ts';
+import { type CopyScheduleFacts, Snapshotter } from './snapshotter.ts';
 import { StagedTables } from './staged-tables.ts';
 import { Streamer } from './streamer.ts';
 import { TableCatalog } from './table-catalog.ts';
@@ -32,11 +35,14 @@ export interface ReplicatorPorts {
   readonly storage: BucketStorage;
   readonly source: ChangeSource;
   readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
   /** Names this process in the lease. */
   readonly owner: string;
-  /** Snapshot tasks read at once. */
+  /** Snapshot tasks read at once, unless an operator has stored another number. */
   readonly concurrency: number;
+  /** What the copy may read at most; default: nothing limits it. */
+  readonly throttle?: CopyThrottle;
 }
 
 export type ReplicatorPhase = 'starting' | 'snapshotting' | 'streaming';
@@ -46,6 +52,8 @@ export interface ReplicatorFacts {
   readonly phase: ReplicatorPhase;
   readonly stream: StreamProgress;
   readonly snapshot: SnapshotFacts;
+  /** Null before the copy may begin. */
+  readonly copy: CopyScheduleFacts | null;
   readonly health: SourceHealth | null;
   readonly healthAtMs: number | null;
   readonly problems: readonly TableProblem[];
@@ -60,7 +68,10 @@ export class Replicator {
   readonly #snapshot: CopyProgress;
   readonly #budget = new ByteBudget(limits.pendingBytesMax, limits.streamReservedBytes);
   readonly #reader: StreamReader;
+  readonly #pace: Pace;
+  readonly #strain: StrainGauge;
   #catalog: TableCatalog | null = null;
+  #snapshotter: Snapshotter | null = null;
   #phase: ReplicatorPhase = 'starting';
   #health: SourceHealth | null = null;
   #healthAtMs: number | null = null;
@@ -70,6 +81,8 @@ export class Replicator {
   constructor(ports: ReplicatorPorts) {
     this.#ports = ports;
     this.#snapshot = new CopyProgress(ports.clock);
+    this.#pace = new Pace(ports.clock, ports.throttle ?? NO_THROTTLE);
+    this.#strain = new StrainGauge(ports.clock);
     this.#reader = ports.storage.reader(ports.stream.id);
     this.#activated = ports.stream.lifecycle === 'active';
   }
@@ -79,6 +92,7 @@ export class Replicator {
       phase: this.#phase,
       stream: this.#stream,
       snapshot: this.#snapshot.facts(),
+      copy: this.#snapshotter?.facts() ?? null,
       health: this.#health,
       healthAtMs: this.#healthAtMs,
       problems: this.#catalog?.problems ?? [],
@@ -102,7 +116,7 @@ export class Replicator {
   }
 
   async #replicate(writer: StreamWriter, signal: AbortSignal): Promise<never> {
-    const { source, rules, logger, clock, concurrency } = this.#ports;
+    const { source, storage, rules, logger, clock, random, stream, concurrency } = this.#ports;
     const opened = await source.open(await this.#savedSource());
     if (opened.created) await writer.saveSourceState(opened.saved);
     logger.info({ start: opened.startPosition, created: opened.created }, 'source opened');
@@ -119,8 +133,12 @@ export class Replicator {
       catalog,
       budget: this.#budget,
       progress: this.#snapshot,
+      pace: this.#pace,
+      random,
       concurrency,
+      control: (changes) => storage.controlSnapshot(stream.id, changes),
     });
+    this.#snapshotter = snapshotter;
     const { noCheckpointBefore } = await this.#reader.checkpointState();
     const streamer = new Streamer({
       ...ports,
@@ -206,6 +224,7 @@ export class Replicator {
     for (;;) {
       this.#health = await source.health();
       this.#healthAtMs = clock.now();
+      this.#pace.allowance = govern(this.#pace.allowance, this.#strain.read(this.#health, this.#stream));
       await clock.sleep(HEALTH_INTERVAL_MS, signal);
     }
   }

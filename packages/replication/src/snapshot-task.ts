@@ -3,7 +3,7 @@
  * one storage transaction with the task's cursor, and one is under way while the next is gathered. A flush of rows that
  * were read under an older state of their table is discarded there; then the task starts over from what is stored.
  */
-import { type Clock, limits, type Logger, nextTurn, type RawRow, recordKey, SluiceError } from '@sluice/core';
+import { type Clock, type Logger, nextTurn, type RawRow, recordKey, SluiceError } from '@sluice/core';
 import type {
   Effect,
   Evaluate,
@@ -16,6 +16,9 @@ import type {
 } from '@sluice/storage';
 import type { ByteBudget } from './byte-budget.ts';
 import type { ChangeSource, TaskChunk } from './change-source.ts';
+import { ChunkSize } from './copy/chunk-size.ts';
+import type { Pace } from './copy/pace.ts';
+import { ReadFailure } from './copy/task-failure.ts';
 import type { CopyProgress, TaskMeter } from './copy-progress.ts';
 import { evaluate } from './evaluate.ts';
 import type { UpsertWrite } from './row-write.ts';
@@ -34,28 +37,50 @@ export interface SnapshotTaskPorts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly progress: CopyProgress;
+  readonly pace: Pace;
 }
 
 interface SnapshotTask {
   readonly table: TableState;
   readonly task: TaskState;
+  /** Ends the task between two chunks, with what it has read made durable. */
+  readonly stop: AbortSignal;
   readonly signal: AbortSignal;
 }
 
-/** Resolves with `done`, or with `again` if the stored state has moved on and must be looked at anew. */
+/**
+ * Resolves with `done`, or with `again` if it was stopped, or the stored state has moved on and must be looked at anew.
+ * @throws ReadFailure if the source, or a row of it, is the reason
+ */
 export async function runSnapshotTask(
   ports: SnapshotTaskPorts,
-  { table, task, signal }: SnapshotTask,
+  { table, task, stop, signal }: SnapshotTask,
 ): Promise<'done' | 'again'> {
-  const { snapshotChunkBytes: chunkBytes, snapshotFlushBytesMax: flushBytes } = limits;
+  const { clock, pace } = ports;
   const binding = ports.catalog.bindingFor(table);
   const meter = ports.progress.startTask(table.id, task.index);
+  const size = new ChunkSize();
   const chunks = ports.source
-    .readTask({ relation: table.relation, range: task.range, cursor: task.cursor, chunkBytes, signal })
+    .readTask({
+      relation: table.relation,
+      range: task.range,
+      cursor: task.cursor,
+      get chunkBytes() {
+        return size.readBytes;
+      },
+      signal,
+    })
     [Symbol.asyncIterator]();
   let flushing: Promise<'flushed' | 'discarded'> = Promise.resolve('flushed');
+  let chunkMs = 0;
   try {
     for (;;) {
+      meter.enter('wait');
+      await unlessStopped(pace.ready(chunkMs, AbortSignal.any([signal, stop])), stop);
+      signal.throwIfAborted();
+      if (stop.aborted) return 'again';
+      const startedAt = clock.monotonic();
+      const flushBytes = size.bytes;
       const gathered = await gather(ports, { chunks, binding, flushBytes, meter, signal });
       if (gathered === null) return 'again';
       meter.enter('flush');
@@ -66,14 +91,25 @@ export async function runSnapshotTask(
       flushing = flushRows(ports, { table, task, gathered, meter }).finally(() => ports.budget.give(flushBytes));
       flushing.catch(() => {}); // Awaited at the next turn; without this a failure while reading would count as unhandled.
       if (gathered.last) return (await flushing) === 'flushed' ? 'done' : 'again';
+      pace.read({ rows: gathered.rows.length, bytes: gathered.bytes });
+      chunkMs = clock.monotonic() - startedAt;
+      size.took(gathered.bytes, chunkMs);
     }
   } catch (error) {
-    if (!(error instanceof SluiceError) || error.code !== 'SLU_T1205') throw error;
+    if (!(error instanceof ReadFailure) || error.reason.code !== 'SLU_T1205') throw error;
     await startOver(ports, table);
     return 'again';
   } finally {
     await Promise.allSettled([flushing, chunks.return?.()]);
     ports.progress.endTask(table.id, task.index);
+  }
+}
+
+async function unlessStopped(work: Promise<void>, stop: AbortSignal): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!stop.aborted) throw error;
   }
 }
 
@@ -123,7 +159,10 @@ async function gather(ports: SnapshotTaskPorts, gathering: Gathering): Promise<G
   try {
     while (gathered.bytes < flushBytes && !gathered.last) {
       meter.enter('read');
-      const next = await chunks.next();
+      const next = await chunks.next().catch((error: unknown) => {
+        signal.throwIfAborted();
+        throw new ReadFailure(error);
+      });
       if (next.done === true) {
         budget.give(flushBytes);
         return null;
@@ -161,9 +200,19 @@ async function evaluateInTurns(
 function copiedRow(binding: TableBinding, row: RawRow): CopiedRow {
   const { table, keyColumns } = binding;
   const tableId = table.id;
-  const key = recordKey(row, keyColumns);
-  const upsert = { kind: 'upsert', binding, tableId, key, row, boundary: null, replayed: false } as const;
-  return table.unconfirmed ? upsert : { tableId, key, effect: evaluate(upsert, null, null, table) };
+  try {
+    const key = recordKey(row, keyColumns);
+    const upsert = { kind: 'upsert', binding, tableId, key, row, boundary: null, replayed: false } as const;
+    return table.unconfirmed ? upsert : { tableId, key, effect: evaluate(upsert, null, null, table) };
+  } catch (cause) {
+    throw new ReadFailure(undecodable(table, cause));
+  }
+}
+
+function undecodable(table: TableState, cause: unknown): SluiceError {
+  const { schema, name } = table.relation;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new SluiceError('SLU_R1105', `a row of ${schema}.${name} cannot be taken in: ${why}`, { cause });
 }
 
 interface RowsFlush {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { limits, SluiceError } from '@sluice/core';
+import { type CopyThrottle, NO_THROTTLE } from '@sluice/replication';
 import { type ConfigSource, readConfigFile } from './read.ts';
 import {
   checkConfig,
@@ -27,8 +28,7 @@ export interface Config {
   readonly auth: AuthConfig;
   readonly api: { readonly tokens: readonly string[] };
   readonly limits: { readonly connections: number; readonly buckets: number; readonly parameterResults: number };
-  /** Snapshot tasks read at once. */
-  readonly concurrency: number;
+  readonly snapshot: SnapshotConfig;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** Keys that were given and are ignored. */
   readonly ignoredKeys: readonly string[];
@@ -37,6 +37,13 @@ export interface Config {
 export type StorageConfig =
   | { readonly type: 'lmdb'; readonly path: string; readonly mapSizeBytes: number | null }
   | { readonly type: 'postgresql'; readonly settings: Omit<RawStorage, 'type' | 'path' | 'map_size_gb'> };
+
+export interface SnapshotConfig {
+  /** Tasks read at once. */
+  readonly concurrency: number;
+  readonly strategy: 'auto' | 'blocks' | 'keys';
+  readonly throttle: CopyThrottle;
+}
 
 export interface AuthConfig {
   readonly audience: readonly string[];
@@ -47,6 +54,8 @@ export interface AuthConfig {
   readonly localJwks: boolean;
   readonly tokenLifetimeSecondsMax: number;
 }
+
+export const SNAPSHOT_DEFAULT: SnapshotConfig = { concurrency: 4, strategy: 'auto', throttle: NO_THROTTLE };
 
 const DAY_SECONDS = 86_400;
 
@@ -78,9 +87,21 @@ export function resolveConfig(source: ConfigSource, base: string): Config {
       buckets: parameters?.max_buckets_per_connection ?? limits.bucketsPerConnectionMax,
       parameterResults: parameters?.max_parameter_query_results ?? limits.parameterResultsMax,
     },
-    concurrency: raw.replication.concurrency ?? 4,
+    snapshot: resolveSnapshot(raw),
     logLevel: raw.system?.logging?.level ?? 'info',
     ignoredKeys: IGNORED_KEYS.filter((key) => key in raw),
+  };
+}
+
+function resolveSnapshot({ replication, snapshot }: RawConfig): SnapshotConfig {
+  return {
+    // `replication.concurrency` is its older name.
+    concurrency: snapshot?.concurrency ?? replication.concurrency ?? SNAPSHOT_DEFAULT.concurrency,
+    strategy: snapshot?.strategy ?? SNAPSHOT_DEFAULT.strategy,
+    throttle: {
+      rowsPerSecondMax: snapshot?.max_rows_per_second ?? null,
+      bytesPerSecondMax: snapshot?.max_bytes_per_second ?? null,
+    },
   };
 }
 

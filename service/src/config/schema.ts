@@ -12,6 +12,9 @@ const texts = { type: 'array', items: text } as const;
 const anything = { type: 'object' } as const;
 const count = { type: 'integer', minimum: 1 } as const;
 
+/** Each is a connection to the source while it is read. */
+export const COPY_CONCURRENCY_MAX = 32;
+
 /** Of a Postgres server. */
 const address = {
   uri: text,
@@ -68,7 +71,17 @@ export const configSchema = {
       required: ['connections'],
       properties: {
         connections: { type: 'array', minItems: 1, maxItems: 1, items: connection },
-        concurrency: count,
+        concurrency: { type: 'integer', minimum: 1, maximum: COPY_CONCURRENCY_MAX },
+      },
+      additionalProperties: false,
+    },
+    snapshot: {
+      type: 'object',
+      properties: {
+        concurrency: { type: 'integer', minimum: 1, maximum: COPY_CONCURRENCY_MAX },
+        strategy: { enum: ['auto', 'blocks', 'keys'] },
+        max_rows_per_second: count,
+        max_bytes_per_second: count,
       },
       additionalProperties: false,
     },
@@ -136,6 +149,12 @@ export const configSchema = {
 /** The file's keys and values, checked. */
 export interface RawConfig {
   readonly replication: { readonly connections: readonly [RawConnection]; readonly concurrency?: number };
+  readonly snapshot?: {
+    readonly concurrency?: number;
+    readonly strategy?: 'auto' | 'blocks' | 'keys';
+    readonly max_rows_per_second?: number;
+    readonly max_bytes_per_second?: number;
+  };
   readonly storage?: RawStorage;
   readonly port?: number;
   readonly host?: string;

@@ -9,7 +9,7 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { limits, SluiceError, systemClock } from '@sluice/core';
 import { signToken } from '../cli/token.ts';
-import type { Config } from '../config/resolve.ts';
+import { type Config, SNAPSHOT_DEFAULT } from '../config/resolve.ts';
 import { runUntilSignal, startService } from '../lifecycle.ts';
 import { createLogger } from '../logging.ts';
 import { DEV_FOLDER, type DevFile, readDevFile, writeDevFile } from './dev-file.ts';
@@ -108,7 +108,7 @@ function developmentConfig(about: {
       buckets: limits.bucketsPerConnectionMax,
       parameterResults: limits.parameterResultsMax,
     },
-    concurrency: 4,
+    snapshot: SNAPSHOT_DEFAULT,
     logLevel: 'warn',
     ignoredKeys: [],
   };

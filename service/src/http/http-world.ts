@@ -13,7 +13,7 @@ import {
 import { type BucketStorage, createMemoryStorage, type StreamWriter } from '@sluice/storage';
 import { SignJWT } from 'jose';
 import { App } from '../app.ts';
-import type { Config } from '../config/resolve.ts';
+import { type Config, SNAPSHOT_DEFAULT } from '../config/resolve.ts';
 
 export const RULES = `bucket_definitions:
   g:
@@ -171,7 +171,7 @@ function baseConfig(): Config {
     },
     api: { tokens: ['another-one', OPERATOR] },
     limits: { connections: 100, buckets: limits.bucketsPerConnectionMax, parameterResults: limits.parameterResultsMax },
-    concurrency: 1,
+    snapshot: SNAPSHOT_DEFAULT,
     logLevel: 'error',
     ignoredKeys: [],
   };

@@ -41,6 +41,7 @@ function replicator(table: number): ReplicatorFacts {
       oldestUncommittedAtMs: NOW - 7_500,
     }),
     snapshot: noCopy({ ...COPYING, tables: new Map([[table, { ...COPYING, tasks: new Map([[1, READING]]) }]]) }),
+    copy: null,
     health: {
       head: '0000000000000C00',
       acknowledged: '0000000000000A00',

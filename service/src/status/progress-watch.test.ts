@@ -27,6 +27,7 @@ beforeEach(() => {
     phase: 'streaming',
     stream: noStream({ commits: 1, durable: '0005' }),
     snapshot: noCopy(),
+    copy: null,
     health: null,
     healthAtMs: null,
     problems: [],

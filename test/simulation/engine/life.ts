@@ -3,7 +3,7 @@
  * witness looks; at the end everything flows, and everything must arrive.
  */
 import { type Logger, limits, SluiceError, silentLogger, type StreamId } from '@sluice/core';
-import { ReplicationEngine } from '@sluice/replication';
+import { NO_THROTTLE, ReplicationEngine } from '@sluice/replication';
 import type { BucketStorage, StreamWriter } from '@sluice/storage';
 import { Oracle } from './oracle.ts';
 import { rules } from './rules.ts';
@@ -180,6 +180,7 @@ export class Life {
       logger: this.#logger(),
       owner: 'simulated',
       concurrency,
+      throttle: NO_THROTTLE,
     });
     this.#stop = new AbortController();
     void this.#keepRunning(engine, turns);
