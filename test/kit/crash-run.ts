@@ -136,7 +136,7 @@ class CrashRun {
         first = false;
         this.#rowsOf = status.rowsOf;
       }
-      if (status?.checkpoint === true) idleSince ??= performance.now();
+      if (status?.checkpoint === true && status.versions === 1) idleSince ??= performance.now();
       if (idleSince !== null && performance.now() - idleSince > PATIENCE_MS) return;
       if (performance.now() > deadline) throw new Error(`neither dead nor done: ${service.output.slice(-3000)}`);
       if (point === 'lease.released' && status !== null) proxy.cutAll();

@@ -9,6 +9,8 @@ export interface CopyStatus {
   /** Rows durable, all tables together. */
   readonly rows: number;
   readonly tables: number;
+  /** Versions of the sync rules that are stored. */
+  readonly versions: number;
   /** By table and generation. */
   readonly rowsOf: ReadonlyMap<string, number>;
 }
@@ -37,6 +39,7 @@ export async function copyStatus(service: ServiceProcess): Promise<CopyStatus | 
     checkpoint: stream.checkpoint !== null,
     rows: stream.tables.reduce((sum, table) => sum + table.rows, 0),
     tables: stream.tables.length,
+    versions: document.streams.length,
     rowsOf: new Map(stream.tables.map(({ name, generation, rows }) => [`${name} ${generation}`, rows])),
   };
 }

@@ -36,7 +36,15 @@ async function removeAll(schema: Schema, store: Store, prefix: Buffer): Promise<
 
 function removeDocuments({ documents }: Schema, id: StreamId): void {
   for (const kind of ['table', 'task', 'tableSpace'] as const) removePrefix(documents, documentKey(kind, id));
-  for (const kind of ['checkpoint', 'lease', 'counters', 'error', 'changeLog', 'snapshotControl', 'stream'] as const) {
-    documents.removeSync(documentKey(kind, id));
-  }
+  const kinds = [
+    'checkpoint',
+    'lease',
+    'counters',
+    'error',
+    'changeLog',
+    'snapshotControl',
+    'tablesStamp',
+    'stream',
+  ] as const;
+  for (const kind of kinds) documents.removeSync(documentKey(kind, id));
 }

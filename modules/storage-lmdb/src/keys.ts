@@ -138,7 +138,8 @@ export type DocumentKind =
   | 'tableSpace'
   | 'error'
   | 'changeLog'
-  | 'snapshotControl';
+  | 'snapshotControl'
+  | 'tablesStamp';
 
 const TAGS: Record<DocumentKind, number> = {
   format: 1,
@@ -153,6 +154,7 @@ const TAGS: Record<DocumentKind, number> = {
   error: 10,
   changeLog: 11,
   snapshotControl: 12,
+  tablesStamp: 13,
 };
 
 export function documentKey(kind: DocumentKind, ...numbers: readonly number[]): Buffer {

@@ -1,10 +1,22 @@
 /** Tables of a stream and the tasks that copy them: one document each. */
+import { randomBytes } from 'node:crypto';
 import { invariant, type StreamId, type TableId } from '@sluice/core';
 import type { TableState, TaskState } from '@sluice/storage';
 import { afterPrefix, documentKey } from './keys.ts';
-import { getDocument, putDocument, type Schema } from './schema.ts';
+import { getDocument, putDocument, type Schema, type Store } from './schema.ts';
 
-export function listTables({ documents }: Schema, stream: StreamId): TableState[] {
+export function listTables(schema: Schema, stream: StreamId): TableState[] {
+  const { documents } = schema;
+  const stamp = getDocument<string>(documents, documentKey('tablesStamp', stream));
+  return listsOf(schema).get(stream, stamp, () => readTables(documents, stream));
+}
+
+/** In the transaction of every change. */
+function stampTables(schema: Schema, stream: StreamId): void {
+  putDocument(schema.documents, documentKey('tablesStamp', stream), listsOf(schema).nextStamp());
+}
+
+function readTables(documents: Store, stream: StreamId): TableState[] {
   const start = documentKey('table', stream);
   const tables: TableState[] = [];
   for (const { value } of documents.getRange({ start, end: afterPrefix(start) })) {
@@ -27,11 +39,13 @@ export function requireTable(schema: Schema, stream: StreamId, id: TableId): Tab
   return table;
 }
 
-export function putTable({ documents }: Schema, stream: StreamId, table: TableState): void {
-  putDocument(documents, documentKey('table', stream, table.id), table);
+export function putTable(schema: Schema, stream: StreamId, table: TableState): void {
+  stampTables(schema, stream);
+  putDocument(schema.documents, documentKey('table', stream, table.id), table);
 }
 
 export function removeTable(schema: Schema, stream: StreamId, id: TableId): void {
+  stampTables(schema, stream);
   removeTasks(schema, stream, id);
   schema.documents.removeSync(documentKey('table', stream, id));
   schema.documents.removeSync(documentKey('tableSpace', stream, id));
@@ -77,4 +91,39 @@ export function getTableSpace({ documents }: Schema, stream: StreamId, table: Ta
 
 export function putTableSpace({ documents }: Schema, stream: StreamId, table: TableId, space: TableSpace): void {
   putDocument(documents, documentKey('tableSpace', stream, table), space);
+}
+
+/**
+ * Lists of tables as they were read last. A copy looks at its tables whenever a task ends; with hundreds of them it would
+ * do little else than parse their columns. Whoever changes a table leaves a stamp in the same transaction, and a list is
+ * good as long as the stamp is the one it was read under. No stamp comes twice, not even of a transaction that was undone.
+ */
+class TableLists {
+  readonly #opened = randomBytes(9).toString('base64url');
+  readonly #lists = new Map<StreamId, { readonly stamp: string; readonly tables: readonly TableState[] }>();
+  #stamps = 0;
+
+  nextStamp(): string {
+    return `${this.#opened}.${++this.#stamps}`;
+  }
+
+  /** @param stamp as it is stored; null for streams whose tables have not changed since stamps were introduced */
+  get(stream: StreamId, stamp: string | null, read: () => readonly TableState[]): TableState[] {
+    let list = this.#lists.get(stream);
+    if (list === undefined || list.stamp !== stamp) {
+      list = { stamp: stamp ?? '', tables: read() };
+      if (stamp !== null) this.#lists.set(stream, list);
+    }
+    // With relations of their own: what somebody remembers for one must not be found for a later state of its table.
+    return list.tables.map((table) => ({ ...table, relation: { ...table.relation } }));
+  }
+}
+
+/** Of each open database. */
+const lists = new WeakMap<Schema, TableLists>();
+
+function listsOf(schema: Schema): TableLists {
+  let found = lists.get(schema);
+  if (found === undefined) lists.set(schema, (found = new TableLists()));
+  return found;
 }
