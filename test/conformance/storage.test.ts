@@ -1,10 +1,16 @@
 import { registerStorageConformance } from '@sluice/storage/conformance';
-import { afterAll } from 'vitest';
+import { afterAll, expect } from 'vitest';
+import { sized } from '../kit/size.ts';
 import { openLmdb, openMemory, PostgresStorages } from './storages.ts';
 
+const concurrencyMs = sized(1_000, 60_000);
 const postgres = new PostgresStorages();
-afterAll(() => postgres.stop());
+afterAll(async () => {
+  await postgres.stop();
+  // A short run may miss one kind.
+  for (const { unsent, unanswered, cut } of postgres.disturbed) expect(unsent + unanswered + cut).toBeGreaterThan(3);
+});
 
-registerStorageConformance('memory', openMemory);
-registerStorageConformance('LMDB', openLmdb);
-registerStorageConformance('Postgres', postgres.open);
+registerStorageConformance('memory', openMemory, { concurrencyMs });
+registerStorageConformance('LMDB', openLmdb, { concurrencyMs });
+registerStorageConformance('Postgres', postgres.open, { concurrencyMs, openDisturbed: postgres.openDisturbed });

@@ -7,6 +7,9 @@ import { createMemoryStorage, type MemoryStorage } from '@sluice/storage';
 import type { OpenedStorage } from '@sluice/storage/conformance';
 import { openLmdbStorage } from '@sluice/storage-lmdb';
 import { openPostgresStorage, type PostgresStorageConfig } from '@sluice/storage-postgres';
+import { CommitFaults } from '../kit/commit-faults.ts';
+import { seededRandom } from '../kit/seeded-random.ts';
+import { testSeed } from '../kit/size.ts';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../kit/postgres.ts';
 
 export async function openMemory(): Promise<OpenedStorage> {
@@ -45,8 +48,45 @@ export class PostgresStorages {
   readonly open = async (): Promise<OpenedStorage> => {
     const { database } = await this.server();
     const schema = `storage_${++this.#opened}`;
-    return this.#open(database, { uri: database.uri, sslmode: 'disable', schema, pollMs: 200, poolSizeMax: 3 });
+    return this.#open(database, this.#config(database, schema));
   };
+
+  /**
+   * The same, disturbed from the moment it is open: connections break, some of them in the middle of a commit, which then
+   * has happened or not; and one write in fifty is refused as a serialization failure.
+   */
+  readonly openDisturbed = async (): Promise<OpenedStorage> => {
+    const { postgres, database } = await this.server();
+    const schema = `storage_${++this.#opened}`;
+    const target = { host: '127.0.0.1', port: postgres.port };
+    const faults = await CommitFaults.start({
+      target,
+      random: seededRandom(testSeed).next,
+      unsent: 0.04,
+      unanswered: 0.06,
+      cut: 0.003,
+    });
+    const opened = await this.#open(database, { ...this.#config(database, schema), port: faults.port });
+    await database.query(`
+      create function ${schema}.refuse() returns trigger language plpgsql as $$
+      begin
+        if random() < 0.02 then raise exception 'refused by the test' using errcode = '40001'; end if;
+        return new;
+      end $$;
+      create trigger refuse before update on ${schema}.stream_states
+        for each row when (new.seq > old.seq) execute function ${schema}.refuse()`);
+    faults.begin();
+    const cleanup = async () => {
+      faults.end();
+      await opened.cleanup();
+      await faults.stop();
+      this.disturbed.push({ ...faults.counts });
+    };
+    return { ...opened, cleanup };
+  };
+
+  /** What was done to each disturbed storage. */
+  readonly disturbed: CommitFaults['counts'][] = [];
 
   server(): Promise<{ readonly postgres: TestPostgres; readonly database: TestDatabase }> {
     this.#server ??= startPostgres().then(async (postgres) => ({
@@ -59,6 +99,10 @@ export class PostgresStorages {
   async stop(): Promise<void> {
     const server = await this.#server;
     await server?.postgres.stop();
+  }
+
+  #config({ uri }: TestDatabase, schema: string): PostgresStorageConfig {
+    return { uri, sslmode: 'disable', schema, pollMs: 200, poolSizeMax: 3 };
   }
 
   async #open(database: TestDatabase, config: PostgresStorageConfig): Promise<OpenedStorage> {

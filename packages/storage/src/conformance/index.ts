@@ -1,6 +1,7 @@
 /** The suite every storage adapter must pass. Registers vitest tests; needs no more than a way to open the adapter. */
 import { describe } from 'vitest';
 import { checkpointConformance } from './checkpoints.ts';
+import { concurrencyConformance } from './concurrency.ts';
 import { durabilityConformance } from './durability.ts';
 import type { OpenStorage } from './harness.ts';
 import { historyConformance } from './histories.ts';
@@ -16,7 +17,14 @@ import { writeCheckpointConformance } from './write-checkpoints.ts';
 export { at, type OpenedStorage, type OpenStorage, relationOf, World } from './harness.ts';
 export { decodeToyRow, evaluateToyRow, put, reduceOps, remove, type ToyRow, type ToyWrite } from './toy-rows.ts';
 
-export function registerStorageConformance(name: string, open: OpenStorage): void {
+export interface ConformanceOptions {
+  /** Opens a storage that is disturbed while it is used, where the adapter has anything that can break. */
+  readonly openDisturbed?: OpenStorage;
+  /** How long everything is done at once. Default 1 s. */
+  readonly concurrencyMs?: number;
+}
+
+export function registerStorageConformance(name: string, open: OpenStorage, options: ConformanceOptions = {}): void {
   const withWorld = worlds(open);
   describe(`storage conformance: ${name}`, () => {
     describe('checkpoints', () => checkpointConformance(withWorld));
@@ -28,6 +36,8 @@ export function registerStorageConformance(name: string, open: OpenStorage): voi
     describe('histories', () => historyConformance(withWorld));
     describe('streams', () => streamConformance(withWorld));
     describe('write checkpoints', () => writeCheckpointConformance(withWorld));
+    describe('concurrency', () =>
+      concurrencyConformance(options.openDisturbed ?? open, options.concurrencyMs ?? 1_000));
     describe('durability', () => durabilityConformance(withWorld));
   });
 }
