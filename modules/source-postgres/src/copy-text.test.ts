@@ -3,12 +3,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CopyTextParser } from './copy-text.ts';
 
+/** Rows are taken at every cut. */
 function parse(text: string | Buffer, columns: number, cuts: readonly number[] = []): readonly RawRow[] {
   const bytes = Buffer.from(text);
   const parser = new CopyTextParser(columns);
   const rows: RawRow[] = [];
   const places = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length];
-  for (let i = 1; i < places.length; i++) parser.push(bytes.subarray(places[i - 1], places[i]), rows);
+  for (let i = 1; i < places.length; i++) {
+    parser.push(bytes, places[i - 1] ?? 0, places[i] ?? 0);
+    rows.push(...parser.take());
+  }
   parser.end();
   return rows;
 }
@@ -50,6 +54,16 @@ describe('COPY text', () => {
         expect(parse(text, 3, cuts)).toEqual(expected);
       }),
     );
+  });
+
+  it('replaces what is not UTF-8', () => {
+    expect(parse(Buffer.from('a\xffb\tok\n', 'latin1'), 2)).toEqual([['a\ufffdb', 'ok']]);
+  });
+
+  it('keeps room for rows of any size', () => {
+    const rows = [1, 70_000, 3, 300_000].map((length) => ['x'.repeat(length), String(length)]);
+    const text = rows.map((row) => `${row.join('\t')}\n`).join('');
+    expect(parse(text, 2, [5, 70_001, 80_000])).toEqual(rows);
   });
 
   it.each([

@@ -1,86 +1,153 @@
 /**
- * The text format of COPY, cut into rows. Whole lines are turned into one string and cut up by index; only lines with a
- * backslash are looked at value by value.
+ * The text format of COPY, cut into values as it comes in: one pass over the bytes copies them, undoes the server's
+ * escapes and notes where values end. Memory is used again and again: rows are valid until the next ones are cut.
  */
-import type { RawRow, RawValue } from '@sluice/core';
-import { SluiceError } from '@sluice/core';
+import { isUtf8 } from 'node:buffer';
+import { ByteRows, SluiceError } from '@sluice/core';
 
-const NEWLINE = 0x0a;
+const [TAB, NEWLINE, BACKSLASH, LETTER_N] = [0x09, 0x0a, 0x5c, 0x4e];
+const NULL_START = -1;
+
+/** What a letter behind a backslash stands for; others stand for themselves. */
+const ESCAPES = new Uint8Array(256).map((_, letter) => letter);
+for (const [letter, control] of Object.entries({ b: 8, f: 12, n: 10, r: 13, t: 9, v: 11 })) {
+  ESCAPES[letter.charCodeAt(0)] = control;
+}
 
 export class CopyTextParser {
   readonly #columns: number;
-  #rest: Buffer | null = null;
+  #bytes = Buffer.allocUnsafeSlow(1 << 16);
+  #starts = new Int32Array(1024);
+  #ends = new Int32Array(1024);
+  /** Bytes and values written; those of the row that is still open included. */
+  #used = 0;
+  #values = 0;
+  /** Complete rows, and where their bytes end. */
+  #rows = 0;
+  #rowsEnd = 0;
+  /** Where the open value starts. */
+  #start = 0;
+  #column = 0;
+  #isNull = false;
+  #escaping = false;
+  #taken = false;
 
   constructor(columns: number) {
     this.#columns = columns;
   }
 
-  /** Appends the rows that end in `chunk` to `rows`. @throws SLU_S1155 if a line has another number of columns */
-  push(chunk: Buffer, rows: RawRow[]): void {
-    if (chunk.length === 0) return;
-    const last = chunk.lastIndexOf(NEWLINE);
-    if (last < 0) {
-      this.#rest = this.#rest === null ? chunk : Buffer.concat([this.#rest, chunk]);
-      return;
+  /** Complete rows that wait to be taken. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** Reads on. @throws SLU_S1155 if a line has another number of columns */
+  push(source: Uint8Array, from: number, to: number): void {
+    if (this.#taken) this.#letGo();
+    if (this.#used + to - from > this.#bytes.length) this.#growBytes(to - from);
+    let at = from;
+    while (at < to) {
+      at = this.#plain(source, at, to);
+      if (at < to) this.#special(source[at++] as number);
     }
-    // A newline byte is never a part of another character, so cutting there keeps UTF-8 whole.
-    const head =
-      this.#rest === null ? chunk.subarray(0, last + 1) : Buffer.concat([this.#rest, chunk.subarray(0, last + 1)]);
-    this.#rest = last + 1 < chunk.length ? chunk.subarray(last + 1) : null;
-    this.#lines(head.toString('utf8'), rows);
+  }
+
+  /** Copies up to the next byte that means something. @returns where that is */
+  #plain(source: Uint8Array, from: number, to: number): number {
+    if (this.#escaping) return from;
+    const target = this.#bytes;
+    let used = this.#used;
+    let at = from;
+    for (; at < to; at++) {
+      const byte = source[at] as number;
+      if (byte === BACKSLASH || byte === TAB || byte === NEWLINE) break;
+      target[used++] = byte;
+    }
+    this.#used = used;
+    return at;
+  }
+
+  #special(byte: number): void {
+    if (this.#escaping) {
+      this.#escaping = false;
+      if (byte === LETTER_N) this.#isNull = true;
+      else this.#bytes[this.#used++] = ESCAPES[byte] as number;
+    } else if (byte === BACKSLASH) this.#escaping = true;
+    else {
+      this.#endValue();
+      if (byte === NEWLINE) this.#endRow();
+    }
+  }
+
+  #endValue(): void {
+    if (this.#column++ >= this.#columns) return;
+    if (this.#values === this.#ends.length) this.#growValues();
+    this.#starts[this.#values] = this.#isNull ? NULL_START : this.#start;
+    this.#ends[this.#values++] = this.#used;
+    this.#start = this.#used;
+    this.#isNull = false;
+  }
+
+  #endRow(): void {
+    if (this.#column !== this.#columns) {
+      throw new SluiceError('SLU_S1155', `a copied row has ${this.#column} columns instead of ${this.#columns}`);
+    }
+    this.#column = 0;
+    this.#rows++;
+    this.#rowsEnd = this.#used;
+  }
+
+  /** The complete rows so far; valid until the next `push`. */
+  take(): ByteRows {
+    this.#taken = true;
+    const bytes = this.#bytes.subarray(0, this.#rowsEnd);
+    const rows = new ByteRows(this.#columns, {
+      count: this.#rows,
+      bytes,
+      starts: this.#starts,
+      ends: this.#ends,
+    });
+    // A database without an encoding may hold anything. What is not UTF-8 is replaced, as everywhere else.
+    return isUtf8(bytes) ? rows : ByteRows.of([...rows], this.#columns);
   }
 
   /** @throws SLU_S1155 if the text ends inside a row */
   end(): void {
-    if (this.#rest !== null) throw new SluiceError('SLU_S1155', 'the copied text ends inside a row');
+    const isOpen = this.#column > 0 || this.#used > this.#rowsEnd || this.#escaping || this.#isNull;
+    if (isOpen) throw new SluiceError('SLU_S1155', 'the copied text ends inside a row');
   }
 
-  #lines(text: string, rows: RawRow[]): void {
-    const columns = this.#columns;
-    // The server writes every line alike, so the first tells whether we agree on the columns.
-    const found = text.slice(0, text.indexOf('\n')).split('\t').length;
-    if (found !== columns) throw mismatch(found, columns);
-    let escaped = text.indexOf('\\');
-    let start = 0;
-    while (start < text.length) {
-      const end = text.indexOf('\n', start);
-      const row: RawValue[] = [];
-      // The count is known, so that the last column needs no search for a tab that may be a megabyte away.
-      for (let column = 0; column < columns - 1; column++) {
-        const tab = text.indexOf('\t', start);
-        if (tab < 0 || tab > end) throw mismatch(column + 1, columns);
-        row.push(text.slice(start, tab));
-        start = tab + 1;
-      }
-      row.push(text.slice(start, end));
-      if (escaped >= 0 && escaped < end) {
-        for (let column = 0; column < columns; column++) row[column] = unescape(row[column] as string);
-        escaped = text.indexOf('\\', end);
-      }
-      rows.push(row);
-      start = end + 1;
+  /** Forgets the rows that were taken; the open one moves to the front. */
+  #letGo(): void {
+    const complete = this.#rows * this.#columns;
+    this.#bytes.copyWithin(0, this.#rowsEnd, this.#used);
+    for (let value = complete; value < this.#values; value++) {
+      const start = this.#starts[value] as number;
+      this.#starts[value - complete] = start < 0 ? start : start - this.#rowsEnd;
+      this.#ends[value - complete] = (this.#ends[value] as number) - this.#rowsEnd;
     }
+    this.#values -= complete;
+    this.#used -= this.#rowsEnd;
+    this.#start -= this.#rowsEnd;
+    this.#rows = 0;
+    this.#rowsEnd = 0;
+    this.#taken = false;
+  }
+
+  #growBytes(more: number): void {
+    const grown = Buffer.allocUnsafeSlow(Math.max(2 * this.#bytes.length, this.#used + more));
+    this.#bytes.copy(grown, 0, 0, this.#used);
+    this.#bytes = grown;
+  }
+
+  #growValues(): void {
+    this.#starts = grownCopy(this.#starts);
+    this.#ends = grownCopy(this.#ends);
   }
 }
 
-function mismatch(found: number, expected: number): SluiceError {
-  return new SluiceError('SLU_S1155', `a copied row has ${found} columns instead of ${expected}`);
-}
-
-const ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
-
-/** What the server writes: `\N` for NULL, a letter for a control character, the character itself for anything else. */
-function unescape(value: string): RawValue {
-  if (value === '\\N') return null;
-  let at = value.indexOf('\\');
-  if (at < 0) return value;
-  let text = '';
-  let from = 0;
-  while (at >= 0) {
-    const letter = value.charAt(at + 1);
-    text += value.slice(from, at) + (ESCAPES[letter] ?? letter);
-    from = at + 2;
-    at = value.indexOf('\\', from);
-  }
-  return text + value.slice(from);
+function grownCopy(values: Int32Array): Int32Array<ArrayBuffer> {
+  const grown = new Int32Array(2 * values.length);
+  grown.set(values);
+  return grown;
 }

@@ -1,9 +1,9 @@
 /**
  * Reads a range of blocks with COPY, in statements of their own: no snapshot and no lock outlives a few hundred blocks.
  */
-import { type Clock, type RawRow, type Relation, SluiceError } from '@sluice/core';
+import { ByteRows, type Clock, type Relation, SluiceError } from '@sluice/core';
 import type { PlannedTask, ReadTask, TaskChunk, UnfinishedTask } from '@sluice/replication';
-import { to as copyTo } from 'pg-copy-streams';
+import { type CopiedPart, CopyOut } from './copy-out.ts';
 import { CopyTextParser } from './copy-text.ts';
 import type { Database } from './database.ts';
 import { sourceError, sqlState } from './errors.ts';
@@ -46,6 +46,7 @@ export async function* readTask(context: ReadContext, request: ReadTask): AsyncG
   const select = selectSql(relation, range, state.filter);
   let { end } = state;
   let from = typeof request.cursor === 'number' ? request.cursor : range.from;
+  const parser = new CopyTextParser(relation.columns.length);
   let blocks = Math.max(1, Math.min(BLOCKS_MAX, Math.round(request.chunkBytes / (TEXT_FACTOR * state.blockBytes))));
   for (;;) {
     signal.throwIfAborted();
@@ -53,8 +54,8 @@ export async function* readTask(context: ReadContext, request: ReadTask): AsyncG
     const to = Math.min(from + blocks, range.to ?? BLOCK_NUMBER_MAX);
     const statement = `${select} and ctid >= '(${from},0)' and ctid < '(${to},0)'`;
     let bytes = 0;
-    let final: CopyPart = { rows: [], bytes: 0, last: true };
-    for await (const part of copyRows(context, { relation, signal, chunkBytes, select: statement })) {
+    let final: CopiedPart = { rows: ByteRows.of([], relation.columns.length), bytes: 0, last: true };
+    for await (const part of copyRows(context, { relation, signal, parser, chunkBytes, select: statement })) {
       bytes += part.bytes;
       // Rows of one statement may be far more than a chunk: a block can lead to megabytes of values stored elsewhere.
       if (part.last) final = part;
@@ -63,7 +64,7 @@ export async function* readTask(context: ReadContext, request: ReadTask): AsyncG
     // The last range goes on to where the table ends by now; an empty result may also mean that the file is gone.
     if (bytes === 0 || to >= end) ({ end } = await rangeState(context, relation, range));
     const last = to >= end;
-    if (final.rows.length > 0 || last) yield { rows: final.rows, bytes: final.bytes, cursor: to, last };
+    if (final.rows.count > 0 || last) yield { rows: final.rows, bytes: final.bytes, cursor: to, last };
     if (last) return;
     from = to;
     blocks = nextBlocks(blocks, bytes, chunkBytes);
@@ -117,46 +118,32 @@ async function rangeState(context: ReadContext, relation: Relation, range: Block
 
 interface CopyRequest {
   readonly relation: Relation;
+  /** One for all statements of a task: its memory is used again. */
+  readonly parser: CopyTextParser;
   readonly select: string;
   readonly chunkBytes: number;
   readonly signal: AbortSignal;
 }
 
-interface CopyPart {
-  readonly rows: readonly RawRow[];
-  readonly bytes: number;
-  readonly last: boolean;
-}
-
-async function* copyRows(context: ReadContext, request: CopyRequest): AsyncGenerator<CopyPart, void> {
+async function* copyRows(context: ReadContext, request: CopyRequest): AsyncGenerator<CopiedPart, void> {
   const { database } = context;
   const { relation, signal, chunkBytes } = request;
   const { client, release } = await database.lease();
-  const stream = client.query(copyTo(`copy (${request.select}) to stdout`));
-  // The driver reports the end of a connection to its last query even after everyone has turned away from it.
-  stream.on('error', () => undefined);
-  const abort = () => stream.destroy(signal.reason as Error);
+  const text = `copy (${request.select}) to stdout`;
+  const copy = new CopyOut({ text, parser: request.parser, onData: () => watchdog.fed() });
+  const watchdog = new Watchdog(context, (error) => copy.fail(error));
+  const abort = () => copy.fail(signal.reason);
   signal.addEventListener('abort', abort, { once: true });
-  const watchdog = new Watchdog(context, (error) => stream.destroy(error));
   let complete = false;
   try {
-    const parser = new CopyTextParser(relation.columns.length);
-    let rows: RawRow[] = [];
-    let bytes = 0;
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
+    client.query(copy);
+    while (!complete) {
       watchdog.fed();
-      parser.push(chunk, rows);
-      bytes += chunk.length;
-      if (bytes < SPLIT * chunkBytes) continue;
+      const part = await copy.next(SPLIT * chunkBytes);
       watchdog.pause();
-      yield { rows, bytes, last: false };
-      watchdog.fed();
-      rows = [];
-      bytes = 0;
+      complete = part.last;
+      yield part;
     }
-    parser.end();
-    complete = true;
-    yield { rows, bytes, last: true };
   } catch (error) {
     signal.throwIfAborted();
     throw explainCopyError(error, relation, database.where);

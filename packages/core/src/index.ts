@@ -1,4 +1,5 @@
 export { invariant, unreachable } from './assert.ts';
+export { ByteRows } from './byte-rows.ts';
 export type {
   Column,
   DeleteChange,
@@ -23,6 +24,7 @@ export { Latest } from './latest.ts';
 export { limits } from './limits.ts';
 export { type Logger, type LogFields, silentLogger } from './logger.ts';
 export { type DecodedOp, decodeOp, type OpDraft, type OpKind, putOp, removeOp } from './op.ts';
+export { OpSlab } from './op-slab.ts';
 export { BEFORE_ALL, maxPosition, type Position } from './position.ts';
 export { RECORD_KEY_BYTES_MAX, recordKey } from './record-key.ts';
 export { writeText } from './text-bytes.ts';

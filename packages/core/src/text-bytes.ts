@@ -1,5 +1,5 @@
 /** Writing text into a buffer, for hot paths. Short text is nearly always ASCII, and then a loop beats a native call. */
-const LOOP_MAX = 32;
+const LOOP_MAX = 64;
 
 /** What `Buffer.write` calls after looking at its many forms of arguments; on every Node, in no documentation. */
 interface DirectWrite {

@@ -5,7 +5,7 @@
  * Order of calls: `preflight` → `open` → (`stream` at once, and beside it) `settle` → `discover` → `planTable` →
  * `readTask` … Reads may run in parallel with each other and with the stream.
  */
-import type { Position, RawRow, Relation, StreamEvent } from '@sluice/core';
+import type { ByteRows, Position, RawRow, Relation, StreamEvent } from '@sluice/core';
 import type { JsonValue } from '@sluice/storage';
 
 export interface ChangeSource {
@@ -134,7 +134,8 @@ export interface ReadTask {
 }
 
 export interface TaskChunk {
-  readonly rows: readonly RawRow[];
+  /** Valid until the next chunk is asked for. */
+  readonly rows: ByteRows;
   /** Source bytes of the rows. */
   readonly bytes: number;
   /** Where a later read goes on after this chunk. */

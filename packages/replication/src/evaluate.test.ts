@@ -1,6 +1,6 @@
 import { decodeOp, type RawRow, type Relation } from '@sluice/core';
 import { decodeRecord, type Effect, encodeRecord, type SourceRecord } from '@sluice/storage';
-import type { RowEvaluator } from '@sluice/sync-rules';
+import { type RowEvaluator, textAsBytes } from '@sluice/sync-rules';
 import { describe, expect, test } from 'vitest';
 import { evaluate as evaluateIn } from './evaluate.ts';
 import type { ChangeWrite, UpsertWrite } from './row-write.ts';
@@ -45,6 +45,7 @@ const binding: TableBinding = {
   keyColumns: [0],
   foundAt: '',
   evaluator: byOwner,
+  copyEvaluator: textAsBytes(byOwner),
   reportRowError: () => {},
 };
 

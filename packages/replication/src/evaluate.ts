@@ -66,7 +66,7 @@ export function erase(tableId: TableId, key: RecordKey, record: Uint8Array): Eff
 }
 
 /** Tells rows of one object id apart; stable for the life of the table's incarnation. */
-function subkeyOf(tableId: TableId, key: RecordKey): string {
+export function subkeyOf(tableId: TableId, key: RecordKey): string {
   return `${tableId}.${key}`;
 }
 
@@ -246,6 +246,10 @@ interface DataOutput {
   json: string;
 }
 
+export function rowTooLarge(objectType: string, objectId: string): SluiceError {
+  return new SluiceError('PSYNC_S1002', `the row is larger than 15 MiB`, { where: `${objectType}/${objectId}` });
+}
+
 /** Collects what the rules say of one row. One instance serves all rows: evaluation is synchronous. */
 class OutputSink implements RowSink {
   rows: DataOutput[] = [];
@@ -253,12 +257,7 @@ class OutputSink implements RowSink {
   binding: TableBinding | null = null;
 
   data(bucket: string, objectType: string, objectId: string, json: string): void {
-    if (json.length > limits.rowBytesMax) {
-      const tooLarge = new SluiceError('PSYNC_S1002', `the row is larger than 15 MiB`, {
-        where: `${objectType}/${objectId}`,
-      });
-      return this.error(bucket, tooLarge.describe());
-    }
+    if (json.length > limits.rowBytesMax) return this.error(bucket, rowTooLarge(objectType, objectId).describe());
     const same = this.rows.find((d) => d.bucket === bucket && d.objectId === objectId && d.objectType === objectType);
     if (same === undefined) this.rows.push({ bucket, objectType, objectId, json });
     else same.json = json;

@@ -3,25 +3,15 @@
  * one storage transaction with the task's cursor, and one is under way while the next is gathered. A flush of rows that
  * were read under an older state of their table is discarded there; then the task starts over from what is stored.
  */
-import { type Clock, type Logger, nextTurn, type RawRow, recordKey, SluiceError } from '@sluice/core';
-import type {
-  Effect,
-  Evaluate,
-  JsonValue,
-  RowWrite,
-  StreamReader,
-  StreamWriter,
-  TableState,
-  TaskState,
-} from '@sluice/storage';
+import { type ByteRows, type Clock, type Logger, nextTurn, SluiceError } from '@sluice/core';
+import type { JsonValue, StreamReader, StreamWriter, TableState, TaskState } from '@sluice/storage';
 import type { ByteBudget } from './byte-budget.ts';
 import type { ChangeSource, TaskChunk } from './change-source.ts';
+import { CopiedRows, evaluateCopied } from './copied-rows.ts';
 import { ChunkSize } from './copy/chunk-size.ts';
 import type { Pace } from './copy/pace.ts';
 import { ReadFailure } from './copy/task-failure.ts';
 import type { CopyProgress, TaskMeter } from './copy-progress.ts';
-import { evaluate } from './evaluate.ts';
-import type { UpsertWrite } from './row-write.ts';
 import type { TableBinding } from './table-binding.ts';
 import type { TableCatalog } from './table-catalog.ts';
 
@@ -91,7 +81,7 @@ export async function runSnapshotTask(
       flushing = flushRows(ports, { table, task, gathered, meter }).finally(() => ports.budget.give(flushBytes));
       flushing.catch(() => {}); // Awaited at the next turn; without this a failure while reading would count as unhandled.
       if (gathered.last) return (await flushing) === 'flushed' ? 'done' : 'again';
-      pace.read({ rows: gathered.rows.length, bytes: gathered.bytes });
+      pace.read({ rows: gathered.rows.writes.length, bytes: gathered.bytes });
       chunkMs = clock.monotonic() - startedAt;
       size.took(gathered.bytes, chunkMs);
     }
@@ -121,21 +111,8 @@ async function startOver(ports: SnapshotTaskPorts, table: TableState): Promise<v
   await ports.writer.markTableSnapshotRequired(table.id);
 }
 
-/**
- * A copied row with what it amounts to: its evaluation needs no prior record, since it is written only if there is none.
- * Where records of an older history may stand, it is evaluated when its record is known.
- */
-type CopiedRow = EvaluatedRow | UpsertWrite;
-
-interface EvaluatedRow extends RowWrite {
-  readonly effect: Effect | null;
-}
-
-const evaluated: Evaluate<CopiedRow> = (row, prior, _, table) =>
-  'effect' in row ? row.effect : evaluate(row, prior, null, table);
-
 interface Gathered {
-  readonly rows: CopiedRow[];
+  readonly rows: CopiedRows;
   bytes: number;
   cursor: JsonValue;
   last: boolean;
@@ -155,7 +132,7 @@ async function gather(ports: SnapshotTaskPorts, gathering: Gathering): Promise<G
   const { chunks, binding, flushBytes, meter, signal } = gathering;
   meter.enter('wait');
   await budget.take(flushBytes, signal);
-  const gathered: Gathered = { rows: [], bytes: 0, cursor: null, last: false };
+  const gathered: Gathered = { rows: new CopiedRows(binding), bytes: 0, cursor: null, last: false };
   try {
     while (gathered.bytes < flushBytes && !gathered.last) {
       meter.enter('read');
@@ -168,7 +145,7 @@ async function gather(ports: SnapshotTaskPorts, gathering: Gathering): Promise<G
         return null;
       }
       meter.enter('evaluate');
-      await evaluateInTurns({ clock, meter }, next.value.rows, (row) => gathered.rows.push(copiedRow(binding, row)));
+      await evaluateInTurns({ clock, meter }, next.value.rows, gathered.rows);
       gathered.bytes += next.value.bytes;
       gathered.cursor = next.value.cursor;
       gathered.last = next.value.last;
@@ -183,12 +160,13 @@ async function gather(ports: SnapshotTaskPorts, gathering: Gathering): Promise<G
 /** In short turns: the stream's changes and its acknowledgements must not wait for whole chunks of every task. */
 async function evaluateInTurns(
   { clock, meter }: { readonly clock: Clock; readonly meter: TaskMeter },
-  rows: readonly RawRow[],
-  take: (row: RawRow) => void,
+  rows: ByteRows,
+  into: CopiedRows,
 ): Promise<void> {
   let until = clock.monotonic() + TURN_MS;
-  for (const [index, row] of rows.entries()) {
-    take(row);
+  for (let index = 0; index < rows.count; index++) {
+    rows.at = index;
+    take(rows, into);
     if (index % ROWS_BETWEEN_LOOKS !== 0 || clock.monotonic() < until) continue;
     meter.enter('wait');
     await nextTurn();
@@ -197,15 +175,12 @@ async function evaluateInTurns(
   }
 }
 
-function copiedRow(binding: TableBinding, row: RawRow): CopiedRow {
-  const { table, keyColumns } = binding;
-  const tableId = table.id;
+/** @throws ReadFailure for a row that cannot be taken in */
+function take(rows: ByteRows, into: CopiedRows): void {
   try {
-    const key = recordKey(row, keyColumns);
-    const upsert = { kind: 'upsert', binding, tableId, key, row, boundary: null, replayed: false } as const;
-    return table.unconfirmed ? upsert : { tableId, key, effect: evaluate(upsert, null, null, table) };
+    into.add(rows);
   } catch (cause) {
-    throw new ReadFailure(undecodable(table, cause));
+    throw new ReadFailure(undecodable(into.table, cause));
   }
 }
 
@@ -231,15 +206,15 @@ async function flushRows(
   const tableId = table.id;
   const startedAt = clock.monotonic();
   const result = await writer.flushSnapshot({
-    writes: rows,
-    evaluate: evaluated,
+    writes: rows.writes,
+    evaluate: evaluateCopied,
     guard: { tableId, generation: table.generation, truncateEpoch: table.truncateEpoch },
-    progress: { index: task.index, cursor, rows: rows.length, bytes, done: last },
+    progress: { index: task.index, cursor, rows: rows.writes.length, bytes, done: last },
   });
   if (result.kind === 'discarded') {
     progress.discardedChunks++;
     return 'discarded';
   }
-  meter.flushed({ rows: rows.length, bytes, ops: result.ops, flushMs: clock.monotonic() - startedAt });
+  meter.flushed({ rows: rows.writes.length, bytes, ops: result.ops, flushMs: clock.monotonic() - startedAt });
   return 'flushed';
 }

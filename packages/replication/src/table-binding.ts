@@ -4,7 +4,7 @@
  */
 import type { Position, Relation } from '@sluice/core';
 import type { TableState } from '@sluice/storage';
-import type { RowEvaluator } from '@sluice/sync-rules';
+import type { ByteRowEvaluator, RowEvaluator } from '@sluice/sync-rules';
 
 export interface TableBinding {
   readonly table: TableState;
@@ -13,6 +13,8 @@ export interface TableBinding {
   /** Changes up to here are in the table's copy. */
   readonly foundAt: Position;
   readonly evaluator: RowEvaluator;
+  /** The same rules, for copied rows. */
+  readonly copyEvaluator: ByteRowEvaluator;
   reportRowError(definition: string, message: string): void;
 }
 

@@ -229,15 +229,18 @@ export class TableCatalog {
   }
 
   #bind(relation: Relation, table: TableState): TableBinding | null {
-    const evaluator = this.#ports.rules.compileTable(relation);
+    const { rules } = this.#ports;
+    const evaluator = rules.compileTable(relation);
+    const copyEvaluator = rules.compileByteTable(relation);
     const binding: TableBinding | null =
-      evaluator === null
+      evaluator === null || copyEvaluator === null
         ? null
         : {
             table,
             keyColumns: table.keyColumns,
             foundAt: table.relation.found?.at ?? BEFORE_ALL,
             evaluator,
+            copyEvaluator,
             reportRowError: (definition, message) => this.#reportRowError(table, definition, message),
           };
     this.#bindings.set(relation, binding);

@@ -30,6 +30,7 @@ export {
   type TableControl,
   type TableHold,
 } from './snapshot-control.ts';
+export { RecordSlab } from './record-slab.ts';
 export { decodeRecord, encodeRecord, historyOf, type Membership, type SourceRecord } from './source-record.ts';
 export {
   afterCopy,

@@ -5,7 +5,8 @@
  *     u8 version/flags | str read-ahead position (if flagged) | varint history (if flagged, else 1) | varint n, n * (str bucket, str type, str id) | varint m, m * str lookup | varint v, v * value
  *     str = varint length + UTF-8        value = varint 0 (null) | 1 (not known) | length + 2, UTF-8
  */
-import { invariant, type Position, type RawRow, type RawValue, writeText } from '@sluice/core';
+import { invariant, type Position, type RawRow, type RawValue } from '@sluice/core';
+import { COPIED, FIRST_HISTORY, LATER_HISTORY, PARTIAL, READ_AHEAD, RecordSlab, VERSION } from './record-slab.ts';
 
 export interface Membership {
   readonly bucket: string;
@@ -29,88 +30,11 @@ export interface SourceRecord {
   readonly values: RawRow;
 }
 
-const VERSION = 0x10;
-const PARTIAL = 0x01;
-const COPIED = 0x02;
-const READ_AHEAD = 0x04;
-const LATER_HISTORY = 0x08;
-const FIRST_HISTORY = 1;
-const SLAB_BYTES = 1 << 20;
-
-let slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-let at = 0;
+const slab = new RecordSlab();
 
 export function encodeRecord(record: SourceRecord): Uint8Array {
-  const bytesMax = bound(record);
-  if (at + bytesMax > slab.length) {
-    slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytesMax));
-    at = 0;
-  }
-  const start = at;
-  const { readAhead } = record;
-  const origin = readAhead === null ? 0 : readAhead === 'copy' ? COPIED : READ_AHEAD;
-  const era = record.history === FIRST_HISTORY ? 0 : LATER_HISTORY;
-  slab[at++] = VERSION | origin | era | (record.partial ? PARTIAL : 0);
-  if (readAhead !== null && readAhead !== 'copy') putString(readAhead);
-  if (era !== 0) putVarint(record.history);
-  putVarint(record.memberships.length);
-  for (const membership of record.memberships) {
-    putString(membership.bucket);
-    putString(membership.objectType);
-    putString(membership.objectId);
-  }
-  putVarint(record.lookups.length);
-  for (const lookup of record.lookups) putString(lookup);
-  putVarint(record.values.length);
-  for (const value of record.values) putValue(value);
-  return slab.subarray(start, at);
-}
-
-function bound(record: SourceRecord): number {
-  let characters = record.readAhead?.length ?? 0;
-  for (const m of record.memberships) characters += m.bucket.length + m.objectType.length + m.objectId.length + 15;
-  for (const lookup of record.lookups) characters += lookup.length + 5;
-  for (const value of record.values) characters += (value?.length ?? 0) + 5;
-  return 32 + 3 * characters;
-}
-
-function putVarint(value: number): void {
-  while (value > 0x7f) {
-    slab[at++] = (value & 0x7f) | 0x80;
-    value >>>= 7;
-  }
-  slab[at++] = value;
-}
-
-function putString(value: string): void {
-  putSized(value, 0);
-}
-
-function putValue(value: RawValue): void {
-  if (value === null) slab[at++] = 0;
-  else if (value === undefined) slab[at++] = 1;
-  else putSized(value, 2);
-}
-
-/**
- * Length (plus `bias`) and bytes. The text is written first, behind as many length bytes as it can need, so that its
- * UTF-8 length need not be counted before.
- */
-function putSized(value: string, bias: number): void {
-  if (value.length <= 40) {
-    const length = writeText(slab, value, at + 1);
-    slab[at] = length + bias;
-    at += 1 + length;
-  } else if (value.length <= 5000) {
-    const length = writeText(slab, value, at + 2);
-    const size = length + bias;
-    slab[at] = (size & 0x7f) | 0x80;
-    slab[at + 1] = size >>> 7;
-    at += 2 + length;
-  } else {
-    putVarint(Buffer.byteLength(value) + bias);
-    at += writeText(slab, value, at);
-  }
+  slab.write(record);
+  return slab.bytes.subarray(slab.start, slab.end);
 }
 
 export function decodeRecord(bytes: Uint8Array): SourceRecord {

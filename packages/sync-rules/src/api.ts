@@ -2,7 +2,7 @@
  * What the rest of the product sees of sync rules: a parsed document with its diagnostics, evaluators for the rows of
  * one table, and the resolution of one client's request to buckets. Nothing here knows a driver, a socket or a storage.
  */
-import type { ColumnType, RawRow } from '@sluice/core';
+import type { ByteRows, ColumnType, RawRow } from '@sluice/core';
 import type { TypedValue } from './types/typed-values.ts';
 
 export interface Diagnostic {
@@ -54,6 +54,8 @@ export interface SyncRules {
   readonly tablePatterns: readonly TablePattern[];
   /** Null if the rules do not read the table. Compiled once per (rules, table shape); cheap to call per relation. */
   compileTable(table: TableShape): RowEvaluator | null;
+  /** As `compileTable`, for rows as bytes: the same outputs. */
+  compileByteTable(table: TableShape): ByteRowEvaluator | null;
   /** As `compileTable`, for a source that decodes its values itself. */
   compileTypedTable(table: TableShape): TypedRowEvaluator | null;
   /** One client connection. Throws nothing: errors of single subscriptions are in the result. */
@@ -92,14 +94,27 @@ export interface RowEvaluator {
   evaluate(row: RawRow, sink: RowSink): void;
 }
 
+/** As `RowEvaluator`, for copied rows: the one that `rows` looks at. */
+export interface ByteRowEvaluator {
+  evaluate(rows: ByteRows, sink: RowSink<JsonBytes>): void;
+}
+
+/** The synced object of the row that is looked at, to be written where it is wanted. Valid until the next row. */
+export interface JsonBytes {
+  /** Computes what cannot be copied. @returns how many bytes `write` needs at most @throws EvaluationError */
+  prepare(rows: ByteRows): number;
+  /** After `prepare`. @returns the end of what was written at `at` */
+  write(rows: ByteRows, target: Buffer, at: number): number;
+}
+
 /** As `RowEvaluator`, for rows of values in the order of the table's columns. */
 export interface TypedRowEvaluator {
   evaluate(row: readonly TypedValue[], sink: RowSink): void;
 }
 
-export interface RowSink {
-  /** `json`: text of the synced object, sent byte for byte. The same (bucket, type, id) may come more than once. */
-  data(bucket: string, objectType: string, objectId: string, json: string): void;
+export interface RowSink<Json = string> {
+  /** `json`: the synced object, sent byte for byte. The same (bucket, type, id) may come more than once. */
+  data(bucket: string, objectType: string, objectId: string, json: Json): void;
   /** `key`: canonical text of the lookup tuple. `parameterSets`: JSON array text of the parameter sets it leads to. */
   lookup(key: string, parameterSets: string): void;
   error(definition: string, message: string): void;

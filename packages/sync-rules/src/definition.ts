@@ -32,7 +32,7 @@ export interface Definition {
   /** What its queries sync. */
   readonly synced: readonly SyncedQuery[];
   /** Its part of the work on rows of one table; null if it does not read the table. */
-  compileTable<Cell>(compiler: TableCompiler<Cell>): RowPart<Cell> | null;
+  compileTable<Row, Json>(compiler: TableCompiler<Row, Json>): RowPart<Row, Json> | null;
   /** Throws nothing: what goes wrong with one activation is in the result. */
   resolve(request: RequestValues, activations: readonly Activation[]): DefinitionResolution;
 }
@@ -41,7 +41,7 @@ export interface Definition {
  * Evaluates one row. Each query of the definition is isolated: an `EvaluationError` in one goes to `sink.error` with
  * the definition's name and leaves the others alone.
  */
-export type RowPart<Cell> = (row: readonly Cell[], sink: RowSink) => void;
+export type RowPart<Row, Json> = (row: Row, sink: RowSink<Json>) => void;
 
 /** One reason for which a client has a definition. */
 export interface Activation {

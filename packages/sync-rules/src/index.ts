@@ -8,6 +8,7 @@ export {
 } from './client-schema.ts';
 export { type DiagnosticCode, diagnosticCodes } from './diagnostic-codes.ts';
 export { parseSyncRules } from './parse.ts';
+export { textAsBytes } from './text-as-bytes.ts';
 export { bsonColumn } from './types/bson.ts';
 export { TimeValue, type TypedValue } from './types/typed-values.ts';
 export { editorSchema } from './yaml/editor-schema.ts';

@@ -1,20 +1,31 @@
 /**
- * How the cells of one kind of row become values and JSON. A format is chosen once per (rules, source); the functions
- * it makes are chosen once per column of a table and then called per row.
+ * What rows and synced objects are made of. A format is chosen once per (rules, source); the functions it makes are
+ * chosen once per column or query of a table and then called per row.
  */
 import type { TableShape } from './api.ts';
 import type { Value } from './value.ts';
 
 export type ColumnShape = TableShape['columns'][number];
 
-/** A cell for expressions. `undefined` (not sent) stays undefined. */
-export type ValueReader<Cell> = (cell: Cell) => Value;
+/** A column and its position in the table. */
+export interface PlacedColumn {
+  readonly column: ColumnShape;
+  readonly index: number;
+}
 
-/** A cell as it stands in a synced object; undefined leaves it out (blobs, cells that are absent). */
-export type JsonWriter<Cell> = (cell: Cell) => string | undefined;
+/** Rows of one kind, and the JSON of synced objects as whoever asks for them wants it: as text, or as bytes. */
+export interface RowFormat<Row, Json> {
+  /** A column for expressions. What was not sent is undefined. */
+  reader(column: PlacedColumn): (row: Row) => Value;
+  /** The column's text, as a synced row's id has it: empty for null, blobs, and what was not sent. */
+  idReader(column: PlacedColumn): (row: Row) => string;
+  /** Objects of these keys, in this order. Keys whose value is absent or a blob are left out. */
+  objectWriter(keys: readonly ObjectKey<Row>[]): (row: Row) => Json;
+}
 
-export interface RowFormat<Cell> {
-  reader(column: ColumnShape): ValueReader<Cell>;
-  /** Same result as `valueJson(reader(column)(cell))`, without the value in between where that is possible. */
-  jsonWriter(column: ColumnShape): JsonWriter<Cell>;
+export interface ObjectKey<Row> {
+  readonly name: string;
+  /** Null if the value is not just a column's. */
+  readonly column: PlacedColumn | null;
+  readonly value: (row: Row) => Value;
 }

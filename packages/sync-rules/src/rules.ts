@@ -1,6 +1,7 @@
 /** The definitions of one document put together: one evaluator a table, one resolution a request. */
 import { createHash } from 'node:crypto';
 import type {
+  ByteRowEvaluator,
   DefinitionInfo,
   DynamicResolution,
   DynamicResult,
@@ -19,14 +20,16 @@ import type { Activation, BucketQuerier, Definition } from './definition.ts';
 import { lookupBatches } from './lookup-batches.ts';
 import { RequestValues } from './request-values.ts';
 import type { RowFormat } from './row-format.ts';
+import { textRows } from './text-rows.ts';
 import { TableCompiler } from './table-compiler.ts';
 import { matchesTable, tablePatternText } from './table-pattern.ts';
+import { postgresByteFormat } from './types/postgres-bytes.ts';
 import { postgresFormat } from './types/postgres-format.ts';
 import { typedFormat } from './types/typed-values.ts';
 
 /** Evaluates rows of one format. */
-interface EvaluatorOf<Cell> {
-  evaluate(row: readonly Cell[], sink: RowSink): void;
+interface EvaluatorOf<Row, Json> {
+  evaluate(row: Row, sink: RowSink<Json>): void;
 }
 
 export class CompiledRules implements SyncRules {
@@ -49,14 +52,18 @@ export class CompiledRules implements SyncRules {
   }
 
   compileTable(table: TableShape): RowEvaluator | null {
-    return this.#compile(table, postgresFormat(this.#compatibility));
+    return this.#compile(table, textRows(postgresFormat(this.#compatibility)));
+  }
+
+  compileByteTable(table: TableShape): ByteRowEvaluator | null {
+    return this.#compile(table, postgresByteFormat(this.#compatibility));
   }
 
   compileTypedTable(table: TableShape): TypedRowEvaluator | null {
-    return this.#compile(table, typedFormat(this.#compatibility));
+    return this.#compile(table, textRows(typedFormat(this.#compatibility)));
   }
 
-  #compile<Cell>(table: TableShape, format: RowFormat<Cell>): EvaluatorOf<Cell> | null {
+  #compile<Row, Json>(table: TableShape, format: RowFormat<Row, Json>): EvaluatorOf<Row, Json> | null {
     if (!this.tablePatterns.some((pattern) => matchesTable(pattern, table))) return null;
     const compiler = new TableCompiler(table, format);
     const parts = this.#definitions.flatMap((definition) => definition.compileTable(compiler) ?? []);

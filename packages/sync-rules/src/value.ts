@@ -78,6 +78,12 @@ export function toText(value: Value): string | null {
   return typeof value === 'object' ? utf8.decode(value) : String(value);
 }
 
+/** Text of a synced row's id: empty for null, absent values and blobs. */
+export function idText(value: Value): string {
+  if (typeof value === 'string') return value;
+  return isBlob(value) ? '' : (toText(value) ?? '');
+}
+
 /** Integer form: a text's leading digits, a real rounded down. */
 export function toInteger(value: Value): bigint | null {
   if (typeof value === 'bigint') return value;

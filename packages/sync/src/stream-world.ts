@@ -134,6 +134,7 @@ export class StreamWorld {
       definitions: [],
       tablePatterns: [],
       compileTable: () => null,
+      compileByteTable: () => null,
       compileTypedTable: () => null,
       resolve: (request) => this.#resolve(request),
     };

@@ -1,6 +1,6 @@
 /** Rules by hand: rows go to their owner's bucket and into a lookup; what is left out is too large or has no owner. */
 import { limits, type RawRow } from '@sluice/core';
-import type { RowEvaluator, RowSink, SyncRules, TableShape } from '@sluice/sync-rules';
+import { type RowEvaluator, type RowSink, type SyncRules, type TableShape, textAsBytes } from '@sluice/sync-rules';
 import { rawRow, type Row, type Shape } from './tables.ts';
 
 export const OWNERS = ['ann', 'bob'] as const;
@@ -21,6 +21,7 @@ export const rules: SyncRules = {
     { ...pattern, name: 't_', wildcard: true },
   ],
   compileTable: (relation) => (inScope(relation.name) ? evaluator(relation) : null),
+  compileByteTable: (relation) => (inScope(relation.name) ? textAsBytes(evaluator(relation)) : null),
   compileTypedTable: () => null,
   resolve: () => ({ streams: [], staticBuckets: [], dynamic: null }),
 };

@@ -3,7 +3,15 @@
  * whenever they changed, batches end anywhere, a chunk is old when it arrives, a re-read goes by name. Everything that
  * would be a round trip waits for its turn.
  */
-import { type Position, recordKey, type RawRow, type Relation, SluiceError, type StreamEvent } from '@sluice/core';
+import {
+  ByteRows,
+  type Position,
+  recordKey,
+  type RawRow,
+  type Relation,
+  SluiceError,
+  type StreamEvent,
+} from '@sluice/core';
 import type {
   ChangeSource,
   DiscoveredTable,
@@ -130,7 +138,12 @@ export class ScriptedSource implements ChangeSource {
       const raw = this.#selected(relation, rows);
       const last = end >= (to ?? Math.max(0, ...heap.slots.keys()) + 1);
       const arrival = await this.#turns.take(`chunk of ${relation.name}`);
-      yield { rows: raw, bytes: CHUNK_BYTES[arrival < 0.5 ? 0 : 1], cursor: end, last };
+      yield {
+        rows: ByteRows.of(raw, relation.columns.length),
+        bytes: CHUNK_BYTES[arrival < 0.5 ? 0 : 1],
+        cursor: end,
+        last,
+      };
       if (last) return;
       at = end;
     }

@@ -1,5 +1,5 @@
 /** A bucket definition, compiled: data queries and parameter queries that agree on the names of the parameters. */
-import type { DefinitionInfo, RowSink, TablePattern } from '../api.ts';
+import type { DefinitionInfo, TablePattern } from '../api.ts';
 import type { SyncedQuery } from '../client-schema.ts';
 import { jsonMode } from '../compatibility.ts';
 import type { Activation, CompileContext, Definition, DefinitionResolution, RowPart } from '../definition.ts';
@@ -91,7 +91,7 @@ class BucketDefinition implements Definition {
     this.meaning = `bucket_definition(${JSON.stringify([source.name, priority, names])} ${texts.join(' ')})`;
   }
 
-  compileTable<Cell>(compiler: TableCompiler<Cell>): RowPart<Cell> | null {
+  compileTable<Row, Json>(compiler: TableCompiler<Row, Json>): RowPart<Row, Json> | null {
     const data = this.#data.map((query) => compileDataQuery(query, compiler, this.#bucketHead));
     const lookups = this.#tableQueries.map((query) => compileTableQuery(query, compiler, this.name));
     const parts = [...data, ...lookups].filter((part) => part !== null);
@@ -104,8 +104,8 @@ class BucketDefinition implements Definition {
 }
 
 /** An error in one query drops what that query makes of the row, and nothing else. */
-function isolated<Cell>(definition: string, parts: readonly RowPart<Cell>[]): RowPart<Cell> {
-  return (row: readonly Cell[], sink: RowSink) => {
+function isolated<Row, Json>(definition: string, parts: readonly RowPart<Row, Json>[]): RowPart<Row, Json> {
+  return (row, sink) => {
     for (const part of parts) {
       try {
         part(row, sink);

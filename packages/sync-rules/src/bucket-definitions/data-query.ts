@@ -114,17 +114,17 @@ export function dataQueryText({
 }
 
 /** Evaluates the query for one row. Throws EvaluationError. */
-export type DataQueryPart<Cell> = (row: readonly Cell[], sink: RowSink) => void;
+export type DataQueryPart<Row, Json> = (row: Row, sink: RowSink<Json>) => void;
 
 /**
  * Null if the query does not read the table.
  * @param bucketHead the bucket's name up to the values of its parameters
  */
-export function compileDataQuery<Cell>(
+export function compileDataQuery<Row, Json>(
   query: DataQuery,
-  compiler: TableCompiler<Cell>,
+  compiler: TableCompiler<Row, Json>,
   bucketHead: string,
-): DataQueryPart<Cell> | null {
+): DataQueryPart<Row, Json> | null {
   const { table } = compiler;
   if (!matchesTable(query.pattern, table)) return null;
   const suffix = query.pattern.wildcard ? tableSuffix(query.pattern, table.name) : '';

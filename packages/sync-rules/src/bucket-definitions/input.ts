@@ -71,7 +71,7 @@ export function bindRequest(input: Input): Getter<RequestContext> {
 }
 
 /** @param suffix what the wildcard stands for in this table */
-export function bindRow<Cell>(compiler: TableCompiler<Cell>, suffix: string): Bind<Input, readonly Cell[]> {
+export function bindRow<Row, Json>(compiler: TableCompiler<Row, Json>, suffix: string): Bind<Input, Row> {
   return (input) => {
     if (input.kind === 'column') return compiler.column(input.name);
     return input.kind === 'suffix' ? () => suffix : () => null;

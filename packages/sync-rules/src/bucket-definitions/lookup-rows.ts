@@ -10,11 +10,11 @@ import { bindRow, inputText } from './input.ts';
 import type { ParameterQuery, TableQuery } from './parameter-query.ts';
 
 /** Null if the query does not read the table. The part throws EvaluationError for rows it cannot work with. */
-export function compileTableQuery<Cell>(
+export function compileTableQuery<Row, Json>(
   query: TableQuery,
-  compiler: TableCompiler<Cell>,
+  compiler: TableCompiler<Row, Json>,
   definition: string,
-): RowPart<Cell> | null {
+): RowPart<Row, Json> | null {
   if (!matchesTable(query.pattern, compiler.table)) return null;
   const bind = bindRow(compiler, '');
   const match = query.condition === null ? () => [[]] : compileCondition(query.condition, bind);

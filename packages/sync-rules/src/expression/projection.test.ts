@@ -1,11 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import type { RowFormat } from '../row-format.ts';
 import { TableCompiler } from '../table-compiler.ts';
-import { type Value } from '../value.ts';
+import { textRows } from '../text-rows.ts';
+import { idText, type Value } from '../value.ts';
 import { valueJson } from '../json.ts';
 import { compileProjection, type Projection, projectionText } from './projection.ts';
 
-const values: RowFormat<Value> = { reader: () => (cell) => cell, jsonWriter: () => valueJson };
+const values = textRows<Value>({
+  reader: () => (cell) => cell,
+  idReader: () => idText,
+  jsonWriter: () => valueJson,
+});
 
 type Column = { readonly name: string };
 

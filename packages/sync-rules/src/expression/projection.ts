@@ -1,11 +1,11 @@
 /**
  * The synced object of a row: which keys, in which order, from which cells. Compiled to one pass that writes JSON
- * directly: no object is built, and plain columns go from cell to JSON text.
+ * directly: no object is built, and plain columns go straight from the row to JSON.
  */
 import { invariant } from '@sluice/core';
-import { valueJson } from '../json.ts';
+import type { ObjectKey, PlacedColumn, RowFormat } from '../row-format.ts';
 import type { TableCompiler } from '../table-compiler.ts';
-import { isBlob, toText, type Value } from '../value.ts';
+import { idText, type Value } from '../value.ts';
 import { type Bind, compilePlan } from './compile.ts';
 import { type Plan, planText } from './plan.ts';
 
@@ -26,9 +26,8 @@ export interface Projection<Input> {
 }
 
 /** A row as it is synced. */
-export interface SyncedRow {
-  /** JSON text of the object. */
-  readonly json: string;
+export interface SyncedRow<Json> {
+  readonly json: Json;
   /** Text form of its `id`; empty if that is null, absent or a blob. */
   readonly id: string;
 }
@@ -44,7 +43,8 @@ export function projectionText<Input>(projection: Projection<Input>, inputText: 
 
 /** One source of a key's value. */
 interface Cell<Row> {
-  readonly json: (row: Row) => string | undefined;
+  /** Null for an expression, and for a column that the table does not have. */
+  readonly column: PlacedColumn | null;
   readonly value: (row: Row) => Value;
 }
 
@@ -55,25 +55,25 @@ interface Key<Row> {
 }
 
 /** @throws EvaluationError (when called) for a row that an output cannot be computed of */
-export function compileProjection<Input, CellType>(
+export function compileProjection<Input, Row, Json>(
   projection: Projection<Input>,
-  compiler: TableCompiler<CellType>,
-  bind: Bind<Input, readonly CellType[]>,
-): (row: readonly CellType[]) => SyncedRow {
-  const keys = collectKeys(projection, compiler, bind);
+  compiler: TableCompiler<Row, Json>,
+  bind: Bind<Input, Row>,
+): (row: Row) => SyncedRow<Json> {
+  const keys = collectKeys(projection, compiler, bind).map(objectKey);
   const id = keys.find(({ name }) => name === 'id');
-  const writeJson = objectWriter(keys);
-  const readId = id === undefined ? () => '' : idReader(id.cells);
+  const writeJson = compiler.format.objectWriter(keys);
+  const readId = id === undefined ? () => '' : idReader(id, compiler.format);
   return (row) => ({ json: writeJson(row), id: readId(row) });
 }
 
-function collectKeys<Input, CellType>(
+function collectKeys<Input, Row, Json>(
   projection: Projection<Input>,
-  compiler: TableCompiler<CellType>,
-  bind: Bind<Input, readonly CellType[]>,
-): Key<readonly CellType[]>[] {
-  const keys = new Map<string, Key<readonly CellType[]>>();
-  const assign = (name: string, cell: Cell<readonly CellType[]>, fill: boolean): void => {
+  compiler: TableCompiler<Row, Json>,
+  bind: Bind<Input, Row>,
+): Key<Row>[] {
+  const keys = new Map<string, Key<Row>>();
+  const assign = (name: string, cell: Cell<Row>, fill: boolean): void => {
     const key = keys.get(name);
     if (key === undefined) keys.set(name, { name, cells: [cell] });
     else if (fill) key.cells.push(cell);
@@ -82,7 +82,7 @@ function collectKeys<Input, CellType>(
   const fill = projection.stars === 'fill';
   for (const item of projection.items) {
     if (item.kind === 'column') assign(item.name, columnCell(compiler, item.column), false);
-    else if (item.kind === 'plan') assign(item.name, planCell(compilePlan(item.plan, bind)), false);
+    else if (item.kind === 'plan') assign(item.name, { column: null, value: compilePlan(item.plan, bind) }, false);
     else {
       for (const { name } of compiler.table.columns) {
         if (!fill || !name.startsWith('_')) assign(name, columnCell(compiler, name), fill);
@@ -102,34 +102,15 @@ function inObjectOrder<Row>(keys: readonly Key<Row>[]): Key<Row>[] {
   return [...indexes, ...keys.filter(({ name }) => !isIndex(name))];
 }
 
-function columnCell<CellType>(compiler: TableCompiler<CellType>, name: string): Cell<readonly CellType[]> {
-  return { json: compiler.columnJson(name), value: compiler.column(name) };
+function columnCell<Row, Json>(compiler: TableCompiler<Row, Json>, name: string): Cell<Row> {
+  return { column: compiler.placed(name), value: compiler.column(name) };
 }
 
-function planCell<Row>(value: (row: Row) => Value): Cell<Row> {
-  return { json: (row) => valueJson(value(row)), value };
-}
-
-function objectWriter<Row>(keys: readonly Key<Row>[]): (row: Row) => string {
-  const heads = keys.map(({ name }) => `${JSON.stringify(name)}:`);
-  const writers = keys.map(({ cells }) => keyWriter(cells));
-  return (row) => {
-    let json = '{';
-    for (let index = 0; index < writers.length; index++) {
-      const value = writers[index]?.(row);
-      if (value === undefined) continue;
-      json += json.length === 1 ? heads[index] : `,${heads[index]}`;
-      json += value;
-    }
-    return `${json}}`;
-  };
-}
-
-function keyWriter<Row>(cells: readonly Cell<Row>[]): (row: Row) => string | undefined {
+function objectKey<Row>({ name, cells }: Key<Row>): ObjectKey<Row> {
   const [first, ...others] = cells;
   invariant(first !== undefined, 'projection: a key without a cell');
-  if (others.length === 0) return first.json;
-  return (row) => valueJson(firstValue(cells, row));
+  if (others.length === 0) return { name, ...first };
+  return { name, column: null, value: (row) => firstValue(cells, row) };
 }
 
 function firstValue<Row>(cells: readonly Cell<Row>[], row: Row): Value {
@@ -141,10 +122,6 @@ function firstValue<Row>(cells: readonly Cell<Row>[], row: Row): Value {
   return found;
 }
 
-function idReader<Row>(cells: readonly Cell<Row>[]): (row: Row) => string {
-  return (row) => {
-    const value = firstValue(cells, row);
-    if (typeof value === 'string') return value;
-    return isBlob(value) ? '' : (toText(value) ?? '');
-  };
+function idReader<Row, Json>({ column, value }: ObjectKey<Row>, format: RowFormat<Row, Json>): (row: Row) => string {
+  return column === null ? (row) => idText(value(row)) : format.idReader(column);
 }

@@ -18,21 +18,21 @@ import type { BucketRowPlan, IndexPlan, RowInput, RowPlan } from './plan.ts';
 /** Of elements of the arrays of one row. */
 const COMBINATIONS_MAX = 100_000;
 
-export interface RowSideOptions<Cell> {
-  readonly compiler: TableCompiler<Cell>;
+export interface RowSideOptions<Row, Json> {
+  readonly compiler: TableCompiler<Row, Json>;
   readonly mode: JsonMode;
   /** Name of the definition that errors belong to. */
   readonly definition: string;
 }
 
-export type RowStep<Cell> = (row: readonly Cell[], sink: RowSink) => void;
+export type RowStep<Row, Json> = (row: Row, sink: RowSink<Json>) => void;
 
 /** @param bucketName name of the bucket before its parameters */
-export function compileBucketRows<Cell>(
+export function compileBucketRows<Row, Json>(
   plan: BucketRowPlan,
   bucketName: string,
-  options: RowSideOptions<Cell>,
-): RowStep<Cell> {
+  options: RowSideOptions<Row, Json>,
+): RowStep<Row, Json> {
   const { compiler } = options;
   const project = compileProjection(plan.projection, compiler, columnBind(compiler, plan));
   const objectType = plan.outputName ?? compiler.table.name;
@@ -59,7 +59,7 @@ export function syncedQuery({ table, outputName, projection }: BucketRowPlan): S
   };
 }
 
-export function compileIndexRows<Cell>(plan: IndexPlan, options: RowSideOptions<Cell>): RowStep<Cell> {
+export function compileIndexRows<Row, Json>(plan: IndexPlan, options: RowSideOptions<Row, Json>): RowStep<Row, Json> {
   const keyText = lookupKeys(plan);
   const keyCount = plan.keys.length;
   const valuesOf = compileKeys(plan, [...plan.keys, ...plan.outputs], options);
@@ -81,7 +81,7 @@ function parameterSet(outputs: readonly ParameterValue[]): string {
 }
 
 /** Nothing is emitted for a row that cannot be computed; the error is reported. */
-function isolated<Cell>(definition: string, step: RowStep<Cell>): RowStep<Cell> {
+function isolated<Row, Json>(definition: string, step: RowStep<Row, Json>): RowStep<Row, Json> {
   return (row, sink) => {
     try {
       step(row, sink);
@@ -92,8 +92,8 @@ function isolated<Cell>(definition: string, step: RowStep<Cell>): RowStep<Cell> 
   };
 }
 
-interface RowWithElements<Cell> {
-  readonly row: readonly Cell[];
+interface RowWithElements<Row> {
+  readonly row: Row;
   /** One of each array of the row. */
   readonly elements: readonly JsonEachRow[];
 }
@@ -101,11 +101,11 @@ interface RowWithElements<Cell> {
 type Keys = readonly ParameterValue[];
 
 /** For every combination of elements that passes the filters and has a usable value for each plan: the values. */
-function compileKeys<Cell>(
+function compileKeys<Row, Json>(
   plan: RowPlan,
   plans: readonly RowPlan['keys'][number][],
-  { compiler, mode }: RowSideOptions<Cell>,
-): (row: readonly Cell[]) => readonly Keys[] {
+  { compiler, mode }: RowSideOptions<Row, Json>,
+): (row: Row) => readonly Keys[] {
   const { eaches, filters } = plan;
   const ofColumn = columnBind(compiler, plan);
   if (eaches.length === 0) {
@@ -118,7 +118,7 @@ function compileKeys<Cell>(
       return keys === null ? [] : [keys];
     };
   }
-  const bind: Bind<RowInput, RowWithElements<Cell>> = (input) => {
+  const bind: Bind<RowInput, RowWithElements<Row>> = (input) => {
     if (input.kind === 'element') return ({ elements }) => elements[input.each]?.[input.field];
     const column = ofColumn(input);
     return ({ row }) => column(row);
@@ -138,7 +138,7 @@ function compileKeys<Cell>(
   };
 }
 
-function columnBind<Cell>(compiler: TableCompiler<Cell>, { table }: RowPlan): Bind<RowInput, readonly Cell[]> {
+function columnBind<Row, Json>(compiler: TableCompiler<Row, Json>, { table }: RowPlan): Bind<RowInput, Row> {
   return (input) => {
     invariant(input.kind !== 'element', 'streams: elements are not columns');
     if (input.kind === 'column') return compiler.column(input.name);

@@ -75,10 +75,10 @@ export class StreamDefinition implements Definition {
     this.meaning = meaningOf(parts);
   }
 
-  compileTable<Cell>(compiler: TableCompiler<Cell>): RowPart<Cell> | null {
+  compileTable<Row, Json>(compiler: TableCompiler<Row, Json>): RowPart<Row, Json> | null {
     const options = { compiler, mode: this.#parts.mode, definition: this.name };
     const reads = ({ table }: { readonly table: TablePattern }): boolean => matchesTable(table, compiler.table);
-    const steps: RowStep<Cell>[] = [
+    const steps: RowStep<Row, Json>[] = [
       ...this.#rows
         .filter(({ plan }) => reads(plan))
         .map(({ bucket, plan }) => compileBucketRows(plan, this.#parts.bucketPrefix + bucket, options)),

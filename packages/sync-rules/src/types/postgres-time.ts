@@ -3,7 +3,7 @@
  */
 import type { TypeOptions } from './source-type.ts';
 
-const POSTGRES_DIGITS = 6;
+export const POSTGRES_DIGITS = 6;
 
 export function dateText(raw: string): string {
   if (raw === 'infinity') return '9999-12-31';

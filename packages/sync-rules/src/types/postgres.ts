@@ -8,7 +8,8 @@ import { jsonString, realJson } from '../json.ts';
 import type { Value } from '../value.ts';
 import { arrayType, compositeType, multirangeType, rangeType } from './postgres-containers.ts';
 import { dateText, timestampText, timestamptzText, timeText } from './postgres-time.ts';
-import type { SourceType, TypeOptions } from './source-type.ts';
+import { timestampWriter, writeBoolean, writeDate, writeEscaped, writePlain, writeReal } from './json-bytes.ts';
+import type { BytesWriter, SourceType, TypeOptions } from './source-type.ts';
 
 /** What to do with columns of every type, under one set of options. User-defined types not described are text. */
 export class PostgresTypes {
@@ -94,24 +95,30 @@ const delimiters: ReadonlyMap<string, string> = new Map([
 const textType: SourceType = {
   read: (raw) => raw,
   json: jsonString,
+  isOwnText: true,
+  bytes: writeEscaped,
   element: (raw) => ({ value: raw }),
 };
 
 const integerType: SourceType = {
   read: (raw) => BigInt(raw),
   json: (raw) => raw,
+  isOwnText: true,
+  bytes: writePlain,
   element: (raw) => ({ text: raw }),
 };
 
 const realType: SourceType = {
   read: (raw) => Number(raw),
   json: (raw) => realJson(Number(raw)),
+  bytes: writeReal,
   element: (raw) => ({ value: Number(raw) }),
 };
 
 const booleanType: SourceType = {
   read: (raw) => (raw === 't' ? 1n : 0n),
   json: (raw) => (raw === 't' ? '1' : '0'),
+  bytes: writeBoolean,
   element: (raw) => ({ text: raw === 't' ? '1' : '0' }),
 };
 
@@ -130,8 +137,9 @@ function byteaValue(raw: string): Value {
 }
 
 /** Text that never needs an escape in JSON: dates, times, log positions. */
-function mappedText(map: (raw: string) => string | null): SourceType {
+function mappedText(map: (raw: string) => string | null, bytes?: BytesWriter): SourceType {
   return {
+    ...(bytes === undefined ? {} : { bytes }),
     read: map,
     json: (raw) => {
       const text = map(raw);
@@ -156,10 +164,10 @@ function scalarTypes(options: TypeOptions): ReadonlyMap<string, SourceType> {
     ...['float4', 'float8'].map((name): [string, SourceType] => [name, realType]),
     ...['json', 'jsonb'].map((name): [string, SourceType] => [name, jsonType]),
     ['bytea', byteaType],
-    ['date', mappedText(dateText)],
+    ['date', mappedText(dateText, writeDate)],
     ['time', mappedText((raw) => timeText(raw, options))],
-    ['timestamp', mappedText((raw) => timestampText(raw, options))],
-    ['timestamptz', mappedText((raw) => timestamptzText(raw, options))],
+    ['timestamp', mappedText((raw) => timestampText(raw, options), timestampWriter(options, ''))],
+    ['timestamptz', mappedText((raw) => timestamptzText(raw, options), timestampWriter(options, 'Z'))],
     ['pg_lsn', mappedText(lsnText)],
   ]);
 }

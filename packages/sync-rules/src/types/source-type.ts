@@ -32,9 +32,22 @@ export interface SourceType {
   readonly read: (raw: string) => Value;
   /** `valueJson(read(raw))`, without the way over a value where there is a shorter one. */
   readonly json: (raw: string) => string | undefined;
+  /** Whether `read` gives the text itself, or a number that is written just so. */
+  readonly isOwnText?: true;
+  /** As `json`, from bytes to bytes; absent where the text must be read first. */
+  readonly bytes?: BytesWriter;
   /** The value inside the JSON text of an array or an object. */
   readonly element: (raw: string) => JsonElement;
 }
+
+/**
+ * Writes the JSON of the text at `from` to `to`; there is room for six bytes a byte, and `BYTES_WRITER_ROOM`.
+ * @returns the end of what was written at `at`; `NOT_WRITTEN` for texts that take the long way, which fits there, too
+ */
+export type BytesWriter = (source: Uint8Array, from: number, to: number, target: Uint8Array, at: number) => number;
+
+export const NOT_WRITTEN = -1;
+export const BYTES_WRITER_ROOM = 64;
 
 /** A JSON value, or JSON text that is taken over as it is. */
 export type JsonElement = { readonly value: JsonValue } | { readonly text: string };

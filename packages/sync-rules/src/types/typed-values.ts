@@ -5,8 +5,8 @@
 import type { Compatibility } from '../compatibility.ts';
 import { EvaluationError } from '../evaluation-error.ts';
 import { bigJson, type JsonValue, valueJson } from '../json.ts';
-import type { RowFormat } from '../row-format.ts';
-import { fromBoolean, type Value } from '../value.ts';
+import type { CellFormat } from '../text-rows.ts';
+import { fromBoolean, idText, type Value } from '../value.ts';
 import { type TypeOptions, typeOptions } from './source-type.ts';
 
 /** A JavaScript number is a real; integers are bigint. */
@@ -49,10 +49,11 @@ export class DeepValue {
 
 const DEPTH_MAX = 10;
 
-export function typedFormat(compatibility: Compatibility): RowFormat<TypedValue> {
+export function typedFormat(compatibility: Compatibility): CellFormat<TypedValue> {
   const options = typeOptions(compatibility);
   return {
     reader: () => (cell) => toValue(cell, options),
+    idReader: () => (cell) => idText(toValue(cell, options)),
     jsonWriter: () => (cell) => valueJson(toValue(cell, options)),
   };
 }

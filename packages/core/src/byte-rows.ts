@@ -1,0 +1,72 @@
+/**
+ * Complete rows as UTF-8, all values of many rows in one buffer: what a copy reads. No string is made of a value before
+ * someone asks for it. One row at a time is looked at, so that a reader needs no object per row.
+ */
+import { isAscii } from 'node:buffer';
+import type { RawRow } from './change.ts';
+
+/** Stands in `starts` for NULL. */
+const NULL_START = -1;
+
+export class ByteRows {
+  readonly columns: number;
+  readonly count: number;
+  readonly bytes: Buffer;
+  /** Where value `row * columns + column` starts in `bytes`; negative for NULL. */
+  readonly starts: Int32Array;
+  readonly ends: Int32Array;
+  /** The row that is looked at. */
+  at = 0;
+  #ascii: string | null = null;
+  #asciiKnown = false;
+
+  constructor(columns: number, rows: Pick<ByteRows, 'count' | 'bytes' | 'starts' | 'ends'>) {
+    this.columns = columns;
+    this.count = rows.count;
+    this.bytes = rows.bytes;
+    this.starts = rows.starts;
+    this.ends = rows.ends;
+  }
+
+  /** @param columns of each row; rows must be complete */
+  static of(rows: readonly RawRow[], columns: number): ByteRows {
+    const values = rows.flatMap((row) => row.slice(0, columns));
+    const parts = values.map((value) => Buffer.from(value ?? ''));
+    const ends = new Int32Array(values.length);
+    const starts = new Int32Array(values.length);
+    let end = 0;
+    for (const [index, part] of parts.entries()) {
+      starts[index] = typeof values[index] === 'string' ? end : NULL_START;
+      ends[index] = end += part.length;
+    }
+    return new ByteRows(columns, { count: rows.length, bytes: Buffer.concat(parts), starts, ends });
+  }
+
+  /** A value of the row that is looked at; null for NULL. */
+  text(column: number): string | null {
+    const index = this.at * this.columns + column;
+    const start = this.starts[index] as number;
+    if (start < 0) return null;
+    const end = this.ends[index] as number;
+    const ascii = this.#text();
+    return ascii === null ? this.bytes.toString('utf8', start, end) : ascii.slice(start, end);
+  }
+
+  /** The row that is looked at. */
+  row(): RawRow {
+    return Array.from({ length: this.columns }, (_, column) => this.text(column));
+  }
+
+  *[Symbol.iterator](): Generator<RawRow> {
+    for (this.at = 0; this.at < this.count; this.at++) yield this.row();
+  }
+
+  /** All of it as one string, so that texts are slices; null if bytes and characters are not the same. */
+  #text(): string | null {
+    if (!this.#asciiKnown) {
+      this.#ascii = isAscii(this.bytes) ? this.bytes.toString('latin1') : null;
+      this.#asciiKnown = true;
+    }
+    return this.#ascii;
+  }
+}

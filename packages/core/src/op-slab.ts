@@ -1,0 +1,122 @@
+/**
+ * Writes bodies of ops (op.ts) one behind the other in large buffers. A buffer that is full is let go, not written again:
+ * what was made of it stays.
+ */
+import { crc32 } from 'node:zlib';
+import { writeText } from './text-bytes.ts';
+
+/** Whose op it is. */
+export interface OpObject {
+  readonly objectType: string;
+  readonly objectId: string;
+  /** Tells rows of one object id apart. */
+  readonly subkey: string;
+}
+
+export const CHECKSUM_AT = '\x10checksum\0'.length;
+const SUBKEY_HEAD = Buffer.from('\x02subkey\0', 'latin1');
+const DATA_HEAD = Buffer.from('\x02data\0', 'latin1');
+const SLAB_BYTES = 1 << 20;
+const HEADS_MAX = 10_000;
+
+/** Everything before the object id's value, by object type: rules have few of them. */
+const putHeads = new Map<string, Buffer>();
+const removeHeads = new Map<string, Buffer>();
+
+export class OpSlab {
+  bytes = Buffer.allocUnsafeSlow(0);
+  /** The newest body. */
+  start = 0;
+  end = 0;
+  /** Where the data of the open body starts, behind its length. */
+  #data = 0;
+
+  /** @returns where to write the data; there is room for `dataBytes` */
+  beginPut(object: OpObject, dataBytes: number): number {
+    this.#data =
+      this.#writeHead(this.#begin(headFor(putHeads, 'PUT', object.objectType), object, dataBytes), DATA_HEAD) + 4;
+    return this.#data;
+  }
+
+  /** @param to where the data ended @returns the checksum */
+  endPut(to: number): number {
+    this.#writeLength(this.#data - 4, to - this.#data + 1);
+    this.bytes[to] = 0;
+    return this.#seal(to + 1);
+  }
+
+  /** @returns the checksum */
+  remove(object: OpObject): number {
+    return this.#seal(this.#begin(headFor(removeHeads, 'REMOVE', object.objectType), object, 0));
+  }
+
+  /** The newest body, viewing `bytes`. */
+  body(): Buffer {
+    return this.bytes.subarray(this.start, this.end);
+  }
+
+  /** Makes room, and writes all that stands before the data. */
+  #begin(head: Buffer, { objectId, subkey }: OpObject, dataBytes: number): number {
+    const bytesMax = head.length + 64 + 3 * (objectId.length + subkey.length) + dataBytes;
+    if (this.end + bytesMax > this.bytes.length) {
+      this.bytes = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytesMax));
+      this.end = 0;
+    }
+    this.start = this.end;
+    const at = this.#writeString(this.#writeHead(this.start, head), objectId);
+    return this.#writeString(this.#writeHead(at, SUBKEY_HEAD), subkey);
+  }
+
+  #seal(end: number): number {
+    this.end = end;
+    const checksum = crc32(this.body()) | 0;
+    this.#writeLength(this.start + CHECKSUM_AT, checksum);
+    return checksum;
+  }
+
+  #writeHead(at: number, head: Buffer): number {
+    const { bytes } = this;
+    for (let index = 0; index < head.length; index++) bytes[at + index] = head[index] as number;
+    return at + head.length;
+  }
+
+  #writeString(at: number, value: string): number {
+    const length = writeText(this.bytes, value, at + 4);
+    this.#writeLength(at, length + 1);
+    this.bytes[at + 4 + length] = 0;
+    return at + 5 + length;
+  }
+
+  #writeLength(at: number, value: number): void {
+    const { bytes } = this;
+    bytes[at] = value;
+    bytes[at + 1] = value >> 8;
+    bytes[at + 2] = value >> 16;
+    bytes[at + 3] = value >> 24;
+  }
+}
+
+function headFor(heads: Map<string, Buffer>, op: string, objectType: string): Buffer {
+  const known = heads.get(objectType);
+  if (known !== undefined) return known;
+  if (heads.size >= HEADS_MAX) heads.clear();
+  const head = headOf(op, objectType);
+  heads.set(objectType, head);
+  return head;
+}
+
+function headOf(op: string, objectType: string): Buffer {
+  const checksum = Buffer.from('\x10checksum\0\0\0\0\0', 'latin1');
+  return Buffer.concat([
+    checksum,
+    element('op', op),
+    element('object_type', objectType),
+    Buffer.from('\x02object_id\0'),
+  ]);
+}
+
+function element(name: string, value: string): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeInt32LE(Buffer.byteLength(value) + 1);
+  return Buffer.concat([Buffer.from(`\x02${name}\0`), length, Buffer.from(`${value}\0`)]);
+}

@@ -1,0 +1,143 @@
+/**
+ * Writes source records (source-record.ts says what they look like) one behind the other in large buffers. A buffer that
+ * is full is let go, not written again: what was made of it stays.
+ */
+import { type ByteRows, type RawValue, writeText } from '@sluice/core';
+import type { Membership, SourceRecord } from './source-record.ts';
+
+export const VERSION = 0x10;
+export const PARTIAL = 0x01;
+export const COPIED = 0x02;
+export const READ_AHEAD = 0x04;
+export const LATER_HISTORY = 0x08;
+export const FIRST_HISTORY = 1;
+const SLAB_BYTES = 1 << 20;
+/** Shorter runs of bytes are copied in a loop: a native call costs more. */
+const LOOP_MAX = 64;
+
+/** What a copied row's record holds beside its values. */
+type CopiedRecord = Pick<SourceRecord, 'history' | 'memberships' | 'lookups'>;
+
+export class RecordSlab {
+  bytes = Buffer.allocUnsafeSlow(0);
+  /** The newest record. */
+  start = 0;
+  end = 0;
+
+  write(record: SourceRecord): void {
+    const { readAhead, history, values } = record;
+    let characters = (readAhead?.length ?? 0) + charactersOf(record);
+    for (const value of values) characters += (value?.length ?? 0) + 5;
+    this.#begin(32 + 3 * characters);
+    const origin = readAhead === null ? 0 : readAhead === 'copy' ? COPIED : READ_AHEAD;
+    const era = history === FIRST_HISTORY ? 0 : LATER_HISTORY;
+    this.bytes[this.end++] = VERSION | origin | era | (record.partial ? PARTIAL : 0);
+    if (readAhead !== null && readAhead !== 'copy') this.#string(readAhead);
+    if (era !== 0) this.#varint(history);
+    this.#places(record);
+    this.#varint(values.length);
+    for (const value of values) this.#value(value);
+  }
+
+  /** The record of a copied row, the one that `rows` looks at. */
+  writeCopied(rows: ByteRows, about: CopiedRecord): void {
+    const { columns, starts, ends } = rows;
+    const first = rows.at * columns;
+    const rowStart = first === 0 ? 0 : (ends[first - 1] as number);
+    const rowEnd = columns === 0 ? rowStart : (ends[first + columns - 1] as number);
+    this.#begin(32 + 3 * charactersOf(about) + (rowEnd - rowStart) + 5 * columns);
+    const era = about.history === FIRST_HISTORY ? 0 : LATER_HISTORY;
+    this.bytes[this.end++] = VERSION | COPIED | era;
+    if (era !== 0) this.#varint(about.history);
+    this.#places(about);
+    this.#varint(columns);
+    for (let index = first; index < first + columns; index++) {
+      const start = starts[index] as number;
+      if (start < 0) this.bytes[this.end++] = 0;
+      else this.#copy(rows.bytes, start, ends[index] as number);
+    }
+  }
+
+  #begin(bytesMax: number): void {
+    if (this.end + bytesMax > this.bytes.length) {
+      this.bytes = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytesMax));
+      this.end = 0;
+    }
+    this.start = this.end;
+  }
+
+  #places({ memberships, lookups }: Pick<SourceRecord, 'memberships' | 'lookups'>): void {
+    this.#varint(memberships.length);
+    for (const { bucket, objectType, objectId } of memberships) {
+      this.#string(bucket);
+      this.#string(objectType);
+      this.#string(objectId);
+    }
+    this.#varint(lookups.length);
+    for (const lookup of lookups) this.#string(lookup);
+  }
+
+  #varint(value: number): void {
+    while (value > 0x7f) {
+      this.bytes[this.end++] = (value & 0x7f) | 0x80;
+      value >>>= 7;
+    }
+    this.bytes[this.end++] = value;
+  }
+
+  #string(value: string): void {
+    this.#sized(value, 0);
+  }
+
+  #value(value: RawValue): void {
+    if (value === null) this.bytes[this.end++] = 0;
+    else if (value === undefined) this.bytes[this.end++] = 1;
+    else this.#sized(value, 2);
+  }
+
+  #copy(source: Buffer, start: number, end: number): void {
+    const { bytes } = this;
+    const length = end - start;
+    if (length + 2 <= 0x7f) bytes[this.end++] = length + 2;
+    else this.#varint(length + 2);
+    const at = this.end;
+    this.end = at + length;
+    if (length > LOOP_MAX) source.copy(bytes, at, start, end);
+    else for (let index = 0; index < length; index++) bytes[at + index] = source[start + index] as number;
+  }
+
+  /**
+   * Length (plus `bias`) and bytes. The text is written first, behind as many length bytes as it can need, so that its
+   * UTF-8 length need not be counted before.
+   */
+  #sized(value: string, bias: number): void {
+    const { bytes, end: at } = this;
+    if (value.length <= 40) {
+      const length = writeText(bytes, value, at + 1);
+      bytes[at] = length + bias;
+      this.end = at + 1 + length;
+    } else if (value.length <= 5000) {
+      const length = writeText(bytes, value, at + 2);
+      const size = length + bias;
+      bytes[at] = (size & 0x7f) | 0x80;
+      bytes[at + 1] = size >>> 7;
+      this.end = at + 2 + length;
+    } else {
+      this.#varint(Buffer.byteLength(value) + bias);
+      this.end += writeText(bytes, value, this.end);
+    }
+  }
+}
+
+function charactersOf({
+  memberships,
+  lookups,
+}: {
+  memberships: readonly Membership[];
+  lookups: readonly string[];
+}): number {
+  let characters = 0;
+  for (const m of memberships) characters += m.bucket.length + m.objectType.length + m.objectId.length + 15;
+  for (const lookup of lookups) characters += lookup.length + 5;
+  return characters;
+}

@@ -1,0 +1,127 @@
+/** Copied rows of a Postgres source, as bytes: values for expressions as everywhere, plain columns from bytes to bytes. */
+import { type ByteRows, writeText } from '@sluice/core';
+import type { JsonBytes } from '../api.ts';
+import type { Compatibility } from '../compatibility.ts';
+import { valueJson } from '../json.ts';
+import type { ObjectKey, RowFormat } from '../row-format.ts';
+import { idText } from '../value.ts';
+import { escapedLength } from './json-bytes.ts';
+import { PostgresTypes } from './postgres.ts';
+import { BYTES_WRITER_ROOM, type BytesWriter, NOT_WRITTEN, typeOptions } from './source-type.ts';
+
+const [OPEN, CLOSE] = [0x7b, 0x7d];
+const NULL = new TextEncoder().encode('null');
+/** Texts beyond this are looked through before room for them is made. */
+const SHORT_BYTES = 4096;
+const ESCAPED_BYTES_MAX = 6;
+
+export function postgresByteFormat(compatibility: Compatibility): RowFormat<ByteRows, JsonBytes> {
+  const types = new PostgresTypes(typeOptions(compatibility));
+  return {
+    reader: ({ column, index }) => {
+      const { read } = types.type(column);
+      return (rows) => {
+        const raw = rows.text(index);
+        return raw === null ? null : read(raw);
+      };
+    },
+    idReader: ({ column, index }) => {
+      const type = types.type(column);
+      if (type.isOwnText) return (rows) => rows.text(index) ?? '';
+      return (rows) => {
+        const raw = rows.text(index);
+        return raw === null ? '' : idText(type.read(raw));
+      };
+    },
+    objectWriter: (keys) => {
+      const object = new ObjectBytes(keys.map((key) => memberOf(key, types)));
+      return () => object;
+    },
+  };
+}
+
+interface Member {
+  /** `,"name":` */
+  readonly head: Uint8Array;
+  /** The column whose bytes are written; -1 for what goes by text. */
+  readonly column: number;
+  readonly bytes: BytesWriter;
+  /** Undefined leaves the member out. */
+  readonly text: (rows: ByteRows) => string | undefined;
+}
+
+function memberOf({ name, column: placed, value }: ObjectKey<ByteRows>, types: PostgresTypes): Member {
+  const head = new TextEncoder().encode(`,${JSON.stringify(name)}:`);
+  const byText = { head, column: -1, bytes: () => NOT_WRITTEN };
+  if (placed === null) return { ...byText, text: (rows) => valueJson(value(rows)) };
+  const { json, bytes } = types.type(placed.column);
+  const text = (rows: ByteRows): string | undefined => {
+    const raw = rows.text(placed.index);
+    return raw === null ? 'null' : json(raw);
+  };
+  return bytes === undefined ? { ...byText, text } : { head, column: placed.index, bytes, text };
+}
+
+/** The object of one query. One instance serves all rows: what `prepare` computes is for the row that is looked at. */
+class ObjectBytes implements JsonBytes {
+  readonly #members: readonly Member[];
+  readonly #fixedBytes: number;
+  readonly #texts: (string | undefined)[];
+
+  constructor(members: readonly Member[]) {
+    this.#members = members;
+    this.#texts = members.map(() => undefined);
+    this.#fixedBytes = members.reduce((sum, { head }) => sum + head.length + BYTES_WRITER_ROOM, 2);
+  }
+
+  prepare(rows: ByteRows): number {
+    const members = this.#members;
+    const first = rows.at * rows.columns;
+    let bytes = this.#fixedBytes;
+    for (let index = 0; index < members.length; index++) {
+      const { column, text } = members[index] as Member;
+      if (column < 0) {
+        const json = (this.#texts[index] = text(rows));
+        bytes += 3 * (json?.length ?? 0);
+        continue;
+      }
+      const start = rows.starts[first + column] as number;
+      if (start < 0) continue;
+      const end = rows.ends[first + column] as number;
+      bytes += end - start <= SHORT_BYTES ? ESCAPED_BYTES_MAX * (end - start) : escapedLength(rows.bytes, start, end);
+    }
+    return bytes;
+  }
+
+  write(rows: ByteRows, target: Buffer, at: number): number {
+    const members = this.#members;
+    const source = rows.bytes;
+    const first = rows.at * rows.columns;
+    let end = at;
+    for (let index = 0; index < members.length; index++) {
+      const member = members[index] as Member;
+      const { head, column } = member;
+      const start = column < 0 ? -1 : (rows.starts[first + column] as number);
+      const text = column < 0 ? this.#texts[index] : '';
+      if (text === undefined) continue;
+      for (let byte = 0; byte < head.length; byte++) target[end++] = head[byte] as number;
+      if (column < 0) end += writeText(target, text, end);
+      else if (start < 0) end = put(NULL, target, end);
+      else {
+        const written = member.bytes(source, start, rows.ends[first + column] as number, target, end);
+        if (written === NOT_WRITTEN) end += writeText(target, member.text(rows) ?? '', end);
+        else end = written;
+      }
+    }
+    // The comma before the first member is the brace.
+    if (end === at) end++;
+    target[at] = OPEN;
+    target[end] = CLOSE;
+    return end + 1;
+  }
+}
+
+function put(bytes: Uint8Array, target: Uint8Array, at: number): number {
+  for (let index = 0; index < bytes.length; index++) target[at + index] = bytes[index] as number;
+  return at + bytes.length;
+}
