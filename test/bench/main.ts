@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { benchCatchUp } from './catch-up.ts';
 import { benchDownload } from './download.ts';
 import { benchEvaluate } from './evaluate.ts';
+import { benchFanOut } from './fan-out.ts';
 import type { ReportBuilder } from './report.ts';
 import { benchSnapshot } from './snapshot.ts';
 import { benchStream } from './stream.ts';
@@ -30,6 +31,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   'catch-up': { run: benchCatchUp, rows: 100_000 },
   stream: { run: benchStream, rows: 100_000 },
   download: { run: benchDownload, rows: 1_000_000 },
+  fanout: { run: benchFanOut, rows: 1_000 },
   evaluate: { run: benchEvaluate, rows: 200_000 },
 };
 

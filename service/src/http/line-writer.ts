@@ -10,6 +10,8 @@ import type { Clock } from '@sluice/core';
 const STALLED_MS = 30_000;
 /** Progress is seen from part to part: a slow reader that takes one in time is left alone. */
 const PART_BYTES = 64 * 1024;
+/** Lines that leave together: a system call costs more than the few hundred bytes of most lines. */
+const HELD_BYTES_MAX = 16 * 1024;
 /** Small windows: thousands of idle connections keep their state. */
 const GZIP = { level: 1, windowBits: 13, memLevel: 6, chunkSize: 16 * 1024 };
 
@@ -20,6 +22,8 @@ export class LineWriter {
   readonly #gzip: Gzip | null;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
 
   constructor(
     response: ServerResponse,
@@ -34,11 +38,29 @@ export class LineWriter {
     this.#gzip?.once('error', () => response.destroy());
   }
 
+  /** For a line that another one follows at once: a small one goes out with that. Otherwise as `write`. */
+  async hold(line: Uint8Array): Promise<void> {
+    if (this.#heldBytes + line.length > HELD_BYTES_MAX) return this.write(line);
+    this.#held.push(line);
+    this.#heldBytes += line.length;
+  }
+
   /**
    * Resolves when the line is on its way and the next one may come.
    * @throws ReaderStalled if the client does not read; the signal's reason if it is gone
    */
   async write(line: Uint8Array): Promise<void> {
+    await this.#send(this.#held.length === 0 ? line : this.#takeHeld(line));
+  }
+
+  #takeHeld(...more: Uint8Array[]): Uint8Array {
+    const all = Buffer.concat([...this.#held, ...more]);
+    this.#held = [];
+    this.#heldBytes = 0;
+    return all;
+  }
+
+  async #send(line: Uint8Array): Promise<void> {
     for (let at = 0; at < line.length; at += PART_BYTES) {
       const part = line.subarray(at, at + PART_BYTES);
       if (this.#gzip === null) {
@@ -60,8 +82,9 @@ export class LineWriter {
   }
 
   /** The orderly end of the response. */
-  end(): Promise<void> {
-    return this.#untilDone((done) => {
+  async end(): Promise<void> {
+    if (this.#held.length > 0) await this.#send(this.#takeHeld());
+    await this.#untilDone((done) => {
       this.#response.once('finish', done);
       if (this.#gzip === null) this.#response.end();
       else this.#gzip.end();

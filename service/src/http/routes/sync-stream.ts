@@ -132,10 +132,10 @@ async function send({ call, connection, lines, first, clock, failpoints, signal 
       count(connection, line, bytes.length);
       connection.activity = 'blocked';
       if ('checkpoint_complete' in line) failpoints.pass('client.before-complete');
-      await writer.write(bytes);
+      await (isOfUse(line) ? writer.write(bytes) : writer.hold(bytes));
       if ('data' in line) failpoints.pass('client.data-sent');
       else if ('checkpoint' in line) failpoints.pass('client.checkpoint-sent');
-      connection.activity = 'checkpoint_complete' in line || 'token_expires_in' in line ? 'current' : 'downloading';
+      connection.activity = endsRound(line) ? 'current' : 'downloading';
       const next: IteratorResult<Line, void> = await lines.next();
       line = next.done === true ? undefined : next.value;
     }
@@ -144,6 +144,16 @@ async function send({ call, connection, lines, first, clock, failpoints, signal 
   } finally {
     writer.close();
   }
+}
+
+/** Behind these nothing may come for long; behind all others the next line is made at once. */
+function endsRound(line: Line): boolean {
+  return 'checkpoint_complete' in line || 'token_expires_in' in line;
+}
+
+/** A client makes use of it before the rest comes. */
+function isOfUse(line: Line): boolean {
+  return endsRound(line) || 'partial_checkpoint_complete' in line;
 }
 
 function writeHead(reply: FastifyReply, options: { readonly contentType: string; readonly gzip: boolean }): void {
