@@ -1,14 +1,11 @@
 /**
  * kill -9 at seeded random moments of a copy under load, restart on the same storage, again and again: nothing is lost,
- * nothing is doubled, what was copied is not read again, and clients that were connected all the time are never told
- * anything but a state that the source really had.
+ * nothing is doubled, nothing is read again but what was on its way, and clients that were connected all the time are
+ * never told anything but a state that the source really had.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { silentLogger, systemClock } from '@sluice/core';
-import type { TableState, TaskState } from '@sluice/storage';
-import { openLmdbStorage } from '@sluice/storage-lmdb';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type BlockRead, blockReads } from '../kit/block-reads.ts';
+import { blockReads } from '../kit/block-reads.ts';
 import { SyncClient } from '../kit/client.ts';
 import { heldRows } from '../kit/held-rows.ts';
 import { asOf, recordHistory } from '../kit/history.ts';
@@ -22,6 +19,14 @@ import { seededRandom } from '../kit/seeded-random.ts';
 import { ServiceProcess, tokenFor } from '../kit/service-process.ts';
 import { sized, testSeed } from '../kit/size.ts';
 import { copyStatus } from '../kit/status-watch.ts';
+import {
+  inFlightBytes,
+  IN_FLIGHT_BYTES_MAX,
+  nothingStored,
+  READ_BY_BLOCKS,
+  readAgain,
+  readStoredCopy,
+} from '../kit/stored-copy.ts';
 import { WatchingClient } from '../kit/watching-client.ts';
 
 const ROWS = sized(60_000, 200_000);
@@ -34,35 +39,8 @@ beforeAll(async () => {
 });
 afterAll(() => postgres.stop());
 
-interface Copied {
-  readonly tables: readonly TableState[];
-  readonly tasks: readonly TaskState[];
-}
-
-/** What storage says of the copy, read while the service is dead. */
-async function readStorage(path: string): Promise<Copied> {
-  const storage = await openLmdbStorage({ path, clock: systemClock, logger: silentLogger });
-  try {
-    const stream = (await storage.listStreams())[0];
-    if (stream === undefined) return { tables: [], tasks: [] };
-    const reader = storage.reader(stream.id);
-    return { tables: await reader.tables(), tasks: await reader.tasks() };
-  } finally {
-    await storage.close();
-  }
-}
-
-/** Reads that touch a table whose every task was durable before they were made. */
-function readAgain(before: Copied, reads: readonly BlockRead[]): readonly BlockRead[] {
-  const finished = before.tables
-    .filter((table) => table.plan !== null)
-    .filter((table) => before.tasks.every((task) => task.tableId !== table.id || task.state === 'done'))
-    .map((table) => table.relation.name);
-  return reads.filter((read) => finished.includes(read.table));
-}
-
 test(`kill -9 at ${KILLS} moments of a copy of ${ROWS} rows (seed ${testSeed})`, {
-  timeout: sized(180_000, 900_000),
+  timeout: sized(400_000, 900_000),
 }, async () => {
   const random = seededRandom(testSeed);
   const db = await postgres.createDatabase();
@@ -73,14 +51,15 @@ test(`kill -9 at ${KILLS} moments of a copy of ${ROWS} rows (seed ${testSeed})`,
   const proxy = await startProxy({ host: '127.0.0.1', port: postgres.port });
   const sourceUri = db.uri.replace(`:${postgres.port}/`, `:${proxy.port}/`);
   const load = await startLoad({ uri: db.uri, population, writesPerSecond: WRITES_PER_SECOND, seed: testSeed });
-  const service = await ServiceProcess.prepare({ sourceUri, rules: RULES });
+  const service = await ServiceProcess.prepare({ sourceUri, rules: RULES, config: READ_BY_BLOCKS });
   const clients = TEST_USERS.map((user) => WatchingClient.start(service, user));
   const moments: string[] = [];
+  const inFlight: number[] = [];
   try {
     // Rows after which to kill, spread at random over the whole copy.
     const thresholds = Array.from({ length: KILLS }, () => random.int(ROWS)).toSorted((a, b) => a - b);
     let mark = 0;
-    let before: Copied = { tables: [], tasks: [] };
+    let before = nothingStored;
     for (const threshold of thresholds) {
       await service.start();
       await service.until(
@@ -93,9 +72,12 @@ test(`kill -9 at ${KILLS} moments of a copy of ${ROWS} rows (seed ${testSeed})`,
       );
       await sleep(random.int(150));
       await service.kill();
-      expect(readAgain(before, blockReads(proxy.asked.slice(mark)))).toEqual([]);
+      const reads = blockReads(proxy.asked.slice(mark));
+      expect(readAgain(before, reads)).toEqual([]);
       mark = proxy.asked.length;
-      before = await readStorage(service.storagePath);
+      before = await readStoredCopy(service.storagePath);
+      inFlight.push(await inFlightBytes(before, reads, connection));
+      expect(inFlight.at(-1)).toBeLessThanOrEqual(IN_FLIGHT_BYTES_MAX);
       moments.push(
         `${before.tasks.reduce((sum, task) => sum + task.rows, 0)} rows, ${before.tasks.filter((task) => task.state === 'done').length}/${before.tasks.length} tasks`,
       );
@@ -133,7 +115,9 @@ test(`kill -9 at ${KILLS} moments of a copy of ${ROWS} rows (seed ${testSeed})`,
       expect(fresh.stats.checksumFailures + client.client.stats.checksumFailures).toBe(0);
       await client.stop();
     }
-    console.log(JSON.stringify({ rows: ROWS, kills: KILLS, seed: testSeed, killedAt: moments, load: load.report() }));
+    console.log(
+      JSON.stringify({ rows: ROWS, kills: KILLS, seed: testSeed, killedAt: moments, inFlight, load: load.report() }),
+    );
   } finally {
     await load.stop().catch(() => {});
     await service.dispose();

@@ -3,7 +3,6 @@
  * storage, watched by clients from its first second to its end, and judged by the source.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { limits } from '@sluice/core';
 import pg from 'pg';
 import { expect } from 'vitest';
 import { type BlockRead, blockReads } from './block-reads.ts';
@@ -20,7 +19,15 @@ import { RULES, TEST_USERS } from './rules.ts';
 import type { Population } from './schema.ts';
 import { ServiceProcess, tokenFor } from './service-process.ts';
 import { copyStatus } from './status-watch.ts';
-import { blocksInFlight, nothingStored, readAgain, readStoredCopy, type StoredCopy } from './stored-copy.ts';
+import {
+  inFlightBytes,
+  IN_FLIGHT_BYTES_MAX,
+  nothingStored,
+  READ_BY_BLOCKS,
+  readAgain,
+  readStoredCopy,
+  type StoredCopy,
+} from './stored-copy.ts';
 import { WatchingClient } from './watching-client.ts';
 
 const WRITES_PER_SECOND = 300;
@@ -30,9 +37,6 @@ const COPY_LIMIT_MS = 120_000;
 const WATCHERS = [TEST_USERS[0], TEST_USERS[2]].filter((user) => user !== undefined);
 /** Says the same as `RULES`, in other words. */
 const OTHER_RULES = RULES.replace('SELECT * FROM ticker', 'SELECT id, n FROM ticker');
-/** What one task may hold that its cursor does not cover: rows on their way to storage, rows being gathered, and a read. */
-const IN_FLIGHT_BYTES_MAX = 2 * limits.snapshotFlushBytesMax + 3 * limits.snapshotChunkBytes;
-
 export interface CrashWorld {
   readonly postgres: TestPostgres;
   /** Filled, with history; cloned for each run. */
@@ -58,7 +62,7 @@ export async function crashRun(world: CrashWorld, kills: readonly PlannedKill[],
   const sourceUri = database.uri.replace(`:${world.postgres.port}/`, `:${proxy.port}/`);
   const { population } = world;
   const load = await startLoad({ uri: database.uri, population, writesPerSecond: WRITES_PER_SECOND, seed });
-  const service = await ServiceProcess.prepare({ sourceUri, rules: RULES });
+  const service = await ServiceProcess.prepare({ sourceUri, rules: RULES, config: READ_BY_BLOCKS });
   const run = new CrashRun({ database, source, proxy, load, service });
   try {
     for (const kill of kills) await run.dieAt(kill);
@@ -159,11 +163,8 @@ class CrashRun {
       expect(stored.headOp).toBeGreaterThanOrEqual(before.headOp);
       expect(readAgain(before, reads)).toEqual([]);
     }
-    const sizes = await this.#sizes();
-    const blocksOf = new Map([...sizes].map(([name, size]) => [name, size.blocks]));
-    for (const { table, blocks } of blocksInFlight(stored, reads, blocksOf)) {
-      this.#inFlightBytes = Math.max(this.#inFlightBytes, blocks * (sizes.get(table)?.blockBytes ?? 0));
-    }
+    const inFlight = await inFlightBytes(stored, reads, this.#around.source);
+    this.#inFlightBytes = Math.max(this.#inFlightBytes, inFlight);
     this.#stored = stored;
   }
 
@@ -172,16 +173,6 @@ class CrashRun {
     const reads = blockReads(asked.slice(this.#asked));
     this.#asked = asked.length;
     return reads;
-  }
-
-  /** Blocks of each table, and bytes of one with what its rows keep elsewhere. */
-  async #sizes(): Promise<ReadonlyMap<string, { readonly blocks: number; readonly blockBytes: number }>> {
-    const { rows } = await this.#around.source.query<{ relname: string; blocks: number; bytes: number }>(
-      `SELECT relname, (pg_relation_size(oid) / 8192)::int AS blocks,
-         (pg_table_size(oid) / greatest(1, pg_relation_size(oid) / 8192))::int AS bytes
-       FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'`,
-    );
-    return new Map(rows.map(({ relname, blocks, bytes }) => [relname, { blocks, blockBytes: bytes }]));
   }
 
   async #copied(): Promise<boolean> {

@@ -1,8 +1,18 @@
 /** What storage says of a copy while nobody writes it, and which reads of the source that makes superfluous. */
-import { silentLogger, systemClock } from '@sluice/core';
+import { limits, silentLogger, systemClock } from '@sluice/core';
 import type { TableState, TaskState } from '@sluice/storage';
 import { openLmdbStorage } from '@sluice/storage-lmdb';
+import type { Client } from 'pg';
 import type { BlockRead } from './block-reads.ts';
+
+/**
+ * What one task may hold that its cursor does not cover: a chunk on its way to storage, one being gathered, and the
+ * statements that these overshoot by.
+ */
+export const IN_FLIGHT_BYTES_MAX = 2 * limits.snapshotFlushBytesMax + 3 * limits.snapshotChunkBytes;
+
+/** Blocks are seen on the wire. */
+export const READ_BY_BLOCKS = { snapshot: { strategy: 'blocks' } } as const;
 
 export interface StoredCopy {
   /** Newest op id of the newest stream, published or not. */
@@ -43,27 +53,32 @@ export function readAgain(stored: StoredCopy, reads: readonly BlockRead[]): read
 }
 
 /**
- * Per task: how many blocks were read before the crash and are not covered by its stored cursor, so are read again.
- * @param blocksOf how many blocks each table has: reads may ask for more
+ * The most that one task has read and not stored: bytes between its stored cursor and the end of its newest read. That
+ * much is read again.
  */
-export function blocksInFlight(
-  stored: StoredCopy,
-  reads: readonly BlockRead[],
-  blocksOf: ReadonlyMap<string, number>,
-): readonly InFlight[] {
-  return readsByTask(stored, reads)
+export async function inFlightBytes(stored: StoredCopy, reads: readonly BlockRead[], source: Client): Promise<number> {
+  const sizes = await tableSizes(source);
+  const inFlight = readsByTask(stored, reads)
     .filter(({ task }) => task.state !== 'done')
-    .map(({ table, task, cursor, reads: own }) => {
-      const { name } = table.relation;
-      const reached = Math.min(blocksOf.get(name) ?? 0, Math.max(cursor, ...own.map((read) => read.to)));
-      return { table: name, task: task.index, blocks: Math.max(0, reached - cursor) };
+    .map(({ table, cursor, reads: own }) => {
+      const size = sizes.get(table.relation.name);
+      // Reads may ask for more blocks than there are.
+      const reached = Math.min(size?.blocks ?? 0, Math.max(cursor, ...own.map((read) => read.to)));
+      return Math.max(0, reached - cursor) * (size?.blockBytes ?? 0);
     });
+  return Math.max(0, ...inFlight);
 }
 
-export interface InFlight {
-  readonly table: string;
-  readonly task: number;
-  readonly blocks: number;
+/** Blocks of each table, and bytes of one with what its rows keep elsewhere. */
+async function tableSizes(
+  source: Client,
+): Promise<ReadonlyMap<string, { readonly blocks: number; readonly blockBytes: number }>> {
+  const { rows } = await source.query<{ relname: string; blocks: number; bytes: number }>(
+    `SELECT relname, (pg_relation_size(oid) / 8192)::int AS blocks,
+       (pg_table_size(oid) / greatest(1, pg_relation_size(oid) / 8192))::int AS bytes
+     FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'`,
+  );
+  return new Map(rows.map(({ relname, blocks, bytes }) => [relname, { blocks, blockBytes: bytes }]));
 }
 
 function readsByTask({ tables, tasks }: StoredCopy, reads: readonly BlockRead[]): readonly TaskReads[] {
