@@ -21,6 +21,7 @@ import { Deployer } from './deployer.ts';
 import { Authenticator } from './http/auth.ts';
 import { ClientConnections } from './http/client-connections.ts';
 import { probeRoutes } from './http/routes/probes.ts';
+import { snapshotRoutes } from './http/routes/snapshot.ts';
 import { statusRoute } from './http/routes/status.ts';
 import { syncRulesRoutes } from './http/routes/sync-rules.ts';
 import { syncStreamRoute } from './http/routes/sync-stream.ts';
@@ -94,6 +95,7 @@ export class App {
     if (serves(ports.role)) this.#clientRoutes(authenticator);
     probeRoutes(app, { verdict, clock });
     syncRulesRoutes(app, { deployer: this.#deployer, authenticator, fixed: config.syncRules !== null });
+    snapshotRoutes(app, { storage, authenticator, clock });
     statusRoute(app, {
       authenticator,
       storage,

@@ -1,7 +1,7 @@
 /** Deploys of sync rules: a new stream beside the one that serves, which takes over at its first checkpoint. */
 import { type Clock, type Logger, SluiceError } from '@sluice/core';
 import type { BucketStorage, StreamInfo } from '@sluice/storage';
-import { parseRules, requireRules } from './rules.ts';
+import { meansTheSame, parseRules, requireRules } from './rules.ts';
 
 export interface DeployedRules {
   readonly current: StreamInfo | null;
@@ -28,17 +28,25 @@ export class Deployer {
     };
   }
 
-  /** The rules of the configuration, at every start: deployed if the newest stream has others. */
+  /** The rules of the configuration, at every start: deployed if those of the newest stream mean something else. */
   async ensure(rules: string): Promise<void> {
     const { current, next } = await this.deployed();
-    if ((next ?? current)?.rules === rules) return;
-    await this.#create(rules);
+    const newest = next ?? current;
+    if (newest === null || !meansTheSame(newest.rules, rules)) await this.#create(rules);
   }
 
-  /** @throws PSYNC_R0001 */
+  /**
+   * An edit of comments or layout deploys nothing: the stream that is there means the same. One that is in trouble is
+   * replaced all the same.
+   * @throws PSYNC_R0001
+   */
   async deploy(rules: string): Promise<StreamInfo> {
     requireRules(parseRules(rules), 'the sync rules');
-    return this.#create(rules);
+    const { current, next } = await this.deployed();
+    const newest = next ?? current;
+    if (newest === null || newest.error !== null || !meansTheSame(newest.rules, rules)) return this.#create(rules);
+    this.#logger.info({ stream: newest.id }, 'Sync rules deployed that mean what is there already: nothing to do');
+    return newest;
   }
 
   /** The active rules once more, from the start. @throws PSYNC_S4104, PSYNC_S4106 */

@@ -53,6 +53,13 @@ export function requireRules(parsed: ParsedRules, name: string): SyncRules {
   });
 }
 
+/** Rules that do not compile mean nothing that others could mean. */
+export function meansTheSame(text: string, other: string): boolean {
+  if (text === other) return true;
+  const hash = parseRules(text).rules?.hash;
+  return hash !== undefined && hash === parseRules(other).rules?.hash;
+}
+
 export function placeOf(diagnostic: Diagnostic, name: string): string {
   return `${name}:${diagnostic.line}:${diagnostic.column}`;
 }

@@ -181,8 +181,16 @@ class Watchdog {
   }
 }
 
+/** Damaged data, and values that the server itself cannot write as text: reading them again does not help. */
+const DAMAGED = /^(?:22|XX00[12])/;
+
 function explainCopyError(error: unknown, relation: Relation, where: string): SluiceError {
-  switch (sqlState(error) ?? '') {
+  const state = sqlState(error) ?? '';
+  if (DAMAGED.test(state)) {
+    const message = `a row of ${relation.schema}.${relation.name} cannot be read: ${(error as Error).message}`;
+    return new SluiceError('SLU_S1156', message, { cause: error, where });
+  }
+  switch (state) {
     case '42P01':
     case '3F000':
       return tableChanged(relation, 'it does not exist any more');

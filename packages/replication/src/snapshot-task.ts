@@ -66,6 +66,7 @@ export async function runSnapshotTask(
   try {
     for (;;) {
       meter.enter('wait');
+      const askedAt = clock.monotonic();
       await unlessStopped(pace.ready(chunkMs, AbortSignal.any([signal, stop])), stop);
       signal.throwIfAborted();
       if (stop.aborted) return 'again';
@@ -83,7 +84,7 @@ export async function runSnapshotTask(
       if (gathered.last) return (await flushing) === 'flushed' ? 'done' : 'again';
       pace.read({ rows: gathered.rows.writes.length, bytes: gathered.bytes });
       chunkMs = clock.monotonic() - startedAt;
-      size.took(gathered.bytes, chunkMs);
+      size.took(gathered.bytes, clock.monotonic() - askedAt);
     }
   } catch (error) {
     if (!(error instanceof ReadFailure) || error.reason.code !== 'SLU_T1205') throw error;

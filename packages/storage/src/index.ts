@@ -22,6 +22,7 @@ export {
 } from './checkpoint-state.ts';
 export { createMemoryStorage, type MemoryStorage } from './memory/memory-storage.ts';
 export {
+  holdOf,
   initialSnapshotControl,
   type SnapshotControl,
   snapshotControlAfter,

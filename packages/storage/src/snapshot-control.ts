@@ -4,6 +4,7 @@
  * stays pending, and a pending table keeps the snapshot gate closed.
  */
 import type { TableId } from '@sluice/core';
+import type { TableState } from './table-state.ts';
 
 export interface SnapshotControl {
   /** Tasks read at once; null: as configured. */
@@ -79,6 +80,12 @@ function withTable(control: SnapshotControl, table: string, part: Partial<TableC
   const others = Object.entries(control.tables).filter(([name]) => name !== table);
   const kept = next.hold === null && next.priority === 0 ? others : [...others, [table, next] as const];
   return { ...control, tables: Object.fromEntries(kept) };
+}
+
+/** What keeps this very table from being copied: one in quarantine was another, if one was made again under its name. */
+export function holdOf(control: SnapshotControl, { id, relation }: TableState): TableHold | null {
+  const { hold } = tableControl(control, `${relation.schema}.${relation.name}`);
+  return hold?.kind === 'quarantined' && hold.tableId !== id ? null : hold;
 }
 
 /** @param table `schema.name` */

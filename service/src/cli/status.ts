@@ -81,11 +81,23 @@ function progressText({ rows, rowsEstimate, percent, rowsPerSecond, secondsLeft 
 
 function tablesText(tables: readonly TableStatus[]): string[] {
   const width = Math.max(0, ...tables.map((table) => table.schema.length + table.name.length + 1));
-  return tables.map((table) => {
+  return tables.flatMap((table) => {
     const name = `${table.schema}.${table.name}`.padEnd(width);
     const tasks = `${table.tasks.done}/${table.tasks.all} tasks`;
-    return `    ${name}  ${table.snapshot.padEnd(7)}  ${tasks}  ${progressText(table)}`;
+    return [`    ${name}  ${table.snapshot.padEnd(7)}  ${tasks}  ${progressText(table)}`, ...troubleText(table)];
   });
+}
+
+/** Why a table is not copied now, and what is to be done. */
+function troubleText({ held, retries }: TableStatus): string[] {
+  const lines = retries.map(({ code, message, failures, nextAt }) => {
+    return `      [${code}] ${message} (failed ${failures} times; next at ${nextAt})`;
+  });
+  if (held === null) return lines;
+  if (held.error === null)
+    return [...lines, `      ${held.kind} since ${held.since}; POST /api/snapshot/v1/resume releases it`];
+  const { code, message, hint } = held.error;
+  return [...lines, `      in quarantine since ${held.since}: [${code}] ${message}`, `      → ${hint}`];
 }
 
 function duration(seconds: number): string {

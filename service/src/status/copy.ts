@@ -1,6 +1,14 @@
 /** The copy's part of the status document: how far, how fast, how long still, and where its time goes. */
-import type { CopyFacts, SnapshotFacts, StageMs, TableCopyFacts } from '@sluice/replication';
-import type { TableState, TaskState } from '@sluice/storage';
+import type { CopyFacts, CopyScheduleFacts, SnapshotFacts, StageMs, TableCopyFacts } from '@sluice/replication';
+import {
+  holdOf,
+  type SnapshotControl,
+  tableControl,
+  type TableHold,
+  type TableState,
+  type TaskState,
+} from '@sluice/storage';
+import { hintOf } from './hint.ts';
 
 export interface Progress {
   /** Durable: a restart does not lower them. */
@@ -29,6 +37,14 @@ export interface TableStatus extends Progress {
   readonly name: string;
   readonly snapshot: TableState['snapshot'];
   readonly generation: number;
+  /** How its tasks were cut, and of what; null before they are. */
+  readonly plan: TableState['plan'];
+  /** Higher ones are copied first. */
+  readonly priority: number;
+  /** What keeps it from being copied, until it is resumed; null if nothing does. */
+  readonly held: HoldStatus | null;
+  /** What failed, and is tried again by itself. */
+  readonly retries: readonly RetryStatus[];
   readonly tasks: {
     readonly done: number;
     readonly all: number;
@@ -37,21 +53,49 @@ export interface TableStatus extends Progress {
   };
 }
 
+export interface HoldStatus {
+  readonly kind: TableHold['kind'];
+  readonly since: string;
+  /** Of a quarantine. */
+  readonly error: { readonly code: string; readonly message: string; readonly hint: string } | null;
+}
+
+export interface RetryStatus {
+  /** Null: while it was planned. */
+  readonly task: number | null;
+  readonly code: string;
+  readonly message: string;
+  readonly failures: number;
+  readonly nextAt: string;
+}
+
+/** What is known of the copy of one stream, here and in storage. */
+export interface CopyKnowledge {
+  readonly tasks: readonly TaskState[];
+  readonly control: SnapshotControl;
+  readonly facts: SnapshotFacts | null;
+  readonly schedule: CopyScheduleFacts | null;
+}
+
 const OPEN_TASKS_MAX = 20;
 
-export function tableStatus(
-  table: TableState,
-  allTasks: readonly TaskState[],
-  copy: SnapshotFacts | null,
-): TableStatus {
-  const facts = copy?.tables.get(table.id) ?? null;
-  const tasks = allTasks.filter((task) => task.tableId === table.id);
+export function tableStatus(table: TableState, about: CopyKnowledge): TableStatus {
+  const facts = about.facts?.tables.get(table.id) ?? null;
+  const hold = table.snapshot === 'done' ? null : holdOf(about.control, table);
+  const retries = about.schedule?.retries.filter(({ tableId }) => tableId === table.id) ?? [];
+  const tasks = about.tasks.filter((task) => task.tableId === table.id);
   const open = tasks.filter((task) => task.state !== 'done').map((task) => taskStatus(task, facts));
   return {
     schema: table.relation.schema,
     name: table.relation.name,
     snapshot: table.snapshot,
     generation: table.generation,
+    plan: table.plan,
+    priority: tableControl(about.control, `${table.relation.schema}.${table.relation.name}`).priority,
+    held: hold === null ? null : holdStatus(hold),
+    retries: retries.map(({ index, code, message, failures, nextAtMs }) => {
+      return { task: index, code, message, failures, nextAt: new Date(nextAtMs).toISOString() };
+    }),
     ...progress(total(tasks.map(amounts)), { facts, complete: table.snapshot === 'done' }),
     tasks: {
       done: tasks.length - open.length,
@@ -59,6 +103,13 @@ export function tableStatus(
       open: open.toSorted((a, b) => Number(b.active) - Number(a.active)).slice(0, OPEN_TASKS_MAX),
     },
   };
+}
+
+function holdStatus(hold: TableHold): HoldStatus {
+  const since = new Date(hold.atMs).toISOString();
+  if (hold.kind !== 'quarantined') return { kind: hold.kind, since, error: null };
+  const { code, message } = hold;
+  return { kind: hold.kind, since, error: { code, message, hint: hintOf(code) } };
 }
 
 function taskStatus(task: TaskState, table: TableCopyFacts | null): TaskStatus {

@@ -1,11 +1,12 @@
 /** The status document: one JSON snapshot for the operator's page, the command line and scripts. */
-import { type Clock, type ErrorCode, errorCodes, type Position } from '@sluice/core';
+import type { Clock, Position } from '@sluice/core';
 import type { EngineStreamFacts, ReplicatorFacts } from '@sluice/replication';
-import type { BucketStorage, CheckpointState, StreamInfo, TableState } from '@sluice/storage';
+import type { BucketStorage, CheckpointState, StreamInfo } from '@sluice/storage';
 import { closedGate } from '@sluice/storage';
 import type { Role } from '../role.ts';
 import type { ClientActivity, ClientConnections } from '../http/client-connections.ts';
 import { overallProgress, type Progress, type TableStatus, tableStatus } from './copy.ts';
+import { hintOf } from './hint.ts';
 import type { Verdict } from './progress-watch.ts';
 
 export interface StatusPorts {
@@ -61,6 +62,16 @@ export interface StreamStatus {
     readonly closed: 'snapshot' | 'boundary' | 'position' | null;
   };
   readonly progress: Progress;
+  readonly copy: {
+    /** By an operator, for all tables. */
+    readonly paused: boolean;
+    /** Tasks that may be read at once; null: as configured where it is replicated. */
+    readonly concurrency: number | null;
+    /** Part of its places and of its time that the copy may use now; null if this process does not copy. */
+    readonly share: number | null;
+    /** What it yields to: the WAL that the slot may keep, the lag of the stream, the time of its flushes. */
+    readonly strain: 'wal' | 'lag' | 'flush' | null;
+  };
   readonly tables: readonly TableStatus[];
   readonly problems: readonly {
     readonly table: string;
@@ -121,11 +132,18 @@ async function streamStatus(
   ports: StatusPorts,
 ): Promise<StreamStatus> {
   const reader = ports.storage.reader(stream.id);
-  const [state, tables, tasks] = await Promise.all([reader.checkpointState(), reader.tables(), reader.tasks()]);
+  const [state, tables, tasks, control] = await Promise.all([
+    reader.checkpointState(),
+    reader.tables(),
+    reader.tasks(),
+    reader.snapshotControl(),
+  ]);
   const replicator = facts?.replicator ?? null;
   const health = replicator?.health ?? null;
   const position = state.checkpoint?.position ?? null;
-  const tableRows = tables.map((table) => tableStatus(table, tasks, replicator?.snapshot ?? null));
+  const schedule = replicator?.copy ?? null;
+  const copy = { tasks, control, facts: replicator?.snapshot ?? null, schedule };
+  const tableRows = tables.map((table) => tableStatus(table, copy));
   return {
     id: stream.id,
     lifecycle: stream.lifecycle,
@@ -133,7 +151,13 @@ async function streamStatus(
     createdAt: new Date(stream.createdAtMs).toISOString(),
     error: errorOf(stream, facts),
     checkpoint: state.checkpoint,
-    gates: gates(state, tables, replicator),
+    gates: gates(state, tableRows, replicator),
+    copy: {
+      paused: control.paused,
+      concurrency: schedule?.concurrency ?? control.concurrency,
+      share: schedule?.allowance.share ?? null,
+      strain: schedule?.allowance.strain ?? null,
+    },
     progress: overallProgress(tableRows, replicator?.snapshot ?? null),
     tables: tableRows,
     problems: (replicator?.problems ?? []).map((problem) => ({ ...problem, hint: hintOf(problem.code) })),
@@ -171,17 +195,19 @@ function errorOf(stream: StreamInfo, facts: EngineStreamFacts | null): StreamSta
   return { code: error.code, message: error.message, hint, at: new Date(error.atMs).toISOString() };
 }
 
-function hintOf(code: string): string {
-  return code in errorCodes ? errorCodes[code as ErrorCode].hint : '';
+/** A table that nobody copies is not waited for in vain without a reason. */
+function pendingText({ name, held }: TableStatus): string {
+  if (held === null) return name;
+  return `${name} (${held.kind}${held.error === null ? '' : `: [${held.error.code}] ${held.error.message}`})`;
 }
 
 function gates(
   state: CheckpointState,
-  tables: readonly TableState[],
+  tables: readonly TableStatus[],
   replicator: ReplicatorFacts | null,
 ): StreamStatus['gates'] {
   const at = replicator?.stream.durable ?? state.checkpoint?.position ?? '';
-  const pending = tables.filter((table) => table.snapshot === 'pending').map((table) => table.relation.name);
+  const pending = tables.filter((table) => table.snapshot === 'pending').map(pendingText);
   const boundaryOpen = state.noCheckpointBefore === null || state.noCheckpointBefore <= at;
   const positionOpen = state.checkpoint === null || state.checkpoint.position <= at;
   return {

@@ -1,5 +1,5 @@
 /** Which tasks are read next, and which running one is cut in two. Pure: the stored queue in, a choice out. */
-import { type SnapshotControl, tableControl, type TableState, type TaskState } from '@sluice/storage';
+import { holdOf, type SnapshotControl, tableControl, type TableState, type TaskState } from '@sluice/storage';
 
 export interface QueuedTask {
   readonly table: TableState;
@@ -12,11 +12,7 @@ export function tableName(table: TableState): string {
 
 /** Whether someone, or a failure that trying again does not mend, keeps the table from being copied now. */
 export function isHeld(table: TableState, control: SnapshotControl): boolean {
-  const { hold } = tableControl(control, tableName(table));
-  if (control.paused) return true;
-  if (hold === null) return false;
-  // What could not be read was another table, if one was made again under its name.
-  return hold.kind !== 'quarantined' || hold.tableId === table.id;
+  return control.paused || holdOf(control, table) !== null;
 }
 
 /**
