@@ -54,7 +54,7 @@ const homes: Record<string, readonly string[]> = {
   commander: ['service/'],
   jose: ['service/'],
   yaml: ['packages/sync-rules/', 'service/src/config/'],
-  ajv: ['packages/sync-rules/', 'service/src/config/'],
+  ajv: ['packages/sync-rules/', 'service/src/config/', 'service/src/http/'],
   bson: ['packages/sync/'],
 };
 
