@@ -18,6 +18,11 @@ afterAll(() => postgres.stop());
 const race = (name: string, setup: readonly string[], play: (world: RaceWorld) => Promise<void>): void =>
   test.concurrent(name, { timeout: 120_000 }, () => RaceWorld.play(postgres, setup, play));
 
+/** To clients, a column that was not sent is null. */
+function withoutNulls(row: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null));
+}
+
 /** Copied whole, with the stream from then on held. */
 async function copiedThenHeld(world: RaceWorld): Promise<void> {
   world.start();
@@ -158,6 +163,34 @@ describe('altered', () => {
     await world.run('ALTER TABLE t1 DROP COLUMN w', `UPDATE t1 SET v = 8 WHERE id = 'r2'`);
     await world.run('ALTER TABLE t1 ALTER v TYPE int8', `UPDATE t1 SET v = 3000000000 WHERE id = 'r3'`);
     await world.converges();
+  });
+
+  for (const [when, hold] of Object.entries({ 'in mid-copy': true, 'after the copy': false })) {
+    race(`columns are added ${when}, and no row changes`, [...make('t1'), ...make('t2', 3), ALL], async (world) => {
+      if (hold) world.gates.chunks.close();
+      world.start();
+      if (hold) {
+        await world.chunkWaits();
+        world.gates.chunks.letOne();
+        await world.chunkWaits();
+      } else await world.converges();
+      await world.run(`ALTER TABLE t1 ADD COLUMN kind text DEFAULT 'plain', ADD COLUMN note text`);
+      await world.converges(withoutNulls);
+    });
+  }
+
+  race('a column is added that is null everywhere: clients are sent nothing', [...make('t1'), ALL], async (world) => {
+    world.start();
+    await world.converges();
+    const before = (await world.reader.checkpoint())?.opId;
+    await world.run('ALTER TABLE t1 ADD COLUMN note text');
+    await world.until('it was read again', async () => {
+      const table = await world.table('t1');
+      return table?.relation.columns.length === 4 && table.snapshot === 'done';
+    });
+    await world.run(`UPDATE t1 SET note = 'n' WHERE id = 'r1'`);
+    await world.converges(withoutNulls);
+    expect((await world.reader.checkpoint())?.opId).toBe((before ?? 0) + 1);
   });
 
   race(

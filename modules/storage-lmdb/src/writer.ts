@@ -254,10 +254,10 @@ export class LmdbWriter implements StreamWriter {
     });
   }
 
-  markTableSnapshotRequired(tableId: TableId): Promise<TableState> {
+  markTableSnapshotRequired(tableId: TableId, widened?: Relation): Promise<TableState> {
     return this.#write(() => {
       const table = requireTable(this.#schema, this.#stream, tableId);
-      const next = copyRequired(table);
+      const next = copyRequired(table, widened);
       putTable(this.#schema, this.#stream, next);
       removeTasks(this.#schema, this.#stream, tableId);
       this.#setState(whileCopying(this.#state(), next));

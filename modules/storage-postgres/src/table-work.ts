@@ -93,8 +93,12 @@ export async function markTableDone(
   return { value: undefined, next: { ...row, state: afterCopy(row.state, table, position) } };
 }
 
-export async function markTableRequired({ tables, row }: Within, tableId: TableId): Promise<Done<TableState>> {
-  const table = copyRequired(await tables.require(tableId));
+export async function markTableRequired(
+  { tables, row }: Within,
+  tableId: TableId,
+  widened?: Relation,
+): Promise<Done<TableState>> {
+  const table = copyRequired(await tables.require(tableId), widened);
   await tables.put(table);
   await tables.removeTasks(tableId);
   return { value: table, next: { ...row, state: whileCopying(row.state, table) } };

@@ -213,8 +213,8 @@ export class PostgresWriter implements StreamWriter {
     return this.#change((within) => markTableDone(within, { tableId, generation, position }));
   }
 
-  markTableSnapshotRequired(tableId: TableId): Promise<TableState> {
-    return this.#change((within) => markTableRequired(within, tableId));
+  markTableSnapshotRequired(tableId: TableId, widened?: Relation): Promise<TableState> {
+    return this.#change((within) => markTableRequired(within, tableId, widened));
   }
 
   markAllSnapshotDone(position: Position): Promise<readonly TableState[]> {

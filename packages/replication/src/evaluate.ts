@@ -228,8 +228,10 @@ const nothingHeld = (): boolean => false;
 
 /** Whether clients hold an object just so, by the record of an older history: then it is not sent again. */
 function heldBefore(binding: TableBinding, prior: SourceRecord): (data: DataOutput) => boolean {
-  if (prior.partial || prior.values.length !== binding.table.relation.columns.length) return nothingHeld;
-  const before = outputOf(binding, prior.values).data;
+  const added = binding.table.relation.columns.length - prior.values.length;
+  if (prior.partial || added < 0) return nothingHeld;
+  // A client knows no difference between a column that it was not sent and one that is null.
+  const before = outputOf(binding, [...prior.values, ...Array<null>(added).fill(null)]).data;
   return (data) =>
     prior.memberships.some((membership) => sameMembership(membership, data)) &&
     before.some((known) => sameMembership(known, data) && known.json === data.json);

@@ -135,7 +135,8 @@ export class TableCatalog {
     const { rules, source, reader } = this.#ports;
     const tables = await reader.tables();
     const stored = tables.find((table) => table.relation.sourceId === relation.sourceId);
-    if (stored !== undefined && compatibility(stored, relation) === 'same') return this.#bind(relation, stored);
+    const isSame = stored !== undefined && compatibility(stored, relation) === 'same';
+    if (isSame && !isWider(relation, stored)) return this.#bind(relation, stored);
     if (stored?.relation.found !== undefined && boundary <= stored.relation.found.at) return null;
     if (rules.compileTable(relation) === null) {
       // It may have had a name that the rules read.
@@ -148,7 +149,7 @@ export class TableCatalog {
     // Another table that has the name by now is met under a relation of its own.
     if (table === undefined || table.problem !== null || table.relation.sourceId !== relation.sourceId) return null;
     // A table that was found before, and is as it was then, has been something else in between.
-    const registered = await this.#register(table, head, stored);
+    const registered = await this.#register(table, head, isSame ? undefined : stored);
     return compatibility(registered, relation) === 'same' ? this.#bind(relation, registered) : null;
   }
 
@@ -187,18 +188,32 @@ export class TableCatalog {
     for (const stored of await reader.tables()) {
       const sameName = stored.relation.schema === schema && stored.relation.name === name;
       if (!sameName && stored.relation.sourceId !== sourceId) continue;
-      if (stored.id !== replaced?.id && isSame(stored, table)) return stored;
+      if (goesOn(stored, table) && isWider(table.relation, stored)) return this.#widen(stored, table, head);
+      if (stored.id !== replaced?.id && goesOn(stored, table)) return stored;
       takesPlace ||= stored.visibility !== 'staged';
       await this.#end(stored, head);
     }
     // Clients must not see an empty table in place of the one they had.
-    const relation: Relation = { ...table.relation, found: { at: head, published: table.published ?? '' } };
-    const added = await writer.addTable(relation, table.keyColumns, takesPlace ? 'shown' : 'staged');
-    this.#newcomers.add(added.id);
-    this.#additions.set(this.#additions.value + 1);
+    const added = await writer.addTable(foundAs(table, head), table.keyColumns, takesPlace ? 'shown' : 'staged');
     logger.info({ table: `${schema}.${name}`, id: added.id, visibility: added.visibility }, 'table added to be copied');
-    this.#changed();
+    this.#settle(added.id);
     return added;
+  }
+
+  /** Rows that are stored do not have the columns that were added, and the source does not stream their values. */
+  async #widen(stored: TableState, table: DiscoveredTable, head: Position): Promise<TableState> {
+    const { writer, logger } = this.#ports;
+    const wider = await writer.markTableSnapshotRequired(stored.id, foundAs(table, head));
+    const { schema, name } = table.relation;
+    logger.info({ table: `${schema}.${name}`, id: wider.id }, 'columns were added to a table; its rows are read again');
+    this.#settle(wider.id);
+    return wider;
+  }
+
+  #settle(tableId: TableId): void {
+    this.#newcomers.add(tableId);
+    this.#additions.set(this.#additions.value + 1);
+    this.#changed();
   }
 
   async #end(stored: TableState, boundary: Position): Promise<void> {
@@ -258,12 +273,21 @@ export class TableCatalog {
   }
 }
 
+/** What is stored of a table that was found. */
+function foundAs({ relation, published = '' }: DiscoveredTable, at: Position): Relation {
+  return { ...relation, found: { at, published } };
+}
+
+function isWider(relation: Relation, stored: TableState): boolean {
+  return relation.columns.length > stored.relation.columns.length;
+}
+
 function sourceIdOf({ relation }: DiscoveredTable): string {
   return relation.sourceId;
 }
 
 /** Whether what is stored goes on from what the source has and sends now. */
-function isSame(stored: TableState, { relation, keyColumns, published = '' }: DiscoveredTable): boolean {
+function goesOn(stored: TableState, { relation, keyColumns, published = '' }: DiscoveredTable): boolean {
   return (
     compatibility(stored, relation) === 'same' &&
     stored.keyColumns.join() === keyColumns.join() &&

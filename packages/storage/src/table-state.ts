@@ -95,8 +95,12 @@ export function copyDone(table: TableState, position: Position): TableState {
   return { ...table, snapshot: 'done', endPosition: position };
 }
 
-/** The table when it must be copied (again). Its tasks go. */
-export function copyRequired(table: TableState): TableState {
+/**
+ * The table when it must be copied (again). Its tasks go.
+ * @param widened the table with columns that were added: their values are in the source alone, and all rows are compared
+ */
+export function copyRequired(table: TableState, widened?: Relation): TableState {
+  if (widened !== undefined) return { ...historyLost(table), relation: widened };
   return { ...table, ...UNCOPIED, generation: table.generation + 1 };
 }
 

@@ -184,8 +184,11 @@ export interface StreamWriter {
    * @throws SLU_T1204 if not
    */
   markTableSnapshotDone(tableId: TableId, generation: number, position: Position): Promise<void>;
-  /** The table must be copied again: new generation, no tasks, snapshot gate closed. */
-  markTableSnapshotRequired(tableId: TableId): Promise<TableState>;
+  /**
+   * The table must be copied again: new generation, no tasks, snapshot gate closed (unless it is staged).
+   * @param widened the table with columns that were added: it begins a new history, and its rows are compared
+   */
+  markTableSnapshotRequired(tableId: TableId, widened?: Relation): Promise<TableState>;
   /**
    * Opens the snapshot gate, if no table holds it closed (see `holdsCheckpoints`): re-checked in the same transaction.
    * @returns the tables that do; empty if the gate was opened

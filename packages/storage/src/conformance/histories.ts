@@ -44,6 +44,23 @@ export function historyConformance(withWorld: WithWorld): void {
       expect(await world.chunk(table, rows)).toMatchObject({ kind: 'flushed', ops: 0 });
     }));
 
+  test('a table that has more columns is read and compared again; tombstones of before still count', () =>
+    withWorld(async (world) => {
+      const table = await world.copiedTable('todos', 7);
+      await world.flush(8, put(table, 'a', '1'), put(table, 'b', '1'), put(table, 'gone', '1'), remove(table, 'gone'));
+      const relation = {
+        ...table.relation,
+        columns: [{ name: 'new', type: 'text', typeId: 25, typeModifier: -1, key: false }],
+      };
+      const wider = await world.writer.markTableSnapshotRequired(table.id, relation);
+      expect(wider).toMatchObject({ relation, snapshot: 'pending', unconfirmed: true, history: table.history + 1 });
+      expect((await world.reader.checkpointState()).snapshotDone).toBe(false);
+      await world.crash();
+      await world.plan(wider.id);
+      const rows = [put(table, 'a', '1'), put(table, 'b', '2'), put(table, 'gone', 'late')];
+      expect(await world.chunk(wider, rows, { done: true })).toMatchObject({ kind: 'flushed', ops: 1 });
+    }));
+
   test('what was not met is swept, each row once; what was met or streamed stays', () =>
     withWorld(async (world) => {
       const table = await lost(world);

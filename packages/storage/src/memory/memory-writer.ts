@@ -193,10 +193,10 @@ export class MemoryWriter implements StreamWriter {
     this.#stream.state = afterCopy(this.#stream.state, table, position);
   }
 
-  async markTableSnapshotRequired(tableId: TableId): Promise<TableState> {
+  async markTableSnapshotRequired(tableId: TableId, widened?: Relation): Promise<TableState> {
     this.#assertLease();
     const table = this.#table(tableId);
-    const required = copyRequired(table);
+    const required = copyRequired(table, widened);
     this.#stream.tables.set(tableId, required);
     this.#stream.tasks = this.#stream.tasks.filter((task) => task.tableId !== tableId);
     this.#stream.state = whileCopying(this.#stream.state, required);
