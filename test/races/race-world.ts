@@ -4,7 +4,7 @@
  * column `id`. However the parts were interleaved, the newest checkpoint must come to equal the database.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asSluiceError, silentLogger, systemClock, systemRandom } from '@sluice/core';
+import { asSluiceError, type Position, silentLogger, systemClock, systemRandom } from '@sluice/core';
 import { Replicator } from '@sluice/replication';
 import { createPostgresSource } from '@sluice/source-postgres';
 import { createMemoryStorage, type MemoryStorage, type StreamInfo, type TableState } from '@sluice/storage';
@@ -175,6 +175,15 @@ export class RaceWorld {
       if (rows.length > 0) contents[tablename] = Object.fromEntries(rows.map(({ id, row }) => [id, row]));
     }
     return contents;
+  }
+
+  /** A position behind everything that was committed by now. */
+  async head(): Promise<Position> {
+    const [row] = await this.db.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
+    return (row?.lsn ?? '')
+      .split('/')
+      .map((half) => half.padStart(8, '0'))
+      .join('');
   }
 
   /** Everything that was committed by now is durable in storage, visible or not. */

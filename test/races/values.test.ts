@@ -1,5 +1,5 @@
 /** Races over single rows: values left out of the stream, keys that move, deletes, sizes, types. */
-import { afterAll, beforeAll, describe, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startPostgres, type TestPostgres } from '../kit/postgres.ts';
 import { RaceWorld } from './race-world.ts';
 
@@ -113,6 +113,23 @@ race('a crash between the partial row and its completion', makeBig, async (world
   await world.run(`DELETE FROM t1 WHERE v = -5`, `UPDATE t1 SET id = 'moved' WHERE v = -6`);
   await world.streamed();
   await world.restart();
+  await world.converges();
+});
+
+race('a row outgrows the size limit, is read again, and becomes small', makeBig, async (world) => {
+  const huge = `repeat('h', 16 * 1024 * 1024)`;
+  world.start();
+  await world.converges();
+  const isShown = async (id: string) => (await world.shown())?.['t1']?.[id] !== undefined;
+  await world.run(`UPDATE t1 SET big = ${huge} WHERE v <= 2`, `INSERT INTO t1 VALUES ('huge', 1, ${huge})`);
+  await world.until('they are left out', async () => !(await isShown('r001')) && !(await isShown('r002')));
+  await world.run(`UPDATE t1 SET v = -1 WHERE id = 'r001'`, `DELETE FROM t1 WHERE id = 'r002'`);
+  await world.streamed();
+  expect(await isShown('r001')).toBe(false);
+  await world.run(
+    `UPDATE t1 SET big = 'small' WHERE id = 'r001'`,
+    `UPDATE t1 SET big = 'small', id = 'moved' WHERE id = 'huge'`,
+  );
   await world.converges();
 });
 
