@@ -37,7 +37,7 @@ export function publishRows(
   const assembly = new Assembly();
   for (const stored of part) {
     const effect = publish(next, stored.key, stored.record);
-    if (effect?.record == null) continue;
+    if (effect === null || effect.record === null) continue;
     assembly.add(table.id, stored.key, effect);
     records.replace(stored, 0, effect.record);
   }

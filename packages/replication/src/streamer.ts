@@ -15,7 +15,6 @@ import {
   limits,
   type Position,
   recordKey,
-  type Relation,
   type RowChange,
   type StreamEvent,
   type TruncateChange,
