@@ -76,6 +76,7 @@ export interface SourceGates {
 export function holdSource(inner: ChangeSource, gates: SourceGates): ChangeSource {
   return {
     preflight: () => inner.preflight(),
+    inspect: (stored) => inner.inspect(stored),
     open: (saved) => inner.open(saved),
     stream: (signal) => heldStream(inner, gates, signal),
     acknowledge: (position) => inner.acknowledge(position),

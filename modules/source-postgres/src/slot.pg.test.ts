@@ -1,4 +1,6 @@
-import type { ChangeSource } from '@sluice/replication';
+import type { Position } from '@sluice/core';
+import type { ChangeSource, StoredReach } from '@sluice/replication';
+import type { JsonValue } from '@sluice/storage';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../../../test/kit/postgres.ts';
 import { sourceOn, streamToHead } from '../../../test/kit/postgres-source.ts';
@@ -20,6 +22,10 @@ async function slotNames(database: TestDatabase): Promise<readonly string[]> {
     'select slot_name from pg_replication_slots where database = current_database()',
   );
   return rows.map((row) => row.slot_name);
+}
+
+function reach(saved: JsonValue, durable: Position | null = null): StoredReach {
+  return { saved, durable, newest: durable, asked: false };
 }
 
 /** Keeps a stream open until the returned function is called. */
@@ -81,7 +87,10 @@ describe('opening', () => {
     await source.teardown(saved);
     expect(await slotNames(database)).toEqual([]);
     await source.teardown(saved);
-    await expect(source.open(saved)).rejects.toMatchObject({ code: 'PSYNC_S1146', action: 'stop' });
+    expect(await source.inspect(reach(saved))).toEqual({
+      kind: 'reconcile',
+      reasons: [expect.stringContaining('does not exist')],
+    });
     await source.close();
   });
 
@@ -90,7 +99,7 @@ describe('opening', () => {
     const source = sourceOn(database, { slotName: 'dropped' });
     await source.open(null);
     await database.query("select pg_drop_replication_slot('dropped')");
-    await expect(streamToHead(source)).rejects.toMatchObject({ code: 'PSYNC_S1146', action: 'stop' });
+    await expect(streamToHead(source)).rejects.toMatchObject({ code: 'PSYNC_S1146', action: 'retry' });
     await source.close();
   });
 
@@ -102,11 +111,10 @@ describe('opening', () => {
       await database.query("select pg_logical_emit_message(false, 'x', repeat('x', 100000)), pg_switch_wal()");
     }
     await database.query('checkpoint');
-    expect(await source.health()).toMatchObject({ status: 'lost' });
-    await expect(source.open(saved)).rejects.toMatchObject({
-      code: 'PSYNC_S1146',
-      message: expect.stringContaining('max_slot_wal_keep_size'),
-    });
+    const reason = expect.stringContaining('max_slot_wal_keep_size');
+    const failure = expect.objectContaining({ code: 'PSYNC_S1146', message: reason });
+    expect(await source.health()).toMatchObject({ status: 'lost', limitBytes: 1024 * 1024, failure });
+    expect(await source.inspect(reach(saved))).toEqual({ kind: 'reconcile', reasons: [reason] });
     await expect(streamToHead(source)).rejects.toMatchObject({ code: 'PSYNC_S1146' });
     await source.close();
   });
@@ -116,11 +124,49 @@ describe('opening', () => {
     const source = sourceOn(one);
     const { saved } = await source.open(null);
     const mistaken = sourceOn(other);
-    await expect(mistaken.open(saved)).rejects.toMatchObject({ code: 'SLU_S1150', action: 'stop' });
+    await expect(mistaken.inspect(reach(saved))).rejects.toMatchObject({ code: 'SLU_S1150', action: 'stop' });
     const moved = { ...(saved as Record<string, string>), systemId: '1' };
-    await expect(source.open(moved)).rejects.toMatchObject({ code: 'SLU_S1150' });
-    await expect(source.open({ token: 'of another kind' })).rejects.toMatchObject({ code: 'SLU_S1150' });
+    await expect(source.inspect(reach(moved))).rejects.toMatchObject({ code: 'SLU_S1150' });
+    const stranger = reach({ token: 'of another kind' });
+    await expect(source.inspect(stranger)).rejects.toMatchObject({ code: 'SLU_S1150' });
     await Promise.all([source.close(), mistaken.close()]);
+  });
+
+  it('goes on in a database that was renamed, and not in one that took its name', async () => {
+    const database = await newDatabase();
+    const source = sourceOn(database, { slotName: 'renamed' });
+    const { saved } = await source.open(null);
+    const anew = { ...(saved as Record<string, string>), databaseId: '1' };
+    await expect(source.inspect(reach(anew))).rejects.toMatchObject({ code: 'SLU_S1150' });
+    const before = { ...(saved as Record<string, string>), database: 'the_old_name' };
+    expect(await source.inspect(reach(before))).toMatchObject({ kind: 'continue' });
+    await source.close();
+  });
+
+  it('sees that a slot was dropped and made again, and that the publication was', async () => {
+    const database = await newDatabase();
+    const source = sourceOn(database, { slotName: 'made_again' });
+    const { saved, startPosition } = await source.open(null);
+    expect(await source.inspect(reach(saved, startPosition))).toMatchObject({ kind: 'continue' });
+    await database.query("select pg_drop_replication_slot('made_again')");
+    expect((await source.health()).failure).toMatchObject({ code: 'PSYNC_S1146' });
+    await database.query("insert into t values (1, 'missed')");
+    await database.query("select pg_create_logical_replication_slot('made_again', 'pgoutput')");
+    const again = { kind: 'reconcile', reasons: [expect.stringContaining('made anew or moved')] };
+    expect(await source.inspect(reach(saved, startPosition))).toEqual(again);
+    await database.query('drop publication powersync; create publication powersync for all tables');
+    expect((await source.inspect(reach(saved, startPosition))).reasons).toHaveLength(2);
+    await source.close();
+  });
+
+  it('leaves a slot alone that is not ours', async () => {
+    const database = await newDatabase();
+    const source = sourceOn(database, { slotName: 'taken' });
+    const { saved } = await source.open(null);
+    await database.query("select pg_drop_replication_slot('taken'), pg_create_physical_replication_slot('taken')");
+    await expect(source.inspect(reach(saved))).rejects.toMatchObject({ code: 'SLU_S1157' });
+    await database.query("select pg_drop_replication_slot('taken')");
+    await source.close();
   });
 
   it('names who holds a slot, and takes it once it is free', async () => {

@@ -1,12 +1,12 @@
 /**
  * The replication slot: what Postgres keeps of its history for us. It is made once, and found again at every start; the
- * rules of `open` are the table in its tests.
+ * decision whether it still serves is restart.ts.
  */
 import { type Clock, type Logger, type Position, SluiceError } from '@sluice/core';
-import type { JsonValue } from '@sluice/storage';
 import type { SourceSettings } from './config.ts';
 import type { Database } from './database.ts';
 import { sqlState } from './errors.ts';
+import { readServer, type SavedSlot } from './lineage.ts';
 import { positionOfLsn } from './position.ts';
 import { oldestTransaction } from './settle.ts';
 
@@ -17,16 +17,6 @@ export interface SlotContext {
   readonly logger: Logger;
 }
 
-/** What `open` hands out to be stored. */
-export interface SavedSlot {
-  readonly slot: string;
-  readonly systemId: string;
-  readonly timeline: string;
-  readonly database: string;
-  /** T0. */
-  readonly startPosition: Position;
-}
-
 export interface SlotState {
   readonly plugin: string;
   readonly database: string;
@@ -35,22 +25,26 @@ export interface SlotState {
   readonly invalidationReason: string | null;
   readonly confirmed: Position | null;
   readonly safeWalSize: number | null;
+  /** `max_slot_wal_keep_size`; null if it is unlimited. */
+  readonly limitBytes: number | null;
   readonly retainedBytes: number | null;
 }
 
 const POLL_MS = 200;
 const WARN_AFTER_MS = 5_000;
+const FAILOVER_VERSION = 170_000;
 
 // Columns that only newer versions have are read through jsonb.
 const SLOT_SQL = `
   select s.plugin, s.database, s.active_pid, coalesce(s.wal_status, 'lost'), to_jsonb(s)->>'invalidation_reason',
-    s.confirmed_flush_lsn, s.safe_wal_size, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), s.restart_lsn)
+    s.confirmed_flush_lsn, s.safe_wal_size, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), s.restart_lsn),
+    (select nullif(setting, '-1')::bigint * 1024 * 1024 from pg_settings where name = 'max_slot_wal_keep_size')
   from pg_replication_slots s where s.slot_name = $1`;
 
 export async function readSlot(database: Database, slot: string): Promise<SlotState | null> {
   const [row] = await database.rows(SLOT_SQL, [slot]);
   if (row === undefined) return null;
-  const [plugin, ofDatabase, activePid, walStatus, reason, confirmed, safe, retained] = row;
+  const [plugin, ofDatabase, activePid, walStatus, reason, confirmed, safe, retained, limit] = row;
   const number = (value: string | null | undefined) => (typeof value === 'string' ? Number(value) : null);
   return {
     plugin: plugin ?? '',
@@ -60,40 +54,19 @@ export async function readSlot(database: Database, slot: string): Promise<SlotSt
     invalidationReason: reason ?? null,
     confirmed: typeof confirmed === 'string' ? positionOfLsn(confirmed) : null,
     safeWalSize: number(safe),
+    limitBytes: number(limit),
     retainedBytes: number(retained),
   };
 }
 
-/** Identity of the cluster; asked over an ordinary connection. */
-async function identifySystem(database: Database): Promise<{ systemId: string; timeline: string }> {
-  const [systemId, timeline] = await database.row(
-    'select (select system_identifier from pg_control_system()), (select timeline_id from pg_control_checkpoint())',
-  );
-  return { systemId: systemId ?? '', timeline: timeline ?? '' };
-}
-
-/** @throws PSYNC_S1146 lost, SLU_S1147 in use, SLU_S1150 another cluster or database */
+/** Waits until the slot is free to be read from. @throws SLU_S1147 in use */
 export async function findSlot(context: SlotContext, saved: SavedSlot): Promise<SavedSlot> {
-  const { database, settings } = context;
-  const system = await identifySystem(database);
-  if (system.systemId !== saved.systemId || settings.client.database !== saved.database) {
-    throw new SluiceError(
-      'SLU_S1150',
-      `system ${system.systemId}, database ${settings.client.database} answers; the data came from ` +
-        `system ${saved.systemId}, database ${saved.database}`,
-      { where: database.where },
-    );
-  }
-  const state = await readSlot(database, saved.slot);
-  if (state === null) throw lost(saved.slot, 'it does not exist any more', database.where);
-  if (state.walStatus === 'lost' || state.invalidationReason !== null) {
-    throw lost(saved.slot, describeLoss(state.invalidationReason), database.where);
-  }
-  if (state.plugin !== 'pgoutput' || state.database !== saved.database) {
-    throw lost(saved.slot, 'another slot has taken its name', database.where);
-  }
   await waitUntilFree(context, saved.slot);
-  return { ...saved, timeline: system.timeline };
+  const { systemId, timeline, database, databaseId, publicationId } = await readServer(
+    context.database,
+    context.settings,
+  );
+  return { ...saved, systemId, timeline, database, databaseId, publicationId };
 }
 
 /** Makes the slot, over one that an earlier attempt may have left. @throws SLU_S1147 in use, SLU_S1149 not made */
@@ -111,9 +84,9 @@ export async function createSlot(context: SlotContext): Promise<SavedSlot> {
     await waitUntilFree(context, slot);
     await dropSlot(context, slot);
   }
-  const system = await identifySystem(database);
+  const { head: _, ...lineage } = await readServer(database, settings);
   const startPosition = await makeSlot(context);
-  return { slot, ...system, database: settings.client.database ?? '', startPosition };
+  return { slot, ...lineage, startPosition };
 }
 
 async function makeSlot(context: SlotContext): Promise<Position> {
@@ -125,10 +98,12 @@ async function makeSlot(context: SlotContext): Promise<Position> {
       (error: unknown) => logger.debug({ error }, 'the transaction that a new slot waits for is not known'),
     );
   });
+  // A slot that standbys keep a copy of, where they are told to: after a promotion the stream goes on.
+  const failover = (await database.serverVersion()) >= FAILOVER_VERSION ? ', failover => true' : '';
   try {
     await client.query(`set statement_timeout = ${Math.ceil(settings.slotTimeoutMs)}`);
     const made = await client.query<{ lsn: string }>(
-      "select lsn from pg_create_logical_replication_slot($1, 'pgoutput')",
+      `select lsn from pg_create_logical_replication_slot($1, 'pgoutput'${failover})`,
       [settings.slot],
     );
     return positionOfLsn(made.rows[0]?.lsn ?? '');
@@ -213,44 +188,4 @@ export async function dropSlot({ database, clock, settings }: SlotContext, slot:
     }
     await clock.sleep(POLL_MS);
   }
-}
-
-function lost(slot: string, reason: string, where: string): SluiceError {
-  return new SluiceError('PSYNC_S1146', `replication slot ${slot}: ${reason}`, { where });
-}
-
-function describeLoss(reason: string | null): string {
-  switch (reason ?? '') {
-    case 'wal_removed':
-      return 'it fell behind by more than max_slot_wal_keep_size, and the server removed the WAL it needs';
-    case 'idle_timeout':
-      return 'it was idle for longer than idle_replication_slot_timeout';
-    case 'rows_removed':
-      return 'the server removed rows that it needs';
-    case 'wal_level_insufficient':
-      return 'wal_level was lowered below logical';
-    default:
-      // Before version 17 the server does not say; there is hardly another reason.
-      return 'the server has given it up, most likely because it fell behind by more than max_slot_wal_keep_size';
-  }
-}
-
-/** @throws SLU_S1150 if the value was not made by this source */
-export function parseSaved(saved: JsonValue): SavedSlot {
-  const fields = saved as Partial<Record<keyof SavedSlot, unknown>> | null;
-  const text = (name: keyof SavedSlot): string => {
-    const value = typeof fields === 'object' && fields !== null ? fields[name] : undefined;
-    if (typeof value === 'string') return value;
-    throw new SluiceError(
-      'SLU_S1150',
-      `what was saved of the source has no ${name}: it came from another kind of source`,
-    );
-  };
-  return {
-    slot: text('slot'),
-    systemId: text('systemId'),
-    timeline: text('timeline'),
-    database: text('database'),
-    startPosition: text('startPosition'),
-  };
 }

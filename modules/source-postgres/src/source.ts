@@ -18,7 +18,9 @@ import type {
   PlannedTask,
   ReadPlan,
   ReadTask,
+  RestartDecision,
   SourceHealth,
+  StoredReach,
   TableSelector,
   TaskChunk,
   UnfinishedTask,
@@ -33,7 +35,9 @@ import { positionOfLsn, walBytesBetween } from './position.ts';
 import { preflight } from './preflight.ts';
 import { readRows } from './read-rows.ts';
 import { settle } from './settle.ts';
-import { createSlot, dropSlot, findSlot, parseSaved, readSlot, type SavedSlot, type SlotContext } from './slot.ts';
+import { decideOrThrow, readFacts, streamFailure } from './inspect.ts';
+import { parseSaved, type SavedSlot } from './lineage.ts';
+import { createSlot, dropSlot, findSlot, readSlot, type SlotContext } from './slot.ts';
 import { type ReadContext, readTask, splitTask } from './snapshot.ts';
 import { streamChanges } from './stream.ts';
 
@@ -58,6 +62,8 @@ class PostgresSource implements ChangeSource {
   readonly #columnTypes: ColumnTypes;
   #slot: SavedSlot | null = null;
   #acknowledged: Position = BEFORE_ALL;
+  /** As it was at the start. */
+  #stored: Pick<StoredReach, 'durable' | 'newest'> = { durable: null, newest: null };
 
   constructor(settings: SourceSettings, tools: SourceTools) {
     this.#settings = settings;
@@ -68,6 +74,13 @@ class PostgresSource implements ChangeSource {
 
   preflight(): Promise<void> {
     return preflight({ database: this.#database, settings: this.#settings, logger: this.#tools.logger });
+  }
+
+  async inspect(stored: StoredReach): Promise<RestartDecision> {
+    const saved = stored.saved === null ? null : parseSaved(stored.saved);
+    this.#stored = stored;
+    const facts = await readFacts(this.#slotContext(), saved);
+    return decideOrThrow({ ...stored, ...facts }, this.#database.where);
   }
 
   async open(saved: JsonValue | null): Promise<OpenedSource> {
@@ -140,15 +153,20 @@ class PostgresSource implements ChangeSource {
   }
 
   async health(): Promise<SourceHealth> {
-    const name = this.#slot?.slot ?? this.#settings.slot;
-    const [head, slot] = await Promise.all([this.head(), readSlot(this.#database, name)]);
+    const facts = await readFacts(this.#slotContext(), this.#slot);
+    const { slot, server } = facts;
+    // Asked for after the slot was: the server's word is never ahead of it.
+    const durable = maxPosition(this.#stored.durable, this.#acknowledged);
+    const reach = { durable, newest: this.#stored.newest, asked: false };
     return {
-      head,
+      head: server.head,
       acknowledged: slot?.confirmed ?? null,
       retainedBytes: slot?.retainedBytes ?? null,
       budgetBytes: slot?.safeWalSize ?? null,
       status: slot?.walStatus ?? 'missing',
       active: slot !== null && slot.activePid !== null,
+      limitBytes: slot?.limitBytes ?? null,
+      failure: streamFailure({ ...facts, ...reach }, this.#database.where),
     };
   }
 

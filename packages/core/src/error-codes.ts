@@ -117,7 +117,8 @@ export const errorCodes = {
   PSYNC_S1145: entry('Row-level security hides rows of a table from the role.', 'ALTER ROLE … BYPASSRLS.', 'retry'),
   PSYNC_S1146: entry(
     'The replication slot was lost or invalidated.',
-    'Deploy the sync rules again: a new slot is made and everything copied. Raise max_slot_wal_keep_size.',
+    'Nothing to do: a new slot is made, all rows are read again, and clients receive what changed. Raise max_slot_wal_keep_size if it repeats.',
+    'retry',
   ),
   SLU_S1147: entry(
     'The replication slot is in use by another process.',
@@ -154,6 +155,16 @@ export const errorCodes = {
   SLU_S1155: entry(
     'The source sent what this version cannot read.',
     'Sluice reconnects; if it repeats, please report it with the log around it.',
+    'retry',
+  ),
+  SLU_S1158: entry(
+    'The server that took over ends before what was read of the old one.',
+    'Nothing to do: once it has come that far, all rows are compared. Or deploy the sync rules again to copy everything.',
+    'retry',
+  ),
+  SLU_S1157: entry(
+    'Something else has taken the name of the replication slot.',
+    'Drop that slot if nobody needs it, or give another slot_name.',
     'retry',
   ),
 

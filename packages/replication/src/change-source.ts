@@ -2,10 +2,10 @@
  * The source port. A source knows one database: it finds tables, reads ranges of them, streams changes and is told what
  * is durable. It knows nothing of rules, buckets or storage. Positions are opaque and ordered (core/position.ts).
  *
- * Order of calls: `preflight` → `open` → (`stream` at once, and beside it) `settle` → `discover` → `planTable` →
- * `readTask` … Reads may run in parallel with each other and with the stream.
+ * Order of calls: `preflight` → `inspect` → `open` → (`stream` at once, and beside it) `settle` → `discover` →
+ * `planTable` → `readTask` … Reads may run in parallel with each other and with the stream.
  */
-import type { ByteRows, Position, RawRow, Relation, StreamEvent } from '@sluice/core';
+import type { ByteRows, Position, RawRow, Relation, SluiceError, StreamEvent } from '@sluice/core';
 import type { JsonValue } from '@sluice/storage';
 
 export interface ChangeSource {
@@ -13,9 +13,15 @@ export interface ChangeSource {
   preflight(): Promise<void>;
 
   /**
+   * Decides how replication may go on from what is stored. Writes nothing anywhere.
+   * @throws SLU_S1150, SLU_S1158 or SLU_S1157 if it must not
+   */
+  inspect(stored: StoredReach): Promise<RestartDecision>;
+
+  /**
    * Makes or finds what the stream resumes from (Postgres: a replication slot).
-   * @param saved what an earlier `open` returned; null at the first start of a stream
-   * @throws PSYNC_S1146 if what was saved is lost; SLU_S1150 if another database answers; SLU_S1147 if it is in use
+   * @param saved what an earlier `open` returned, to go on from it; null to begin anew, over whatever is left of it
+   * @throws SLU_S1147 if it is in use
    */
   open(saved: JsonValue | null): Promise<OpenedSource>;
 
@@ -66,6 +72,27 @@ export interface ChangeSource {
   teardown(saved: JsonValue | null): Promise<void>;
 
   close(): Promise<void>;
+}
+
+/** What storage knows of how far it has come. */
+export interface StoredReach {
+  /** What an earlier `open` returned; null at the first start of a stream. */
+  readonly saved: JsonValue | null;
+  /** Everything up to here is durable; null before the first commit. */
+  readonly durable: Position | null;
+  /** Nothing that is stored was read behind this position. */
+  readonly newest: Position | null;
+  /** Whether an operator wants all rows compared. */
+  readonly asked: boolean;
+}
+
+/**
+ * `full`: a first copy. `continue`: the stream goes on. `partial`: it goes on at a server that took over. `reconcile`:
+ * changes are missing between what is stored and what can be streamed: a new start, and all rows are compared.
+ */
+export interface RestartDecision {
+  readonly kind: 'full' | 'continue' | 'partial' | 'reconcile';
+  readonly reasons: readonly string[];
 }
 
 export interface OpenedSource {
@@ -155,4 +182,8 @@ export interface SourceHealth {
   /** Postgres: `pg_replication_slots.wal_status` and whether a connection holds the slot. */
   readonly status: string;
   readonly active: boolean;
+  /** All the bytes that the source would keep for us; null if unlimited or unknown. */
+  readonly limitBytes: number | null;
+  /** Why the stream cannot go on, as soon as that is known; null if it can. */
+  readonly failure: SluiceError | null;
 }

@@ -7,13 +7,14 @@ import { asSluiceError, BEFORE_ALL, type Clock, limits, type Logger, type Random
 import type { BucketStorage, JsonValue, StreamInfo, StreamReader, StreamWriter } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import { ByteBudget } from './byte-budget.ts';
-import type { ChangeSource, SourceHealth } from './change-source.ts';
+import type { ChangeSource, RestartDecision, SourceHealth } from './change-source.ts';
 import { CopyProgress, type SnapshotFacts } from './copy-progress.ts';
 import { govern } from './copy/governor.ts';
 import { completePartialRows } from './partial-rows.ts';
 import { newStreamProgress, type StreamProgress } from './progress.ts';
 import { Pace, type CopyThrottle, NO_THROTTLE } from './copy/pace.ts';
 import { StrainGauge } from './copy/strain-gauge.ts';
+import { resume } from './resume.ts';
 import { runTogether } from './run-together.ts';
 import { type CopyScheduleFacts, Snapshotter } from './snapshotter.ts';
 import { StagedTables } from './staged-tables.ts';
@@ -50,6 +51,8 @@ export type ReplicatorPhase = 'starting' | 'snapshotting' | 'streaming';
 /** What the status document and the probes are told about a running attempt. */
 export interface ReplicatorFacts {
   readonly phase: ReplicatorPhase;
+  /** How this attempt began; null before it is decided. */
+  readonly restart: RestartDecision | null;
   readonly stream: StreamProgress;
   readonly snapshot: SnapshotFacts;
   /** Null before the copy may begin. */
@@ -73,6 +76,7 @@ export class Replicator {
   #catalog: TableCatalog | null = null;
   #snapshotter: Snapshotter | null = null;
   #phase: ReplicatorPhase = 'starting';
+  #restart: RestartDecision | null = null;
   #health: SourceHealth | null = null;
   #healthAtMs: number | null = null;
   #activated: boolean;
@@ -90,6 +94,7 @@ export class Replicator {
   facts(): ReplicatorFacts {
     return {
       phase: this.#phase,
+      restart: this.#restart,
       stream: this.#stream,
       snapshot: this.#snapshot.facts(),
       copy: this.#snapshotter?.facts() ?? null,
@@ -117,9 +122,7 @@ export class Replicator {
 
   async #replicate(writer: StreamWriter, signal: AbortSignal): Promise<never> {
     const { source, storage, rules, logger, clock, random, stream, concurrency } = this.#ports;
-    const opened = await source.open(await this.#savedSource());
-    if (opened.created) await writer.saveSourceState(opened.saved);
-    logger.info({ start: opened.startPosition, created: opened.created }, 'source opened');
+    this.#restart = await resume({ source, storage, reader: this.#reader, writer, id: stream.id, logger });
     const ports = { rules, source, reader: this.#reader, writer, logger, clock };
     const onChange = () => {
       snapshotter.wake();
@@ -163,14 +166,6 @@ export class Replicator {
       (own) => this.#watchHealth(own),
       (own) => this.#sendMarkers(own),
     ]);
-  }
-
-  /** Read under the lease: what was read before may be older than what the last holder left. */
-  async #savedSource(): Promise<JsonValue | null> {
-    const { storage, stream } = this.#ports;
-    const current = (await storage.listStreams()).find((candidate) => candidate.id === stream.id);
-    if (current === undefined) throw new SluiceError('SLU_X0001', `stream ${stream.id} is not stored any more`);
-    return current.source;
   }
 
   /** Only for tables whose copy is over: the others complete their partial rows before they are marked done. */
@@ -225,6 +220,7 @@ export class Replicator {
       this.#health = await source.health();
       this.#healthAtMs = clock.now();
       this.#pace.allowance = govern(this.#pace.allowance, this.#strain.read(this.#health, this.#stream));
+      if (this.#health.failure !== null) throw this.#health.failure;
       await clock.sleep(HEALTH_INTERVAL_MS, signal);
     }
   }

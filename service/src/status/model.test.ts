@@ -32,6 +32,7 @@ const READING = { ...COPYING, rows: 100, elapsedMs: 10_000, stages: { wait: 0, r
 function replicator(table: number): ReplicatorFacts {
   return {
     phase: 'snapshotting',
+    restart: null,
     stream: noStream({
       commits: 3,
       received: '0000000000000B80',
@@ -49,6 +50,8 @@ function replicator(table: number): ReplicatorFacts {
       budgetBytes: 4096,
       status: 'reserved',
       active: true,
+      limitBytes: null,
+      failure: null,
     },
     healthAtMs: NOW - 1_000,
     problems: [{ table: 'public.gone', code: 'SLU_R1104', message: 'there is no table public.gone' }],
@@ -110,6 +113,7 @@ it('tells how far a copy is, which gate waits for it, and what is wrong', async 
     id: 1,
     lifecycle: 'processing',
     phase: 'snapshotting',
+    restart: null,
     checkpoint: null,
     gates: { closed: 'snapshot', snapshot: { open: false, waitsFor: 'the copy of big' } },
     // 200 of the task that is done, and 100 of about 600 of the other.

@@ -25,6 +25,7 @@ beforeEach(() => {
   ({ storageSilentMs, stopping } = healthy);
   replicator = {
     phase: 'streaming',
+    restart: null,
     stream: noStream({ commits: 1, durable: '0005' }),
     snapshot: noCopy(),
     copy: null,
@@ -41,7 +42,15 @@ beforeEach(() => {
 
 /** The source's head as it is asked for every two seconds. */
 function sourceHead(head: string): void {
-  const health = { acknowledged: null, retainedBytes: null, budgetBytes: null, status: 'reserved', active: true };
+  const health = {
+    acknowledged: null,
+    retainedBytes: null,
+    budgetBytes: null,
+    status: 'reserved',
+    active: true,
+    limitBytes: null,
+    failure: null,
+  };
   replicator.health = { head, ...health };
   replicator.healthAtMs = clock.now();
 }

@@ -5,6 +5,7 @@
  */
 import {
   ByteRows,
+  maxPosition,
   type Position,
   recordKey,
   type RawRow,
@@ -19,7 +20,9 @@ import type {
   PlannedTask,
   ReadPlan,
   ReadTask,
+  RestartDecision,
   SourceHealth,
+  StoredReach,
   TableSelector,
   TaskChunk,
   UnfinishedTask,
@@ -55,6 +58,15 @@ export class ScriptedSource implements ChangeSource {
 
   async preflight(): Promise<void> {}
 
+  async inspect({ saved, durable }: StoredReach): Promise<RestartDecision> {
+    await this.#turns.take('inspect');
+    if (saved === null) return { kind: 'full', reasons: [] };
+    const { confirmed } = this.#slot;
+    const reached = maxPosition(durable, (saved as { start: Position }).start) ?? '';
+    const isWhole = confirmed !== null && confirmed <= reached;
+    return { kind: isWhole ? 'continue' : 'reconcile', reasons: [] };
+  }
+
   async open(saved: JsonValue | null): Promise<OpenedSource> {
     await this.#turns.take('open');
     const created = saved === null;
@@ -65,7 +77,7 @@ export class ScriptedSource implements ChangeSource {
     const startPosition = this.#slot.confirmed;
     if (startPosition === null) throw new SluiceError('PSYNC_S1146', 'the slot is gone');
     await this.#turns.take('opened');
-    return { saved: { slot: 'simulated' }, startPosition, created };
+    return { saved: created ? { start: startPosition } : saved, startPosition, created };
   }
 
   async *stream(signal: AbortSignal): AsyncIterable<readonly StreamEvent[]> {
@@ -182,7 +194,8 @@ export class ScriptedSource implements ChangeSource {
   async health(): Promise<SourceHealth> {
     const { head } = this.#database;
     const acknowledged = this.#slot.confirmed;
-    return { head, acknowledged, retainedBytes: null, budgetBytes: null, status: 'reserved', active: true };
+    const budget = { retainedBytes: null, budgetBytes: null, limitBytes: null };
+    return { head, acknowledged, ...budget, status: 'reserved', active: true, failure: null };
   }
 
   bytesBetween(): number | null {

@@ -1,0 +1,59 @@
+/**
+ * The first thing an attempt does: decides with the source how to go on, and brings storage and source to where both
+ * follow one history. If changes are missing in between, the order is: tombstones of the old history go, a new start is
+ * made in the source, and one storage transaction sends all tables to be compared and keeps the new start. A crash before
+ * that transaction leads to the same decision again (docs/decisions/0010-lost-history.md).
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { type Logger, maxPosition, SluiceError, type StreamId } from '@sluice/core';
+import type { BucketStorage, JsonValue, StreamReader, StreamWriter } from '@sluice/storage';
+import type { ChangeSource, OpenedSource, RestartDecision } from './change-source.ts';
+
+const TOMBSTONES_LIMIT = 2000;
+
+interface ResumePorts {
+  readonly source: ChangeSource;
+  readonly storage: BucketStorage;
+  readonly reader: StreamReader;
+  readonly writer: StreamWriter;
+  readonly id: StreamId;
+  readonly logger: Logger;
+}
+
+export async function resume(ports: ResumePorts): Promise<RestartDecision> {
+  const { source, reader, writer, logger } = ports;
+  const saved = await savedSource(ports);
+  const { durable, noCheckpointBefore, checkpoint } = await reader.checkpointState();
+  const newest = maxPosition(noCheckpointBefore, checkpoint?.position ?? null);
+  const decision = await source.inspect({ saved, durable, newest, asked: false });
+  const opened = await openAs(decision, { source, writer, saved });
+  const { kind, reasons } = decision;
+  const facts = { decision: kind, reasons, start: opened.startPosition };
+  if (kind === 'reconcile')
+    logger.warn(facts, 'changes were missed: all rows are compared; clients keep what they have');
+  else logger.info(facts, 'source opened');
+  return decision;
+}
+
+async function openAs(
+  { kind }: RestartDecision,
+  { source, writer, saved }: Pick<ResumePorts, 'source' | 'writer'> & { readonly saved: JsonValue | null },
+): Promise<OpenedSource> {
+  if (kind === 'reconcile') {
+    while ((await writer.dropTombstones(TOMBSTONES_LIMIT)).remaining);
+    await source.teardown(saved);
+    const opened = await source.open(null);
+    await writer.beginHistory(opened.saved);
+    return opened;
+  }
+  const opened = await source.open(saved);
+  if (!isDeepStrictEqual(opened.saved, saved)) await writer.saveSourceState(opened.saved);
+  return opened;
+}
+
+/** Read under the lease: what was read before may be older than what the last holder left. */
+async function savedSource({ storage, id }: Pick<ResumePorts, 'storage' | 'id'>): Promise<JsonValue | null> {
+  const current = (await storage.listStreams()).find((candidate) => candidate.id === id);
+  if (current === undefined) throw new SluiceError('SLU_X0001', `stream ${id} is not stored any more`);
+  return current.source;
+}
