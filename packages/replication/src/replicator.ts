@@ -21,6 +21,7 @@ import { StagedTables } from './staged-tables.ts';
 import { Streamer } from './streamer.ts';
 import { TableCatalog } from './table-catalog.ts';
 import type { TableProblem } from './table-problems.ts';
+import { WalBudget, type WalBudgetFacts } from './wal-budget.ts';
 
 /** How often the source is asked for its head and the state of its history. */
 const HEALTH_INTERVAL_MS = 2000;
@@ -59,6 +60,7 @@ export interface ReplicatorFacts {
   readonly copy: CopyScheduleFacts | null;
   readonly health: SourceHealth | null;
   readonly healthAtMs: number | null;
+  readonly walBudget: WalBudgetFacts | null;
   readonly problems: readonly TableProblem[];
   readonly rowErrors: number;
   readonly budgetUsedBytes: number;
@@ -70,6 +72,7 @@ export class Replicator {
   readonly #stream = newStreamProgress();
   readonly #snapshot: CopyProgress;
   readonly #budget = new ByteBudget(limits.pendingBytesMax, limits.streamReservedBytes);
+  readonly #walBudget: WalBudget;
   readonly #reader: StreamReader;
   readonly #pace: Pace;
   readonly #strain: StrainGauge;
@@ -87,6 +90,7 @@ export class Replicator {
     this.#snapshot = new CopyProgress(ports.clock);
     this.#pace = new Pace(ports.clock, ports.throttle ?? NO_THROTTLE);
     this.#strain = new StrainGauge(ports.clock);
+    this.#walBudget = new WalBudget(ports);
     this.#reader = ports.storage.reader(ports.stream.id);
     this.#activated = ports.stream.lifecycle === 'active';
   }
@@ -100,6 +104,7 @@ export class Replicator {
       copy: this.#snapshotter?.facts() ?? null,
       health: this.#health,
       healthAtMs: this.#healthAtMs,
+      walBudget: this.#walBudget.facts(),
       problems: this.#catalog?.problems ?? [],
       rowErrors: this.#catalog?.rowErrors ?? 0,
       budgetUsedBytes: this.#budget.used,
@@ -220,6 +225,7 @@ export class Replicator {
       this.#health = await source.health();
       this.#healthAtMs = clock.now();
       this.#pace.allowance = govern(this.#pace.allowance, this.#strain.read(this.#health, this.#stream));
+      this.#walBudget.observe(this.#health);
       if (this.#health.failure !== null) throw this.#health.failure;
       await clock.sleep(HEALTH_INTERVAL_MS, signal);
     }

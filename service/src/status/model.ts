@@ -93,7 +93,17 @@ export interface StreamStatus {
     readonly active: boolean;
     readonly retainedBytes: number | null;
     readonly budgetBytes: number | null;
+    /** `max_slot_wal_keep_size`; null if there is no limit. */
+    readonly limitBytes: number | null;
+    /** Until the source gives the slot up, as its budget shrinks now; null if it does not shrink. */
+    readonly secondsLeft: number | null;
+    /** How long the stream could stand still, as the source is written to now; null if it is idle or sets no limit. */
+    readonly outageSeconds: number | null;
   } | null;
+  /** How the running attempt began, and why so; null between attempts. */
+  readonly restart: ReplicatorFacts['restart'];
+  /** Which history of the source is followed, as stored: cluster, timeline, database, slot. Null before the first start. */
+  readonly lineage: StreamInfo['source'];
   readonly counters: ReplicatorFacts['stream'] | null;
   readonly budget: { readonly usedBytes: number; readonly maxBytes: number } | null;
   readonly rowErrors: number;
@@ -180,7 +190,12 @@ async function streamStatus(
             active: health.active,
             retainedBytes: health.retainedBytes,
             budgetBytes: health.budgetBytes,
+            limitBytes: health.limitBytes,
+            secondsLeft: replicator?.walBudget?.secondsLeft ?? null,
+            outageSeconds: replicator?.walBudget?.outageSeconds ?? null,
           },
+    restart: replicator?.restart ?? null,
+    lineage: stream.source,
     counters: replicator?.stream ?? null,
     budget: replicator === null ? null : { usedBytes: replicator.budgetUsedBytes, maxBytes: replicator.budgetMaxBytes },
     rowErrors: replicator?.rowErrors ?? 0,

@@ -31,6 +31,7 @@ beforeEach(() => {
     copy: null,
     health: null,
     healthAtMs: null,
+    walBudget: null,
     problems: [],
     rowErrors: 0,
     budgetUsedBytes: 0,
