@@ -13,19 +13,22 @@ export interface InspectContext {
   readonly logger: Logger;
 }
 
-/** What is there of the source, now. */
+/**
+ * What is there of the source, now. The slot is read first, then `reach` is asked, then the server is read: so while a
+ * stream runs, the slot is never ahead of what was acknowledged, nor that of where the server's history ends.
+ */
 export async function readFacts(
   { database, settings, logger }: InspectContext,
   saved: SavedSlot | null,
-): Promise<Pick<RestartFacts, 'saved' | 'server' | 'slot'>> {
-  const [server, slot] = await Promise.all([
-    readServer(database, settings),
-    readSlot(database, saved?.slot ?? settings.slot),
-  ]);
+  reach: () => Pick<RestartFacts, 'durable' | 'newest' | 'asked'>,
+): Promise<RestartFacts> {
+  const slot = await readSlot(database, saved?.slot ?? settings.slot);
+  const reached = reach();
+  const server = await readServer(database, settings);
   const isKnown = saved === null || server.timeline === saved.timeline || server.systemId !== saved.systemId;
   const at = { where: database.where, logger };
   const ends = isKnown ? new Map<string, string>() : await readTimelineEnds(settings, server.timeline, at);
-  return { saved, server: { ...server, ends }, slot };
+  return { ...reached, saved, server: { ...server, ends }, slot };
 }
 
 /** @throws the refusal */

@@ -78,6 +78,7 @@ const cases: readonly Case[] = [
     'continue',
     /as we left/,
   ],
+  ['a crash of the server took back what it had not flushed', onServer({ head: at(510) }), 'continue', /as we left/],
   ['saved by a version that knew less', { saved: old }, 'continue', /as we left/],
 
   ['the slot is gone', { slot: null }, 'reconcile', /does not exist/],
@@ -136,7 +137,7 @@ const cases: readonly Case[] = [
     'refuse',
     /SLU_S1150.*does not descend/,
   ],
-  ['the same timeline, shorter', onServer({ head: at(510) }), 'refuse', /SLU_S1150.*ends at 0\/1FE/],
+  ['the same timeline, shorter', onServer({ head: at(490) }), 'refuse', /SLU_S1150.*ends at 0\/1EA/],
   ['another plugin has the name', withSlot({ plugin: 'wal2json' }), 'refuse', /SLU_S1157.*wal2json/],
   ['a physical slot has the name', withSlot({ plugin: '', database: '' }), 'refuse', /SLU_S1157.*physical/],
   ['a slot of another database has the name', withSlot({ database: 'b' }), 'refuse', /SLU_S1157.*database b/],

@@ -54,11 +54,13 @@ function refusalOf(saved: SavedSlot, { server, slot, durable, newest }: RestartF
     const what = isOld ? 'which was left for' : 'which does not descend from';
     return refuse('SLU_S1150', `timeline ${server.timeline} answers, ${what} timeline ${saved.timeline}`);
   }
-  const read = maxPosition(reachedOf(saved, durable), newest) ?? saved.startPosition;
+  // What a crash of the server takes back was written there, but neither flushed nor streamed: `newest` may lie in it.
+  const isSame = server.timeline === saved.timeline;
+  const read = isSame ? reachedOf(saved, durable) : readOf(saved, { durable, newest });
   if (server.head < read) {
     const reason = `its history ends at ${lsnOfPosition(server.head)}, before what was read of it (${lsnOfPosition(read)})`;
     // On a new timeline the rows are compared once it has come that far; on the same one, nobody could tell by then.
-    return refuse(server.timeline === saved.timeline ? 'SLU_S1150' : 'SLU_S1158', reason);
+    return refuse(isSame ? 'SLU_S1150' : 'SLU_S1158', reason);
   }
   if (slot !== null && (slot.plugin !== 'pgoutput' || slot.database !== server.database)) {
     const whose = slot.plugin === '' ? 'a physical one' : `of plugin ${slot.plugin}, database ${slot.database}`;
@@ -77,8 +79,7 @@ function gapsOf(saved: SavedSlot, { server, slot, durable, newest }: RestartFact
   const reached = reachedOf(saved, durable);
   const gaps: string[] = [];
   const end = server.timeline === saved.timeline ? null : (server.ends.get(saved.timeline) ?? null);
-  const read = maxPosition(reached, newest) ?? reached;
-  if (end !== null && end < read) {
+  if (end !== null && end < readOf(saved, { durable, newest })) {
     gaps.push(`timeline ${saved.timeline} ended at ${lsnOfPosition(end)}; what was read behind it never happened`);
   }
   if (saved.publicationId !== null && server.publicationId !== saved.publicationId) {
@@ -96,6 +97,11 @@ function gapsOf(saved: SavedSlot, { server, slot, durable, newest }: RestartFact
 
 function reachedOf(saved: SavedSlot, durable: Position | null): Position {
   return maxPosition(durable, saved.startPosition) ?? saved.startPosition;
+}
+
+function readOf(saved: SavedSlot, { durable, newest }: Pick<RestartFacts, 'durable' | 'newest'>): Position {
+  const reached = reachedOf(saved, durable);
+  return maxPosition(reached, newest) ?? reached;
 }
 
 function endOf(saved: SavedSlot, server: Server): string | null {

@@ -79,8 +79,8 @@ class PostgresSource implements ChangeSource {
   async inspect(stored: StoredReach): Promise<RestartDecision> {
     const saved = stored.saved === null ? null : parseSaved(stored.saved);
     this.#stored = stored;
-    const facts = await readFacts(this.#slotContext(), saved);
-    return decideOrThrow({ ...stored, ...facts }, this.#database.where);
+    const facts = await readFacts(this.#slotContext(), saved, () => stored);
+    return decideOrThrow(facts, this.#database.where);
   }
 
   async open(saved: JsonValue | null): Promise<OpenedSource> {
@@ -153,11 +153,12 @@ class PostgresSource implements ChangeSource {
   }
 
   async health(): Promise<SourceHealth> {
-    const facts = await readFacts(this.#slotContext(), this.#slot);
+    const facts = await readFacts(this.#slotContext(), this.#slot, () => ({
+      durable: maxPosition(this.#stored.durable, this.#acknowledged),
+      newest: this.#stored.newest,
+      asked: false,
+    }));
     const { slot, server } = facts;
-    // Asked for after the slot was: the server's word is never ahead of it.
-    const durable = maxPosition(this.#stored.durable, this.#acknowledged);
-    const reach = { durable, newest: this.#stored.newest, asked: false };
     return {
       head: server.head,
       acknowledged: slot?.confirmed ?? null,
@@ -166,7 +167,7 @@ class PostgresSource implements ChangeSource {
       status: slot?.walStatus ?? 'missing',
       active: slot !== null && slot.activePid !== null,
       limitBytes: slot?.limitBytes ?? null,
-      failure: streamFailure({ ...facts, ...reach }, this.#database.where),
+      failure: streamFailure(facts, this.#database.where),
     };
   }
 
