@@ -47,7 +47,7 @@ test('a failure that a person must mend is not tried again', async () => {
   const supervised = supervise(
     {
       attempt: async () => {
-        throw new SluiceError('PSYNC_S1146', 'the slot is gone');
+        throw new SluiceError('SLU_S1150', 'another cluster answers');
       },
       onFailure: async (error) => {
         failures.push(error.code);
@@ -61,7 +61,7 @@ test('a failure that a person must mend is not tried again', async () => {
   await new Promise((resolve) => setImmediate(resolve));
   abort.abort();
   await supervised;
-  expect({ failures, waits }).toEqual({ failures: ['PSYNC_S1146'], waits: [] });
+  expect({ failures, waits }).toEqual({ failures: ['SLU_S1150'], waits: [] });
 });
 
 test('who stands by says so once, looks again every second, and does not count it as failing', async () => {
