@@ -206,7 +206,7 @@ function createEngine(ports: AppPorts): ReplicationEngine | null {
     clock,
     random,
     logger,
-    owner: `sluice ${ports.version} on ${hostname()}`,
+    owner: `sluice ${ports.version}, process ${process.pid} on ${hostname()}`,
     concurrency: config.snapshot.concurrency,
     throttle: config.snapshot.throttle,
   });

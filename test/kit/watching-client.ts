@@ -19,8 +19,6 @@ export interface Holding {
 }
 
 const RETRY_MS = 100;
-/** Copies are not cheap: after the first, one at most in this time. */
-const HOLDING_INTERVAL_MS = 1000;
 
 export class WatchingClient {
   readonly user: TestUser;
@@ -32,6 +30,10 @@ export class WatchingClient {
   /** What must never happen: a client may be refused or cut off, but not be told nonsense. */
   failure: Error | null = null;
   firstLineAtMs: number | null = null;
+  /** Copies are not cheap: after the first, one at most in this time. */
+  holdEveryMs = 1000;
+  /** Called when a checkpoint has just been completed; what it throws is the client's failure. */
+  onComplete: ((client: SyncClient) => void) | null = null;
   #stopping = false;
   #done: Promise<void> = Promise.resolve();
 
@@ -81,7 +83,8 @@ export class WatchingClient {
     if (n < (this.ticks.at(-1) ?? 0n)) throw new Error(`${this.user.sub}: went back from ${this.ticks.at(-1)} to ${n}`);
     this.ticks.push(n);
     const last = this.holdings.at(-1);
-    if (last === undefined || performance.now() - last.atMs > HOLDING_INTERVAL_MS) this.hold();
+    if (last === undefined || performance.now() - last.atMs > this.holdEveryMs) this.hold();
+    this.onComplete?.(this.client);
   }
 
   /** Keeps a copy of what the client holds now. Only right after a complete, or when nothing is under way. */
