@@ -16,7 +16,7 @@ import { WatchingClient } from '../kit/watching-client.ts';
 
 const LEASE_SECONDS = sized(2, 15);
 const PAUSE_MS = sized(8_000, 90_000);
-const PAUSES = 2;
+const PAUSES = sized(1, 2);
 const PATIENCE_MS = 120_000;
 
 let postgres: TestPostgres;

@@ -37,6 +37,8 @@ export interface PostgresSourceConfig {
   readonly slotBusyTimeoutMs?: number;
   /** The server is asked for a sign of life this often; it answers with a position. Default 10 s. */
   readonly heartbeatIntervalMs?: number;
+  /** The server drops a stream whose process is silent for this long (it sleeps), and frees the slot. Default 15 s. */
+  readonly walSenderTimeoutMs?: number;
   /** The stream or a copy breaks off if the server sends nothing for this long. Default 120 s. */
   readonly readDeadlineMs?: number;
   /** Wire bytes of the stream that may wait for their consumer before the socket is paused. Default 8 MiB. */
@@ -108,7 +110,8 @@ function clientConfig(config: PostgresSourceConfig): ClientConfig {
   if (!Number.isInteger(port) || port < 1024 || port > 65_535) {
     throw new SluiceError('PSYNC_S1110', `${port} is not a port between 1024 and 65535`);
   }
-  const options = Object.entries(SESSION_SETTINGS).map(([name, value]) => `-c ${name}=${value}`);
+  const settings = { ...SESSION_SETTINGS, wal_sender_timeout: String(config.walSenderTimeoutMs ?? 15_000) };
+  const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
   return {
     host,
     port,

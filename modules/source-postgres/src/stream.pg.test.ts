@@ -383,8 +383,7 @@ describe('a stream', () => {
 
   it('stays alive on an idle source with a short wal_sender_timeout', async () => {
     const database = await newDatabase('create table t (id int primary key)');
-    await database.query(`alter database ${database.name} set wal_sender_timeout = '2s'`);
-    const source = sourceOn(database);
+    const source = sourceOn(database, { walSenderTimeoutMs: 2_000 });
     await source.open(null);
     const stop = new AbortController();
     const seen: StreamEvent[] = [];
