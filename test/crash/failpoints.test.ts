@@ -23,6 +23,9 @@ const ROWS = sized(14_000, 21_000);
 /** Each version sees every failpoint once in 38 of its runs, and neighbours are of different kinds. */
 const turnOf = (run: number) => Math.floor(run / POSTGRES_MAJORS.length) * 13 + (run % POSTGRES_MAJORS.length) * 7;
 
+/** Every third run keeps its buckets in Postgres. */
+const storageOf = (run: number) => (run % 3 === 2 ? 'postgresql' : 'lmdb');
+
 async function openWorld(major: PostgresMajor | null): Promise<CrashWorld> {
   const postgres = await startPostgres({
     settings: { shared_buffers: '256MB' },
@@ -62,16 +65,17 @@ describe.each(suites)('Postgres $major', ({ major, runs }) => {
   }, 300_000);
   afterAll(() => world?.postgres.stop());
 
-  test.for(runs)('copy %i, killed at failpoints', { timeout: sized(120_000, 400_000) }, async (run, context) => {
+  test.for(runs)('copy %i, killed at failpoints', { timeout: sized(300_000, 600_000) }, async (run, context) => {
     if (world === null) return context.skip(unavailable);
     const seed = testSeed + run;
     const random = seededRandom(seed);
     const kills = planKills(turnOf(run), 1 + random.int(KILLS_MAX), random);
-    const report = await crashRun(world, kills, seed).catch((error: Error) => {
+    const storage = storageOf(run);
+    const report = await crashRun(world, { kills, seed, storage }).catch((error: Error) => {
       error.message = `${JSON.stringify(kills)}: ${error.message}`;
       throw error;
     });
     expect(report.holdings).toBeGreaterThan(0);
-    console.log(JSON.stringify({ major, run, ...report }));
+    console.log(JSON.stringify({ major, run, storage, ...report }));
   });
 });

@@ -7,13 +7,14 @@ import pg from 'pg';
 import { expect } from 'vitest';
 import { type BlockRead, blockReads } from './block-reads.ts';
 import { SyncClient } from './client.ts';
+import { type CrashStorage, crashStorage, type StorageKind } from './crash-storage.ts';
 import { type PlannedKill, possibleKill, REPLACING, STIMULI } from './crash-plan.ts';
 import { heldRows } from './held-rows.ts';
 import { asOf } from './history.ts';
 import { type Load, startLoad } from './load.ts';
 import { OpRegister } from './op-register.ts';
 import { differences, expectedRows } from './oracle.ts';
-import type { TestDatabase, TestPostgres } from './postgres.ts';
+import type { TestPostgres } from './postgres.ts';
 import { type RecordingProxy, startProxy } from './recording-proxy.ts';
 import { RULES, TEST_USERS } from './rules.ts';
 import type { Population } from './schema.ts';
@@ -55,31 +56,40 @@ export interface CrashReport {
   readonly holdings: number;
 }
 
-export async function crashRun(world: CrashWorld, kills: readonly PlannedKill[], seed: number): Promise<CrashReport> {
+export interface CrashOrder {
+  readonly kills: readonly PlannedKill[];
+  readonly seed: number;
+  readonly storage: StorageKind;
+}
+
+export async function crashRun(world: CrashWorld, { kills, seed, storage: kind }: CrashOrder): Promise<CrashReport> {
   const database = await world.postgres.createDatabase(undefined, { template: world.template });
   const source = await database.connect();
   const proxy = await startProxy({ host: '127.0.0.1', port: world.postgres.port });
   const sourceUri = database.uri.replace(`:${world.postgres.port}/`, `:${proxy.port}/`);
   const { population } = world;
   const load = await startLoad({ uri: database.uri, population, writesPerSecond: WRITES_PER_SECOND, seed });
-  const service = await ServiceProcess.prepare({ sourceUri, rules: RULES, config: READ_BY_BLOCKS });
-  const run = new CrashRun({ database, source, proxy, load, service });
+  const storage = await crashStorage(kind, world.postgres);
+  const config = { ...READ_BY_BLOCKS, ...(storage.config === null ? {} : { storage: storage.config }) };
+  const service = await ServiceProcess.prepare({ sourceUri, rules: RULES, config });
+  const run = new CrashRun({ source, proxy, load, service, storage });
   try {
     for (const kill of kills) await run.dieAt(kill);
     await run.finish();
     return run.report();
   } finally {
     await run.end();
-    await dropDatabase(world.postgres, database);
+    await dropDatabase(world.postgres, database.name);
+    if (storage.database !== null) await dropDatabase(world.postgres, storage.database);
   }
 }
 
 interface Surroundings {
-  readonly database: TestDatabase;
   readonly source: pg.Client;
   readonly proxy: RecordingProxy;
   readonly load: Load;
   readonly service: ServiceProcess;
+  readonly storage: CrashStorage;
 }
 
 class CrashRun {
@@ -140,7 +150,7 @@ class CrashRun {
         first = false;
         this.#rowsOf = status.rowsOf;
       }
-      if (status?.checkpoint === true && status.versions === 1) idleSince ??= performance.now();
+      if (status?.streaming === true && status.versions === 1) idleSince ??= performance.now();
       if (idleSince !== null && performance.now() - idleSince > PATIENCE_MS) return;
       if (performance.now() > deadline) throw new Error(`neither dead nor done: ${service.output.slice(-3000)}`);
       if (point === 'lease.released' && status !== null) proxy.cutAll();
@@ -155,8 +165,8 @@ class CrashRun {
   }
 
   async #judgeStorage(): Promise<void> {
-    const { service } = this.#around;
-    const stored = await readStoredCopy(service.storagePath);
+    const { service, storage } = this.#around;
+    const stored = await readStoredCopy(() => storage.open(service.storagePath));
     const reads = this.#newReads();
     const before = this.#stored;
     if (stored.streamId === before.streamId) {
@@ -244,7 +254,7 @@ async function askForWriteCheckpoints(service: ServiceProcess): Promise<void> {
 }
 
 /** Its slots first; a server of a hundred runs would run out of them. */
-async function dropDatabase(postgres: TestPostgres, { name }: TestDatabase): Promise<void> {
+async function dropDatabase(postgres: TestPostgres, name: string): Promise<void> {
   const admin = new pg.Client(postgres.uri);
   await admin.connect();
   try {

@@ -9,6 +9,8 @@ export interface CopyStatus {
   /** Rows durable, all tables together. */
   readonly rows: number;
   readonly tables: number;
+  /** Whether this process has made a checkpoint. */
+  readonly streaming: boolean;
   /** Versions of the sync rules that are stored. */
   readonly versions: number;
   /** By table and generation. */
@@ -17,6 +19,7 @@ export interface CopyStatus {
 
 interface StatusDocument {
   readonly streams: readonly {
+    readonly phase: string | null;
     readonly checkpoint: { readonly opId: number | string; readonly position: string } | null;
     readonly gates: { readonly snapshot: { readonly open: boolean } };
     readonly tables: readonly { readonly name: string; readonly generation: number; readonly rows: number }[];
@@ -40,6 +43,7 @@ export async function copyStatus(service: ServiceProcess): Promise<CopyStatus | 
     rows: stream.tables.reduce((sum, table) => sum + table.rows, 0),
     tables: stream.tables.length,
     versions: document.streams.length,
+    streaming: stream.phase === 'streaming',
     rowsOf: new Map(stream.tables.map(({ name, generation, rows }) => [`${name} ${generation}`, rows])),
   };
 }

@@ -1,7 +1,6 @@
 /** What storage says of a copy while nobody writes it, and which reads of the source that makes superfluous. */
-import { limits, silentLogger, systemClock } from '@sluice/core';
-import type { TableState, TaskState } from '@sluice/storage';
-import { openLmdbStorage } from '@sluice/storage-lmdb';
+import { limits } from '@sluice/core';
+import type { BucketStorage, TableState, TaskState } from '@sluice/storage';
 import type { Client } from 'pg';
 import type { BlockRead } from './block-reads.ts';
 
@@ -24,8 +23,8 @@ export interface StoredCopy {
 
 export const nothingStored: StoredCopy = { headOp: 0, streamId: 0, tables: [], tasks: [] };
 
-export async function readStoredCopy(path: string): Promise<StoredCopy> {
-  const storage = await openLmdbStorage({ path, clock: systemClock, logger: silentLogger });
+export async function readStoredCopy(open: () => Promise<BucketStorage>): Promise<StoredCopy> {
+  const storage = await open();
   try {
     const stream = (await storage.listStreams()).at(-1);
     if (stream === undefined) return nothingStored;
