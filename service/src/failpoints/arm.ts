@@ -5,7 +5,7 @@
 import { writeSync } from 'node:fs';
 import { type Failpoint, failpointNames, type Failpoints, SluiceError } from '@sluice/core';
 
-export const FAILPOINT_VARIABLE = 'SLUICE_TEST_FAILPOINT';
+const FAILPOINT_VARIABLE = 'SLUICE_TEST_FAILPOINT';
 
 /** Null if none is armed. @throws SLU_C0003 if the variable names no failpoint */
 export function armedFailpoints(env: NodeJS.ProcessEnv): Failpoints | null {
