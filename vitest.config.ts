@@ -10,6 +10,13 @@ const common = {
 const resolve = { conditions: ['source'] };
 const ssr = { resolve };
 
+const onBothStorages =
+  process.env['SLUICE_TEST_SIZE'] === 'full'
+    ? ['test/e2e/**/*.test.ts', 'test/crash/kill-nine.test.ts', 'test/crash/lost-connections.test.ts']
+    : ['e2e/sdk', 'e2e/concurrent-from-second-zero', 'e2e/streams', 'crash/kill-nine'].map(
+        (name) => `test/${name}.test.ts`,
+      );
+
 export default defineConfig({
   test: {
     ...(report === undefined ? {} : { reporters: ['default', ['json', { outputFile: report }]] }),
@@ -36,6 +43,19 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts', 'test/crash/**/*.test.ts'],
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          ...common,
+          // The same tests once more, with buckets stored in Postgres.
+          name: 'whole, storage in Postgres',
+          include: onBothStorages,
+          env: { SLUICE_TEST_STORAGE: 'postgresql' },
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -4,7 +4,6 @@
  * never told anything but a state that the source really had.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openLmdb } from '../kit/crash-storage.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { blockReads } from '../kit/block-reads.ts';
 import { SyncClient } from '../kit/client.ts';
@@ -76,7 +75,7 @@ test(`kill -9 at ${KILLS} moments of a copy of ${ROWS} rows (seed ${testSeed})`,
       const reads = blockReads(proxy.asked.slice(mark));
       expect(readAgain(before, reads)).toEqual([]);
       mark = proxy.asked.length;
-      before = await readStoredCopy(() => openLmdb(service.storagePath));
+      before = await readStoredCopy(() => service.openStorage());
       inFlight.push(await inFlightBytes(before, reads, connection));
       expect(inFlight.at(-1)).toBeLessThanOrEqual(IN_FLIGHT_BYTES_MAX);
       moments.push(

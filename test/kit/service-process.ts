@@ -1,14 +1,20 @@
 /**
- * The real service as a child process: its own configuration file, port and storage directory; started, killed without
+ * The real service as a child process: its own configuration file, port and storage (SLUICE_TEST_STORAGE=postgresql puts
+ * it into a schema of its own beside the source's tables, else it is a directory of LMDB's); started, killed without
  * warning and started again on the same storage. Ends only what it started.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { silentLogger, systemClock, systemRandom } from '@sluice/core';
+import type { BucketStorage } from '@sluice/storage';
+import { openLmdbStorage } from '@sluice/storage-lmdb';
+import { openPostgresStorage } from '@sluice/storage-postgres';
 import { SignJWT } from 'jose';
 import type { TestUser } from './rules.ts';
 
@@ -41,6 +47,10 @@ export interface ServiceOptions {
   readonly nodeFlags?: readonly string[];
 }
 
+type StorageKeys =
+  | { readonly type: 'lmdb'; readonly path: string }
+  | { readonly type: 'postgresql'; readonly uri: string; readonly sslmode: 'disable'; readonly schema: string };
+
 export interface ServiceExit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -51,6 +61,7 @@ export class ServiceProcess {
   readonly directory: string;
   readonly storagePath: string;
   #options: ServiceOptions;
+  readonly #storageSchema = `sluice_${randomBytes(4).toString('hex')}`;
   readonly #port: number;
   #child: ChildProcess | null = null;
   #exit: Promise<ServiceExit> = Promise.resolve({ code: null, signal: null });
@@ -104,6 +115,19 @@ export class ServiceProcess {
     return !this.#exited;
   }
 
+  #storage(): StorageKeys {
+    if (process.env['SLUICE_TEST_STORAGE'] !== 'postgresql') return { type: 'lmdb', path: this.storagePath };
+    // In the source's own database: what storage writes must not come back as changes.
+    return { type: 'postgresql', uri: this.#options.sourceUri, sslmode: 'disable', schema: this.#storageSchema };
+  }
+
+  /** The storage itself, for a look while the service is dead. The caller closes it. */
+  async openStorage(): Promise<BucketStorage> {
+    const tools = { clock: systemClock, random: systemRandom, logger: silentLogger };
+    const keys = this.#storage();
+    return keys.type === 'lmdb' ? openLmdbStorage({ ...tools, path: keys.path }) : openPostgresStorage(keys, tools);
+  }
+
   #configuration(): string {
     // JSON is YAML.
     const configuration = {
@@ -112,7 +136,7 @@ export class ServiceProcess {
           { type: 'postgresql', uri: this.#options.sourceUri, sslmode: 'disable', ...this.#options.connection },
         ],
       },
-      storage: { type: 'lmdb', path: this.storagePath },
+      storage: this.#storage(),
       port: this.#port,
       sync_rules: { content: this.#options.rules },
       client_auth: {

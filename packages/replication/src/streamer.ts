@@ -21,6 +21,7 @@ import {
 } from '@sluice/core';
 import type { CommitOutcome, StreamWriter } from '@sluice/storage';
 import type { ChangeSource } from './change-source.ts';
+import { EmptyCheckpoints } from './empty-checkpoints.ts';
 import { evaluate } from './evaluate.ts';
 import { approximateBytes, type ChangeWrite, deleteWrite } from './row-write.ts';
 import type { StreamProgress } from './progress.ts';
@@ -55,14 +56,22 @@ export class Streamer {
   #isHeartbeat = false;
   #committedAtMs: number | null = null;
   #inTransaction = false;
+  /** The open transaction has rows of tables that are not replicated: perhaps storage's own. */
+  #hasForeignRows = false;
+  readonly #emptyCheckpoints: EmptyCheckpoints;
+  #publications: Publications | null = null;
 
   constructor(ports: StreamerPorts) {
     this.#ports = ports;
+    this.#emptyCheckpoints = new EmptyCheckpoints(ports.clock, (position) => {
+      void this.#publications?.add(this.#publishEmpty(position)).catch(() => undefined);
+    });
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const failed = new AbortController();
     const publications = new Publications(failed);
+    this.#publications = publications;
     const own = AbortSignal.any([signal, failed.signal]);
     try {
       for await (const batch of this.#ports.source.stream(own)) {
@@ -73,6 +82,7 @@ export class Streamer {
         await this.#publish(publications);
       }
     } finally {
+      this.#emptyCheckpoints.stop();
       await publications.settled();
     }
     failed.signal.throwIfAborted();
@@ -88,10 +98,12 @@ export class Streamer {
       case 'begin':
         invariant(!this.#inTransaction, 'stream: a transaction began inside another');
         this.#inTransaction = true;
+        this.#hasForeignRows = false;
         this.#boundary = event.boundary;
         return null;
       case 'commit':
         this.#inTransaction = false;
+        if (!this.#hasForeignRows) this.#emptyCheckpoints.sawTransaction();
         this.#ended = event.position;
         this.#ports.progress.received = event.position;
         this.#isHeartbeat = false;
@@ -114,13 +126,15 @@ export class Streamer {
   #takeChange(change: RowChange): Promise<void> | null {
     const binding = this.#ports.catalog.known(change.relation);
     if (binding === undefined) return this.#resolveThenTake(change);
-    if (binding !== null) this.#queue(change, binding);
+    if (binding === null) this.#hasForeignRows = true;
+    else this.#queue(change, binding);
     return this.#bytes > limits.streamFlushBytesMax ? this.#flushAll() : null;
   }
 
   async #resolveThenTake(change: RowChange): Promise<void> {
     const binding = await this.#ports.catalog.resolve(change.relation, this.#boundary);
-    if (binding !== null) this.#queue(change, binding);
+    if (binding === null) this.#hasForeignRows = true;
+    else this.#queue(change, binding);
     if (this.#bytes > limits.streamFlushBytesMax) await this.#flushAll();
   }
 
@@ -206,11 +220,18 @@ export class Streamer {
     if (position === null) return;
     this.#ended = null;
     const writes = this.#takeWrites(this.#endedWrites);
-    const commit = { position, createEmpty: this.#isHeartbeat, committedAtMs: this.#committedAtMs };
+    const createEmpty = this.#isHeartbeat && this.#emptyCheckpoints.isDue(position);
+    const commit = { position, createEmpty, committedAtMs: this.#committedAtMs };
     const flushed = this.#flush(writes, this.#endedBoundary);
     // Rows with gaps may have to be completed before this commit or any other. Without them it follows at once.
     if (writes.some(mayBePartial)) await flushed.then(() => this.#commit(commit, flushed));
     else await publications.add(this.#commit(commit, flushed));
+  }
+
+  /** A position that was put off. If rows have come since, it is behind their boundary, and nothing is published. */
+  async #publishEmpty(position: Position): Promise<void> {
+    const outcome = await this.#ports.writer.commit(position, { createEmpty: true });
+    if (outcome.kind === 'created') await this.#ports.onCheckpoint(outcome);
   }
 
   async #commit({ position, createEmpty, committedAtMs }: PendingCommit, flushed: Promise<void>): Promise<void> {
