@@ -11,7 +11,7 @@ export interface Migrating {
 }
 
 /** @throws SLU_T1202 if a newer program has been here, SLU_T1209 if steps are missing */
-export async function requireMigrated(client: Client, { names, migrations }: Migrating): Promise<void> {
+export async function requireMigrated(client: Client, { names, migrations }: Omit<Migrating, 'logger'>): Promise<void> {
   const version = await schemaVersion(client, names);
   refuseNewer(version, names, migrations);
   if (version >= migrations.length) return;
@@ -66,8 +66,12 @@ function refuseNewer(version: number, names: Names, migrations: readonly Migrati
 
 /** 0: there is none. */
 async function schemaVersion(client: Client, names: Names): Promise<number> {
-  const found = await client.query('select to_regclass($1) is not null as there', [names.migrations]);
-  if (!(found.rows[0] as { there: boolean }).there) return 0;
+  // Read as rows: a look-up by name may answer from what this session knew before it waited for another's migration.
+  const found = await client.query(
+    "select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = 'migrations'",
+    [names.schema],
+  );
+  if (found.rowCount === 0) return 0;
   const newest = await client.query(`select coalesce(max(number), 0)::int4 as version from ${names.migrations}`);
   return (newest.rows[0] as { version: number }).version;
 }

@@ -1,5 +1,6 @@
 /** Qualified names of the storage's tables, ready for SQL text. */
-import type { StreamId } from '@sluice/core';
+import { SluiceError, type StreamId } from '@sluice/core';
+import { type PostgresStorageConfig, SCHEMA_DEFAULT } from './config.ts';
 
 /** One of each per stream, made like the template of the same name, so that a stream is dropped in an instant. */
 export const STREAM_TABLES = ['buckets', 'ops', 'records', 'lookups', 'changes'] as const;
@@ -46,4 +47,10 @@ export class Names {
 
 export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
+}
+
+export function namesOf(config: PostgresStorageConfig): Names {
+  const schema = config.schema ?? SCHEMA_DEFAULT;
+  if (/^[a-z_][a-z0-9_]{0,47}$/.test(schema) && !schema.startsWith('pg_')) return new Names(schema);
+  throw new SluiceError('SLU_T1210', `storage: ${schema} is not a schema name: use lower-case letters, digits and _`);
 }

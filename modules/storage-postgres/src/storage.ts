@@ -1,5 +1,5 @@
 /** The adapter: streams, their readers and writers, and write checkpoints, in one schema of a Postgres database. */
-import { type Checkpoint, noFailpoints, type Position, SluiceError, type StreamId } from '@sluice/core';
+import { type Checkpoint, noFailpoints, type Position, type StreamId } from '@sluice/core';
 import type {
   BucketStorage,
   SnapshotControl,
@@ -15,7 +15,6 @@ import {
   POOL_SIZE_DEFAULT,
   type PostgresStorageConfig,
   type PostgresStorageTools,
-  SCHEMA_DEFAULT,
 } from './config.ts';
 import { Database } from './database.ts';
 import { storageError } from './errors.ts';
@@ -23,7 +22,7 @@ import { takeLease } from './lease.ts';
 import { Listener } from './listener.ts';
 import { migrate, requireMigrated } from './migrate.ts';
 import { migrations } from './migrations/index.ts';
-import { Names } from './names.ts';
+import { type Names, namesOf } from './names.ts';
 import { PostgresReader } from './reader.ts';
 import { Session } from './session.ts';
 import { resolveSettings } from './settings.ts';
@@ -58,12 +57,6 @@ export async function openPostgresStorage(
     throw storageError(error, database.where);
   }
   return new PostgresStorage(database, names, { leaseMs, pollMs: config.pollMs ?? POLL_MS_DEFAULT, ...tools });
-}
-
-export function namesOf(config: PostgresStorageConfig): Names {
-  const schema = config.schema ?? SCHEMA_DEFAULT;
-  if (/^[a-z_][a-z0-9_]{0,47}$/.test(schema) && !schema.startsWith('pg_')) return new Names(schema);
-  throw new SluiceError('SLU_T1210', `storage: ${schema} is not a schema name: use lower-case letters, digits and _`);
 }
 
 interface StorageOptions extends PostgresStorageTools {

@@ -1,12 +1,12 @@
 /**
- * When positions without rows are published. A client's write checkpoint waits for its position, so the first one goes
- * out at once. But storage may stand on the source's own server, and then each checkpoint is WAL, and so the next
- * position: as long as no transaction comes, each one waits twice as long as the one before.
+ * When positions behind which nothing of ours happened are written down. A client's write checkpoint may wait for one, so
+ * the first goes out at once. But storage may stand on the source's own server, even in its database, and then each write
+ * is WAL, and so the next position: as long as nothing of ours happens, each one waits twice as long as the one before.
  */
 import type { Clock, Position } from '@sluice/core';
 
 const SPACING_FIRST_MS = 50;
-const SPACING_MAX_MS = 5_000;
+const SPACING_MAX_MS = 2_000;
 
 export class EmptyCheckpoints {
   readonly #clock: Clock;
@@ -22,8 +22,9 @@ export class EmptyCheckpoints {
     this.#publish = publish;
   }
 
-  /** The source has done something: from here on positions are of interest again. */
-  sawTransaction(): void {
+  /** Something of ours happened: from here on positions are of interest again, and newer than what waits. */
+  sawNews(): void {
+    this.stop();
     this.#spacingMs = 0;
   }
 

@@ -58,13 +58,16 @@ export class Streamer {
   #inTransaction = false;
   /** The open transaction has rows of tables that are not replicated: perhaps storage's own. */
   #hasForeignRows = false;
+  /** Rows of ours or a marker have come since the last publication. */
+  #hasNews = false;
   readonly #emptyCheckpoints: EmptyCheckpoints;
   #publications: Publications | null = null;
 
   constructor(ports: StreamerPorts) {
     this.#ports = ports;
     this.#emptyCheckpoints = new EmptyCheckpoints(ports.clock, (position) => {
-      void this.#publications?.add(this.#publishEmpty(position)).catch(() => undefined);
+      const commit = { position, createEmpty: true, committedAtMs: null };
+      void this.#publications?.add(this.#commit(commit, Promise.resolve())).catch(() => undefined);
     });
   }
 
@@ -103,7 +106,8 @@ export class Streamer {
         return null;
       case 'commit':
         this.#inTransaction = false;
-        if (!this.#hasForeignRows) this.#emptyCheckpoints.sawTransaction();
+        // Without any rows it is a marker, for which somebody waits.
+        if (!this.#hasForeignRows) this.#hasNews = true;
         this.#ended = event.position;
         this.#ports.progress.received = event.position;
         this.#isHeartbeat = false;
@@ -142,6 +146,7 @@ export class Streamer {
     const { table, keyColumns } = binding;
     const boundary = this.#boundary;
     if (boundary <= binding.foundAt) return;
+    this.#hasNews = true;
     const replayed = boundary <= this.#ports.replayUntil;
     this.#ports.progress.changes++;
     if (change.kind === 'delete') {
@@ -171,6 +176,7 @@ export class Streamer {
   }
 
   async #truncate(change: TruncateChange): Promise<void> {
+    this.#hasNews = true;
     await this.#flushAll();
     for (const relation of change.relations) {
       const { catalog } = this.#ports;
@@ -219,19 +225,20 @@ export class Streamer {
     const position = this.#ended;
     if (position === null) return;
     this.#ended = null;
+    if (!this.#takeNews() && !this.#emptyCheckpoints.isDue(position)) return;
     const writes = this.#takeWrites(this.#endedWrites);
-    const createEmpty = this.#isHeartbeat && this.#emptyCheckpoints.isDue(position);
-    const commit = { position, createEmpty, committedAtMs: this.#committedAtMs };
+    const commit = { position, createEmpty: this.#isHeartbeat, committedAtMs: this.#committedAtMs };
     const flushed = this.#flush(writes, this.#endedBoundary);
     // Rows with gaps may have to be completed before this commit or any other. Without them it follows at once.
     if (writes.some(mayBePartial)) await flushed.then(() => this.#commit(commit, flushed));
     else await publications.add(this.#commit(commit, flushed));
   }
 
-  /** A position that was put off. If rows have come since, it is behind their boundary, and nothing is published. */
-  async #publishEmpty(position: Position): Promise<void> {
-    const outcome = await this.#ports.writer.commit(position, { createEmpty: true });
-    if (outcome.kind === 'created') await this.#ports.onCheckpoint(outcome);
+  #takeNews(): boolean {
+    const hasNews = this.#hasNews;
+    this.#hasNews = false;
+    if (hasNews) this.#emptyCheckpoints.sawNews();
+    return hasNews;
   }
 
   async #commit({ position, createEmpty, committedAtMs }: PendingCommit, flushed: Promise<void>): Promise<void> {
