@@ -1,4 +1,4 @@
-/** The command line: `sluice start | validate | schema | token | status | sync`. Errors are one paragraph, never a stack trace. */
+/** The command line: `sluice start | validate | …`, as `sluice --help` lists it. Errors are one paragraph, never a stack trace. */
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { asSluiceError, SluiceError } from '@sluice/core';
@@ -7,6 +7,7 @@ import { languageNames } from './cli/client-languages.ts';
 import { schema } from './cli/schema.ts';
 import { start } from './cli/start.ts';
 import { status } from './cli/status.ts';
+import { migrate, newEpoch } from './cli/storage.ts';
 import { sync } from './cli/sync.ts';
 import { collectClaims, token } from './cli/token.ts';
 import { validate } from './cli/validate.ts';
@@ -74,6 +75,18 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('--token <jwt>', 'client token')
     .option('--once', 'end after the first complete checkpoint')
     .action((options) => run(sync(options)));
+
+  program
+    .command('migrate')
+    .description('bring the schema of a storage in Postgres to this version')
+    .requiredOption('-c, --config <file>', 'configuration file')
+    .action((options) => run(migrate(options)));
+  program
+    .command('new-epoch')
+    .description('after a storage in Postgres was restored from a backup: copy anew, under names no client knows')
+    .requiredOption('-c, --config <file>', 'configuration file')
+    .option('--yes', 'really')
+    .action((options) => run(newEpoch(options)));
 
   try {
     await program.parseAsync([...argv]);

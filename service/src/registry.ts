@@ -1,9 +1,17 @@
 /** From the type names of a configuration to the modules that implement them. The only file that names modules. */
-import type { Clock, Failpoints, Logger, Random } from '@sluice/core';
+import {
+  type Clock,
+  type Failpoints,
+  type Logger,
+  type Random,
+  SluiceError,
+  systemClock,
+  systemRandom,
+} from '@sluice/core';
 import type { ChangeSource } from '@sluice/replication';
 import type { PostgresSourceConfig } from '@sluice/source-postgres';
 import type { BucketStorage } from '@sluice/storage';
-import type { PostgresStorageConfig } from '@sluice/storage-postgres';
+import type { NewEpoch, PostgresStorageConfig } from '@sluice/storage-postgres';
 import type { SourceSchema } from '@sluice/sync-rules';
 import type { SnapshotConfig, StorageConfig } from './config/resolve.ts';
 import type { RawConnection } from './config/schema.ts';
@@ -25,6 +33,24 @@ export async function openStorage(config: StorageConfig, tools: ModuleTools): Pr
   const { path, mapSizeBytes } = config;
   const { clock, logger, failpoints } = tools;
   return openLmdbStorage({ path, clock, logger, failpoints, ...(mapSizeBytes === null ? {} : { mapSizeBytes }) });
+}
+
+/** @returns how many steps were taken */
+export async function migrateStorage(config: StorageConfig, logger: Logger): Promise<number> {
+  const { migratePostgresStorage } = await import('@sluice/storage-postgres');
+  return migratePostgresStorage(postgresStorageConfig(requirePostgres(config)), { ...SYSTEM, logger });
+}
+
+export async function beginStorageEpoch(config: StorageConfig, logger: Logger): Promise<NewEpoch> {
+  const { beginEpoch } = await import('@sluice/storage-postgres');
+  return beginEpoch(postgresStorageConfig(requirePostgres(config)), { ...SYSTEM, logger });
+}
+
+const SYSTEM = { clock: systemClock, random: systemRandom };
+
+function requirePostgres(config: StorageConfig): PostgresStorageSettings {
+  if (config.type === 'postgresql') return config.settings;
+  throw new SluiceError('SLU_C0003', `this is for storage of type postgresql, not ${config.type}`);
 }
 
 type PostgresStorageSettings = Extract<StorageConfig, { type: 'postgresql' }>['settings'];

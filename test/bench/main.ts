@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- snapshot|tables|catch-up|stream|download|evaluate [--rows N] [--json] [--profile]`: our rate, the physical limit measured in
+ * `npm run bench -- snapshot|tables|catch-up|stream|download|evaluate [--rows N] [--json] [--profile] [--storage postgresql]`: our rate, the physical limit measured in
  * the same run on the same data, and the ratio of the two. Figures are printed as they come; with --json the whole
  * report goes to standard output as one document.
  */
@@ -11,6 +11,7 @@ import { benchEvaluate } from './evaluate.ts';
 import { benchFanOut } from './fan-out.ts';
 import type { ReportBuilder } from './report.ts';
 import { benchSnapshot } from './snapshot.ts';
+import { benchSnapshotIntoPostgres } from './snapshot-postgres.ts';
 import { benchStream } from './stream.ts';
 import { benchTables } from './tables.ts';
 
@@ -22,11 +23,13 @@ export interface BenchOptions {
 
 interface Bench {
   readonly run: (options: BenchOptions) => Promise<ReportBuilder>;
+  /** In place of `run`, with `--storage postgresql`. */
+  readonly onPostgres?: (options: BenchOptions) => Promise<ReportBuilder>;
   readonly rows: number;
 }
 
 const BENCHES: Readonly<Record<string, Bench>> = {
-  snapshot: { run: benchSnapshot, rows: 1_000_000 },
+  snapshot: { run: benchSnapshot, onPostgres: benchSnapshotIntoPostgres, rows: 1_000_000 },
   tables: { run: benchTables, rows: 5_000_000 },
   'catch-up': { run: benchCatchUp, rows: 100_000 },
   stream: { run: benchStream, rows: 100_000 },
@@ -38,17 +41,26 @@ const BENCHES: Readonly<Record<string, Bench>> = {
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { rows: { type: 'string' }, json: { type: 'boolean' }, profile: { type: 'boolean' } },
+    options: {
+      rows: { type: 'string' },
+      json: { type: 'boolean' },
+      profile: { type: 'boolean' },
+      storage: { type: 'string', default: 'lmdb' },
+    },
   });
   const name = positionals[0] ?? '';
   const bench = BENCHES[name];
-  if (bench === undefined) {
-    process.stderr.write(`usage: npm run bench -- ${Object.keys(BENCHES).join('|')} [--rows N] [--json] [--profile]\n`);
+  const run = values.storage === 'postgresql' ? bench?.onPostgres : bench?.run;
+  if (bench === undefined || run === undefined) {
+    const names = Object.keys(BENCHES).join('|');
+    process.stderr.write(
+      `usage: npm run bench -- ${names} [--rows N] [--json] [--profile]\n       npm run bench -- snapshot --storage postgresql\n`,
+    );
     return 2;
   }
   const options = { rows: Number(values.rows ?? bench.rows), profile: values.profile ?? false };
   process.stderr.write(`${name}, ${options.rows.toLocaleString('en')} rows\n`);
-  const report = await bench.run(options);
+  const report = await run(options);
   const machine = { cores: availableParallelism(), node: process.version };
   if (values.json) {
     const document = report.build({ bench: name, machine, parameters: { ...options } });

@@ -223,7 +223,7 @@ export const errorCodes = {
   ),
   SLU_T1209: entry(
     'The storage schema is older than this program, and migrations are manual.',
-    'Start once with storage.migrations set to automatic.',
+    'Run `npx sluice migrate --config FILE`, or set storage.migrations to automatic.',
   ),
   SLU_T1210: entry(
     'The settings of the storage connection cannot be used.',
