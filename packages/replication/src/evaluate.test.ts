@@ -2,7 +2,7 @@ import { decodeOp, type RawRow, type Relation } from '@sluice/core';
 import { decodeRecord, type Effect, encodeRecord, type SourceRecord } from '@sluice/storage';
 import { type RowEvaluator, textAsBytes } from '@sluice/sync-rules';
 import { describe, expect, test } from 'vitest';
-import { evaluate as evaluateIn } from './evaluate.ts';
+import { evaluate as evaluateIn, sweep } from './evaluate.ts';
 import type { ChangeWrite, UpsertWrite } from './row-write.ts';
 import type { TableBinding } from './table-binding.ts';
 
@@ -214,4 +214,62 @@ test('a row over the size limit is left out, and an earlier version of it remove
   const effect = evaluate({ ...upsert(['1', 'a', 'c']), binding: own }, before, null);
   expect(effectOf(effect).ops).toEqual(['REMOVE b 1 7.1']);
   expect(reports).toHaveLength(1);
+});
+
+describe('records of an older history', () => {
+  const table = { ...binding.table, history: 2, unconfirmed: true };
+  const inTable = (write: ChangeWrite, before: Uint8Array | null, from: Uint8Array | null = null) =>
+    evaluateIn(write, before, from, table);
+  const copied = (row: RawRow): UpsertWrite => ({ ...upsert(row), boundary: null });
+
+  test('a copied row that is still the same is confirmed, without an op', () => {
+    const effect = inTable(copied(['1', 'ann', 'hello']), prior);
+    expect(effectOf(effect)).toEqual({ ops: [], lookups: [], partial: false });
+    expect(recordOf(effect)).toMatchObject({ history: 2, readAhead: 'copy', values: ['1', 'ann', 'hello'] });
+    expect(recordOf(effect).memberships).toEqual(recordOf(inserted).memberships);
+  });
+
+  test('a copied row that changed is told, and ends where it was', () => {
+    expect(effectOf(inTable(copied(['1', 'bob', 'hello']), prior)).ops).toEqual([
+      'PUT by_owner["bob"] 1 7.1',
+      'REMOVE by_owner["ann"] 1 7.1',
+    ]);
+  });
+
+  test('a change that clients do not see is kept, and not told', () => {
+    const hidden: RowEvaluator = {
+      evaluate: ([id], out) => out.data('all', 'notes', String(id), JSON.stringify({ id })),
+    };
+    const blind = { ...binding, evaluator: hidden };
+    const before = evaluateIn({ ...upsert(['1', 'ann', 'old']), binding: blind }, null, null, binding.table);
+    const effect = inTable({ ...copied(['1', 'ann', 'new']), binding: blind }, before?.record ?? null);
+    expect(effectOf(effect).ops).toEqual([]);
+    expect(recordOf(effect)).toMatchObject({ history: 2, values: ['1', 'ann', 'new'] });
+  });
+
+  test('a copied row leaves what the stream or another copy confirmed', () => {
+    const streamed = inTable(upsert(['1', 'ann', 'streamed']), prior)?.record ?? null;
+    expect(inTable(copied(['1', 'ann', 'copied']), streamed)).toBeNull();
+  });
+
+  test('a streamed row does not fill its gaps from them, under its key or the one it had', () => {
+    const effect = inTable(upsert(['1', 'ann', undefined]), prior);
+    expect(effectOf(effect)).toMatchObject({ ops: [], partial: true });
+    expect(recordOf(effect)).toMatchObject({ history: 2, values: ['1', 'ann', undefined] });
+    expect(recordOf(effect).memberships).toHaveLength(1);
+    expect(effectOf(inTable(upsert(['2', 'ann', undefined], '1'), null, prior)).partial).toBe(true);
+  });
+
+  test('a re-read completes no row that is of an older history', () => {
+    const gapped = evaluate(upsert(['1', 'ann', undefined]), null, null)?.record as Uint8Array;
+    const row: RawRow = ['1', 'ann', 'read'];
+    const write = { kind: 'complete', binding, tableId: 7, key: '1', row, expected: gapped, readBefore: '09' } as const;
+    expect(inTable(write, gapped)).toBeNull();
+  });
+
+  test('what was not met is swept; what was met is kept', () => {
+    expect(effectOf(sweep(table, '1', prior)).ops).toEqual(['REMOVE by_owner["ann"] 1 7.1']);
+    const met = inTable(copied(['1', 'ann', 'hello']), prior)?.record as Uint8Array;
+    expect(sweep(table, '1', met)).toBeNull();
+  });
 });
