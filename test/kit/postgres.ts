@@ -102,7 +102,7 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
 }
 
 /** Undefined: those that come with the repository. */
-async function programsFor(major: PostgresMajor | null): Promise<string | undefined> {
+export async function programsFor(major: PostgresMajor | null): Promise<string | undefined> {
   return major === null ? process.env['SLUICE_TEST_POSTGRES_BIN'] : postgresPrograms(major);
 }
 

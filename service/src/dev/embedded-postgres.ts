@@ -232,7 +232,7 @@ class Server implements EmbeddedPostgres {
         logger.debug({ server: 'embedded-postgres' }, text.trimEnd());
         if (ready) return;
         this.#lastWords += text;
-        ready = text.includes('ready to accept connections');
+        ready = /ready to accept (read-only )?connections/.test(text);
         if (ready) done(true);
       });
       child.once('error', (cause) => fail(new SluiceError('SLU_C0007', cause.message, { cause })));
