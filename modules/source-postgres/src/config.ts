@@ -70,6 +70,7 @@ const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   IntervalStyle: 'postgres',
   extra_float_digits: '3',
   bytea_output: 'hex',
+  standard_conforming_strings: 'on',
   search_path: 'pg_catalog',
   // Statements of ours are simple and many.
   jit: 'off',

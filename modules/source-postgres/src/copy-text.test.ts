@@ -41,6 +41,17 @@ describe('COPY text', () => {
     ]);
   });
 
+  it('gives a row once, though nothing comes behind it', () => {
+    const parser = new CopyTextParser(1);
+    const bytes = Buffer.from('1\n2\n3');
+    parser.push(bytes, 0, bytes.length);
+    expect([...parser.take()]).toEqual([['1'], ['2']]);
+    expect(parser.rows).toBe(0);
+    expect([...parser.take()]).toEqual([]);
+    parser.push(Buffer.from('4\n'), 0, 2);
+    expect([...parser.take()]).toEqual([['34']]);
+  });
+
   it('restores what the server escaped, and nothing else', () => {
     expect(parse('a\\tb\\\\N\t\\\\N\tc\\nd\\re\\bf\\fg\\vh\n', 3)).toEqual([['a\tb\\N', '\\N', 'c\nd\re\bf\fg\vh']]);
   });

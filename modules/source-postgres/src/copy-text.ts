@@ -38,7 +38,7 @@ export class CopyTextParser {
 
   /** Complete rows that wait to be taken. */
   get rows(): number {
-    return this.#rows;
+    return this.#taken ? 0 : this.#rows;
   }
 
   /** Reads on. @throws SLU_S1155 if a line has another number of columns */
@@ -97,8 +97,9 @@ export class CopyTextParser {
     this.#rowsEnd = this.#used;
   }
 
-  /** The complete rows so far; valid until the next `push`. */
+  /** The complete rows since the last call; valid until the next `push` or call. */
   take(): ByteRows {
+    if (this.#taken) this.#letGo();
     this.#taken = true;
     const bytes = this.#bytes.subarray(0, this.#rowsEnd);
     const rows = new ByteRows(this.#columns, {

@@ -1,21 +1,25 @@
 /**
- * Reads a range of blocks with COPY, in statements of their own: no snapshot and no lock outlives a few hundred blocks.
+ * Reads a task with COPY, in statements of their own: no snapshot and no lock outlives a few hundred blocks, or the rows
+ * of one chunk.
  */
-import { ByteRows, type Clock, type Relation, SluiceError } from '@sluice/core';
+import { ByteRows, invariant, type Relation, SluiceError } from '@sluice/core';
 import type { PlannedTask, ReadTask, TaskChunk, UnfinishedTask } from '@sluice/replication';
-import { type CopiedPart, CopyOut } from './copy-out.ts';
+import type { CopiedPart } from './copy-out.ts';
+import { copyRows, type ReadContext } from './copy-rows.ts';
 import { CopyTextParser } from './copy-text.ts';
-import type { Database } from './database.ts';
-import { sourceError, sqlState } from './errors.ts';
-import { type BlockRange, parseRange, splitBlocks, tableChanged } from './plan.ts';
+import { splitKeys, tableChanged } from './plan.ts';
+import { type BlockRange, parseBlockRange, splitBlocks } from './plan/block-range.ts';
+import { isTexts, keyConditions, keyOrder, type KeyRange, parseKeyRange } from './plan/key-range.ts';
 import { qualifiedName, quoteName } from './quote.ts';
 import { rowFilterSql } from './row-filter.ts';
 
 /** How much longer rows may be as text than they are in the table: a guess for the first statement, nothing more. */
 const TEXT_FACTOR = 2;
-/** Statements aim below the size of a chunk, and are split well above it: a split holds the table's lock meanwhile. */
+/** Statements aim below the size of a chunk. */
 const AIM = 0.8;
-const SPLIT = 1.5;
+/** Of the first statement by key. */
+const KEY_ROWS_FIRST = 1000;
+const KEY_ROWS_MAX = 1_000_000;
 const BLOCKS_MAX = 32_768;
 const BLOCK_NUMBER_MAX = 0xffff_fffe;
 
@@ -32,16 +36,25 @@ function stateSql(version: number): string {
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = $1 and n.nspname = $2 and c.relname = $3`;
 }
 
-export interface ReadContext {
-  readonly database: Database;
-  readonly publication: string;
-  readonly clock: Clock;
-  readonly readDeadlineMs: number;
+/** @throws SLU_S1155 if what was stored as a range is none */
+export function readTask(context: ReadContext, request: ReadTask): AsyncGenerator<TaskChunk, void> {
+  const blocks = parseBlockRange(request.range);
+  if (blocks !== null) return readBlocks(context, request, blocks);
+  const keys = parseKeyRange(request.range);
+  if (keys !== null) return readKeys(context, request, keys);
+  throw notARange();
 }
 
-export async function* readTask(context: ReadContext, request: ReadTask): AsyncGenerator<TaskChunk, void> {
+function notARange(): SluiceError {
+  return new SluiceError('SLU_S1155', 'what was stored as a range of a table is none');
+}
+
+async function* readBlocks(
+  context: ReadContext,
+  request: ReadTask,
+  range: BlockRange,
+): AsyncGenerator<TaskChunk, void> {
   const { relation, signal } = request;
-  const range = parseRange(request.range);
   const state = await rangeState(context, relation, range);
   const select = selectSql(relation, range, state.filter);
   let { end } = state;
@@ -71,13 +84,58 @@ export async function* readTask(context: ReadContext, request: ReadTask): AsyncG
   }
 }
 
+/**
+ * In the order of the key, each statement from the last row on. A row that is rewritten meanwhile, or a file, does not
+ * matter: what moves behind the reader comes through the stream.
+ */
+async function* readKeys(context: ReadContext, request: ReadTask, range: KeyRange): AsyncGenerator<TaskChunk, void> {
+  const { relation, signal } = request;
+  const { filter } = await rangeState(context, relation, null);
+  const select = selectSql(relation, null, filter);
+  const columns = range.key.map((name) => relation.columns.findIndex((column) => column.name === name));
+  invariant(!columns.includes(-1), 'a task is read by columns that its table does not have');
+  const parser = new CopyTextParser(relation.columns.length);
+  let after = isTexts(request.cursor) ? request.cursor : null;
+  let limit = KEY_ROWS_FIRST;
+  for (;;) {
+    signal.throwIfAborted();
+    const { chunkBytes } = request;
+    const where = keyConditions(range, after).map((condition) => ` and ${condition}`);
+    const statement = `${select}${where.join('')} order by ${keyOrder(range)} limit ${limit}`;
+    let [bytes, count] = [0, 0];
+    for await (const part of copyRows(context, { relation, signal, parser, chunkBytes, select: statement })) {
+      bytes += part.bytes;
+      count += part.rows.count;
+      after = lastKey(part.rows, columns) ?? after;
+      // An empty end may also mean that another table has the name by now.
+      const last = part.last && count < limit;
+      if (last) await rangeState(context, relation, null);
+      if (part.rows.count > 0 || last) yield { rows: part.rows, bytes: part.bytes, cursor: after && [...after], last };
+      if (last) return;
+    }
+    const factor = bytes === 0 ? 4 : Math.max(0.1, Math.min(4, (AIM * chunkBytes) / bytes));
+    limit = Math.max(1, Math.min(KEY_ROWS_MAX, Math.round(limit * factor)));
+  }
+}
+
+function lastKey(rows: ByteRows, columns: readonly number[]): readonly string[] | null {
+  if (rows.count === 0) return null;
+  rows.at = rows.count - 1;
+  const key = columns.map((column) => rows.text(column) ?? '');
+  rows.at = 0;
+  return key;
+}
+
 /** @throws SLU_T1205 if the table has another file or another name by now */
 export async function splitTask(
   context: ReadContext,
   task: UnfinishedTask,
 ): Promise<readonly [PlannedTask, PlannedTask] | null> {
-  const { end } = await rangeState(context, task.relation, parseRange(task.range));
-  return splitBlocks(task, end);
+  const blocks = parseBlockRange(task.range);
+  if (blocks !== null) return splitBlocks(task, blocks, (await rangeState(context, task.relation, blocks)).end);
+  const keys = parseKeyRange(task.range);
+  if (keys === null) throw notARange();
+  return splitKeys(context.database, task, keys);
 }
 
 /** Aims at one chunk a statement, and never grows fast: the next blocks may be denser. */
@@ -90,9 +148,11 @@ function nextBlocks(blocks: number, bytes: number, chunkBytes: number): number {
  * The conditions on `tableoid` and the file are evaluated under the statement's own lock: no row of another table that
  * took the name, and none of a rewritten file, gets through.
  */
-function selectSql(relation: Relation, range: BlockRange, filter: string | null): string {
+function selectSql(relation: Relation, range: BlockRange | null, filter: string | null): string {
   const columns = relation.columns.map((column) => quoteName(column.name)).join(', ');
-  const guard = `tableoid = ${Number(relation.sourceId)} and pg_relation_filenode(${Number(relation.sourceId)}) = ${Number(range.file)}`;
+  const table = Number(relation.sourceId);
+  const sameFile = range === null ? '' : ` and pg_relation_filenode(${table}) = ${Number(range.file)}`;
+  const guard = `tableoid = ${table}${sameFile}`;
   const condition = filter === null ? guard : `${guard} and (${filter})`;
   return `select ${columns} from only ${qualifiedName(relation)} where ${condition}`;
 }
@@ -105,111 +165,18 @@ interface RangeState {
   readonly filter: string | null;
 }
 
-/** @throws SLU_T1205 if the table has another file or another name by now */
-async function rangeState(context: ReadContext, relation: Relation, range: BlockRange): Promise<RangeState> {
+/**
+ * @param range null where the file does not matter
+ * @throws SLU_T1205 if the table has another file or another name by now
+ */
+async function rangeState(context: ReadContext, relation: Relation, range: BlockRange | null): Promise<RangeState> {
   const { database, publication } = context;
   const values = [relation.sourceId, relation.schema, relation.name, publication];
   const [row] = await database.rows(stateSql(await database.serverVersion()), values);
   if (row === undefined) throw tableChanged(relation, 'it was dropped or renamed');
   const [file, blocks, blockBytes, filter] = row;
-  if (file !== range.file) throw tableChanged(relation, 'it was rewritten (TRUNCATE, VACUUM FULL, CLUSTER or ALTER)');
-  return { end: range.to ?? Number(blocks), blockBytes: Math.max(1, Number(blockBytes)), filter: filter ?? null };
-}
-
-interface CopyRequest {
-  readonly relation: Relation;
-  /** One for all statements of a task: its memory is used again. */
-  readonly parser: CopyTextParser;
-  readonly select: string;
-  readonly chunkBytes: number;
-  readonly signal: AbortSignal;
-}
-
-async function* copyRows(context: ReadContext, request: CopyRequest): AsyncGenerator<CopiedPart, void> {
-  const { database } = context;
-  const { relation, signal, chunkBytes } = request;
-  const { client, release } = await database.lease();
-  const text = `copy (${request.select}) to stdout`;
-  const copy = new CopyOut({ text, parser: request.parser, onData: () => watchdog.fed() });
-  const watchdog = new Watchdog(context, (error) => copy.fail(error));
-  const abort = () => copy.fail(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  let complete = false;
-  try {
-    client.query(copy);
-    while (!complete) {
-      watchdog.fed();
-      const part = await copy.next(SPLIT * chunkBytes);
-      watchdog.pause();
-      complete = part.last;
-      yield part;
-    }
-  } catch (error) {
-    signal.throwIfAborted();
-    throw explainCopyError(error, relation, database.where);
-  } finally {
-    watchdog.pause();
-    signal.removeEventListener('abort', abort);
-    // A connection in the middle of a COPY is of no use to anyone.
-    release(complete);
+  if (range !== null && file !== range.file) {
+    throw tableChanged(relation, 'it was rewritten (TRUNCATE, VACUUM FULL, CLUSTER or ALTER)');
   }
-}
-
-/** Gives a read up if the server has sent nothing for too long; the network may have swallowed it. */
-class Watchdog {
-  readonly #context: ReadContext;
-  readonly #bite: (error: SluiceError) => void;
-  #cancel: () => void = () => undefined;
-
-  constructor(context: ReadContext, bite: (error: SluiceError) => void) {
-    this.#context = context;
-    this.#bite = bite;
-    this.fed();
-  }
-
-  fed(): void {
-    this.#cancel();
-    const { clock, readDeadlineMs, database } = this.#context;
-    this.#cancel = clock.timer(readDeadlineMs, () => {
-      const seconds = Math.round(readDeadlineMs / 1000);
-      this.#bite(new SluiceError('SLU_S1151', `a copy got nothing for ${seconds} s`, { where: database.where }));
-    });
-  }
-
-  pause(): void {
-    this.#cancel();
-  }
-}
-
-/** Damaged data, and values that the server itself cannot write as text: reading them again does not help. */
-const DAMAGED = /^(?:22|XX00[12])/;
-
-function explainCopyError(error: unknown, relation: Relation, where: string): SluiceError {
-  const state = sqlState(error) ?? '';
-  if (DAMAGED.test(state)) {
-    const message = `a row of ${relation.schema}.${relation.name} cannot be read: ${(error as Error).message}`;
-    return new SluiceError('SLU_S1156', message, { cause: error, where });
-  }
-  switch (state) {
-    case '42P01':
-    case '3F000':
-      return tableChanged(relation, 'it does not exist any more');
-    case '42703':
-      return new SluiceError('SLU_R1103', `${relation.schema}.${relation.name} has other columns by now`, {
-        cause: error,
-      });
-    case '42501': {
-      const hint = `GRANT SELECT ON ${qualifiedName(relation)} to the role of the connection.`;
-      return new SluiceError('SLU_S1125', `${relation.schema}.${relation.name} may not be read`, {
-        cause: error,
-        hint,
-      });
-    }
-    case '55P03': {
-      const message = `${relation.schema}.${relation.name} is locked, for example by an ALTER TABLE`;
-      return new SluiceError('PSYNC_S1120', message, { cause: error, where });
-    }
-    default:
-      return sourceError(error, where);
-  }
+  return { end: range?.to ?? Number(blocks), blockBytes: Math.max(1, Number(blockBytes)), filter: filter ?? null };
 }

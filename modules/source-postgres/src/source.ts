@@ -37,8 +37,9 @@ import { readRows } from './read-rows.ts';
 import { settle } from './settle.ts';
 import { decideOrThrow, readFacts, streamFailure } from './inspect.ts';
 import { parseSaved, type SavedSlot } from './lineage.ts';
+import type { ReadContext } from './copy-rows.ts';
 import { createSlot, dropSlot, findSlot, readSlot, type SlotContext } from './slot.ts';
-import { type ReadContext, readTask, splitTask } from './snapshot.ts';
+import { readTask, splitTask } from './snapshot.ts';
 import { streamChanges } from './stream.ts';
 
 export interface SourceTools {
@@ -121,7 +122,7 @@ class PostgresSource implements ChangeSource {
   }
 
   planTable(relation: Relation): Promise<ReadPlan> {
-    return planTable(this.#database, relation);
+    return planTable(this.#database, relation, this.#settings.planStrategy);
   }
 
   splitTask(task: UnfinishedTask): Promise<readonly [kept: PlannedTask, given: PlannedTask] | null> {
