@@ -2,7 +2,8 @@
  * What the rest of the product sees of sync rules: a parsed document with its diagnostics, evaluators for the rows of
  * one table, and the resolution of one client's request to buckets. Nothing here knows a driver, a socket or a storage.
  */
-import type { ByteRows, ColumnType, RawRow } from '@sluice/core';
+import type { ByteRows, RawRow } from '@sluice/core';
+import type { TableShape } from './table-shape.ts';
 import type { TypedValue } from './types/typed-values.ts';
 
 export interface Diagnostic {
@@ -76,14 +77,6 @@ export interface TablePattern {
   /** Without the trailing `%` if `wildcard`. */
   readonly name: string;
   readonly wildcard: boolean;
-}
-
-/** A source table as the evaluator needs to know it. A `Relation` of core is one. */
-export interface TableShape {
-  readonly connectionTag: string;
-  readonly schema: string;
-  readonly name: string;
-  readonly columns: readonly (ColumnType & { readonly name: string })[];
 }
 
 export interface RowEvaluator {

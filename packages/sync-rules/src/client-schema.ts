@@ -1,8 +1,9 @@
 /** The tables that clients get: what the queries of a document put out, by output table, over all queries together. */
-import type { Diagnostic, ParseOptions, SourceSchema, TablePattern } from './api.ts';
+import type { Diagnostic, ParseOptions, SourceSchema } from './api.ts';
 import type { Definition } from './definition.ts';
 import { type OutputType, type TypedOutput, widerType } from './expression/output-types.ts';
 import { compileDocument } from './parse.ts';
+import type { SyncedQuery } from './synced-query.ts';
 import { knownTables } from './table-pattern.ts';
 
 export interface ClientSchema {
@@ -27,16 +28,6 @@ export interface ClientSchemaResult {
   readonly diagnostics: readonly Diagnostic[];
   /** Null if there is at least one fatal diagnostic. */
   readonly schema: ClientSchema | null;
-}
-
-/** What one query syncs, before any row: for the schema of clients. */
-export interface SyncedQuery {
-  readonly pattern: TablePattern;
-  /** Null: the name of the source table. */
-  readonly outputTable: string | null;
-  readonly hasStar: boolean;
-  /** @param columns of the source table; empty if they are not known */
-  outputs(columns: readonly TypedOutput[]): readonly TypedOutput[];
 }
 
 /** Throws nothing for what the text says. Columns of unknown tables are text, for that is what holds everything. */

@@ -3,11 +3,11 @@
  * definitions of a document together; it knows no difference between the kinds.
  */
 import type { DefinitionInfo, ResolvedBucket, RowSink, SourceSchema, TablePattern } from './api.ts';
-import type { SyncedQuery } from './client-schema.ts';
 import type { Compatibility } from './compatibility.ts';
 import type { Diagnostics } from './diagnostics.ts';
 import type { RequestValues } from './request-values.ts';
 import type { TableCompiler } from './table-compiler.ts';
+import type { SyncedQuery } from './synced-query.ts';
 
 /** What compiling a definition may need beside its own source. */
 export interface CompileContext {

@@ -1,4 +1,5 @@
 export type * from './api.ts';
+export type { TableShape } from './table-shape.ts';
 export {
   type ClientColumn,
   type ClientSchema,

@@ -12,9 +12,9 @@ import type {
   SyncRequest,
   SyncRules,
   TablePattern,
-  TableShape,
   TypedRowEvaluator,
 } from './api.ts';
+import type { TableShape } from './table-shape.ts';
 import type { Compatibility } from './compatibility.ts';
 import type { Activation, BucketQuerier, Definition } from './definition.ts';
 import { lookupBatches } from './lookup-batches.ts';

@@ -1,5 +1,5 @@
 /** What compiling rules for one table shares: readers of its columns, made once each. */
-import type { TableShape } from './api.ts';
+import type { TableShape } from './table-shape.ts';
 import type { PlacedColumn, RowFormat } from './row-format.ts';
 import type { Value } from './value.ts';
 

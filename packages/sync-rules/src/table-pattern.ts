@@ -1,5 +1,6 @@
 /** Which physical tables a name in FROM stands for. */
-import type { SourceSchema, TablePattern, TableShape } from './api.ts';
+import type { SourceSchema, TablePattern } from './api.ts';
+import type { TableShape } from './table-shape.ts';
 import type { TableSource } from './sql/ast.ts';
 
 const DEFAULT_TAG = 'default';

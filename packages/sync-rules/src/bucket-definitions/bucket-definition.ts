@@ -1,6 +1,5 @@
 /** A bucket definition, compiled: data queries and parameter queries that agree on the names of the parameters. */
 import type { DefinitionInfo, TablePattern } from '../api.ts';
-import type { SyncedQuery } from '../client-schema.ts';
 import { jsonMode } from '../compatibility.ts';
 import type { Activation, CompileContext, Definition, DefinitionResolution, RowPart } from '../definition.ts';
 import type { BucketDefinitionSource } from '../document.ts';
@@ -8,9 +7,11 @@ import { EvaluationError } from '../evaluation-error.ts';
 import { Reporter } from '../reporter.ts';
 import type { RequestValues } from '../request-values.ts';
 import type { TableCompiler } from '../table-compiler.ts';
+import type { SyncedQuery } from '../synced-query.ts';
 import { compileDataQuery, type DataQuery, dataQueryText, readDataQuery, syncedQuery } from './data-query.ts';
 import { compileTableQuery, parameterQueryText } from './lookup-rows.ts';
-import { everyoneQuery, type ParameterQuery, readParameterQuery, type TableQuery } from './parameter-query.ts';
+import { everyoneQuery, type ParameterQuery, type TableQuery } from './parameter-plan.ts';
+import { readParameterQuery } from './parameter-query.ts';
 import { type BucketNaming, RequestResolver } from './request-buckets.ts';
 
 const PRIORITY_DEFAULT = 3;

@@ -4,7 +4,7 @@ import type { Reporter } from '../reporter.ts';
 import type { Condition } from './condition.ts';
 import type { Slot } from './clause.ts';
 import { type Input, isAuthenticated, isChosenByClient } from './input.ts';
-import type { ParameterQuery } from './parameter-query.ts';
+import type { ParameterQuery } from './parameter-plan.ts';
 
 export function warnIfDangerous(query: ParameterQuery, reporter: Reporter): void {
   const all = [...query.outputs.map(({ plan }) => plan), ...otherPlans(query)];

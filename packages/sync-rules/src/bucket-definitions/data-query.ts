@@ -1,6 +1,5 @@
 /** One entry of `data`: which rows of a table are in which buckets of the definition, and as what. */
 import type { RowSink, TablePattern } from '../api.ts';
-import type { SyncedQuery } from '../client-schema.ts';
 import type { CompileContext } from '../definition.ts';
 import type { SqlScalar } from '../document.ts';
 import { outputTypes } from '../expression/output-types.ts';
@@ -10,6 +9,7 @@ import { Reporter } from '../reporter.ts';
 import type { SelectStatement } from '../sql/ast.ts';
 import type { TableCompiler } from '../table-compiler.ts';
 import { matchesTable, tablePatternText, tableSuffix } from '../table-pattern.ts';
+import type { SyncedQuery } from '../synced-query.ts';
 import { type Assignment, type Condition, compileCondition, conditionText } from './condition.ts';
 import { ConditionBuilder } from './condition-builder.ts';
 import { buildContext, type QueryContext } from './expressions.ts';

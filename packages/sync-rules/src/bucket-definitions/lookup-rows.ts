@@ -7,7 +7,7 @@ import type { TableCompiler } from '../table-compiler.ts';
 import { matchesTable, tablePatternText } from '../table-pattern.ts';
 import { compileCondition, conditionText } from './condition.ts';
 import { bindRow, inputText } from './input.ts';
-import type { ParameterQuery, TableQuery } from './parameter-query.ts';
+import type { ParameterQuery, TableQuery } from './parameter-plan.ts';
 
 /** Null if the query does not read the table. The part throws EvaluationError for rows it cannot work with. */
 export function compileTableQuery<Row, Json>(

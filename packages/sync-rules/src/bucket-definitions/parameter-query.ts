@@ -1,5 +1,4 @@
 /** One entry of `parameters`: which buckets of the definition a client gets. */
-import type { TablePattern } from '../api.ts';
 import type { CompileContext } from '../definition.ts';
 import type { SqlScalar } from '../document.ts';
 import type { Plan } from '../expression/plan.ts';
@@ -12,47 +11,8 @@ import { warnIfDangerous } from './danger.ts';
 import { buildContext, type QueryContext, type Scope } from './expressions.ts';
 import { dependencyOf, type Input } from './input.ts';
 import { outputName } from './outputs.ts';
+import type { ParameterOutput, ParameterQuery, QueryBase } from './parameter-plan.ts';
 import { queryTable, selectOf, warnUnquoted } from './query-source.ts';
-
-/** A named output. `stored`: read from the table's row into the index; else computed for each request. */
-export interface ParameterOutput {
-  readonly name: string;
-  readonly plan: Plan<Input>;
-  readonly stored: boolean;
-}
-
-interface QueryBase {
-  /** "1", "2", ..: the place among all parameter queries of the definition. Part of lookup keys. */
-  readonly id: string;
-  readonly outputs: readonly ParameterOutput[];
-  /** From `_priority`; null if not given. */
-  readonly priority: number | null;
-}
-
-/** No table: the request alone says whether there is a bucket, and which. */
-export interface StaticQuery extends QueryBase {
-  readonly kind: 'static';
-  readonly filter: Plan<Input> | null;
-}
-
-/** One bucket for each element of a JSON array (or object) of the request. */
-export interface ElementsQuery extends QueryBase {
-  readonly kind: 'elements';
-  readonly array: Plan<Input>;
-  readonly filter: Plan<Input> | null;
-}
-
-/** Rows of a table lead from request values to buckets, through the parameter index. */
-export interface TableQuery extends QueryBase {
-  readonly kind: 'table';
-  readonly pattern: TablePattern;
-  /** Null: every row is a hit for everyone. */
-  readonly condition: Condition | null;
-  /** Request values of the key, by slot of the condition. */
-  readonly slots: readonly Slot[];
-}
-
-export type ParameterQuery = StaticQuery | ElementsQuery | TableQuery;
 
 export interface ReadParameterQuery {
   /** Names of the outputs, `_priority` not among them. Known even where the query has errors. */
@@ -69,9 +29,6 @@ export interface ParameterQueryOptions {
 }
 
 const PRIORITY = '_priority';
-
-/** What a definition without `parameters` has: one bucket for everyone. */
-export const everyoneQuery: StaticQuery = { kind: 'static', id: '1', outputs: [], priority: null, filter: null };
 
 /** Null if the query cannot be understood at all. What is wrong has been reported. */
 export function readParameterQuery(scalar: SqlScalar, options: ParameterQueryOptions): ReadParameterQuery | null {

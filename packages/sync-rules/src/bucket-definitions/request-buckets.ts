@@ -16,7 +16,7 @@ import type { RequestValues } from '../request-values.ts';
 import { isBlob, isTrue, type Value } from '../value.ts';
 import { bindRequest, type RequestContext } from './input.ts';
 import { lookupKeys } from './lookup-rows.ts';
-import type { ElementsQuery, ParameterQuery, StaticQuery, TableQuery } from './parameter-query.ts';
+import type { ElementsQuery, ParameterQuery, StaticQuery, TableQuery } from './parameter-plan.ts';
 
 export interface BucketNaming {
   readonly definition: string;

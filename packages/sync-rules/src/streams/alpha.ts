@@ -2,25 +2,8 @@
 import type { CompileContext } from '../definition.ts';
 import type { SqlScalar, StreamSource } from '../document.ts';
 import { inputsOf } from '../expression/plan.ts';
-import type { Reporter } from '../reporter.ts';
-import type { Expression, SelectStatement } from '../sql/ast.ts';
 import type { KeyReferences, RequestPlan } from './plan.ts';
 import type { StreamQuery } from './query.ts';
-
-/** One table, and no OR in queries inside. */
-export function checkAlphaSelect(select: SelectStatement, reporter: Reporter, isInner: boolean): void {
-  const [first, ...others] = select.from;
-  if (others.length > 0) reporter.add('unsupported-join', select);
-  else if (first !== undefined && first.source.kind !== 'table') reporter.add('unsupported-source', first.source);
-  const or = isInner ? findOr(select.where) : null;
-  if (or !== null) reporter.add('or-in-subquery', or);
-}
-
-function findOr(node: Expression | null): Expression | null {
-  if (node?.kind !== 'logical') return null;
-  if (node.operator === 'OR') return node;
-  return node.operands.map(findOr).find((or) => or !== null) ?? null;
-}
 
 /** False if the query is wrong, which has been reported. */
 export function checkAlphaQuery(query: StreamQuery, { diagnostics }: CompileContext): boolean {

@@ -1,7 +1,6 @@
 /** Rows of a stream's tables: those that are synced, and those that lead from keys to values. */
 import { invariant } from '@sluice/core';
 import type { RowSink } from '../api.ts';
-import type { SyncedQuery } from '../client-schema.ts';
 import { EvaluationError } from '../evaluation-error.ts';
 import { type Bind, compilePlan, type Getter } from '../expression/compile.ts';
 import { outputTypes } from '../expression/output-types.ts';
@@ -12,6 +11,7 @@ import type { JsonMode } from '../json-path.ts';
 import type { TableCompiler } from '../table-compiler.ts';
 import { tableSuffix } from '../table-pattern.ts';
 import { isParameter, isTrue, type ParameterValue, type Value } from '../value.ts';
+import type { SyncedQuery } from '../synced-query.ts';
 import { lookupKeys } from './lookup-key.ts';
 import type { BucketRowPlan, IndexPlan, RowInput, RowPlan } from './plan.ts';
 

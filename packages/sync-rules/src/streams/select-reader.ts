@@ -12,7 +12,7 @@ import type {
   TableSource,
 } from '../sql/ast.ts';
 import { knownTables, tablePatternOf } from '../table-pattern.ts';
-import { checkAlphaSelect } from './alpha.ts';
+import { checkAlphaSelect } from './alpha-select.ts';
 import type { Condition } from './condition.ts';
 import { type ConditionScope, readCondition, type Subquery } from './condition-reader.ts';
 import type { ElementField, SourceId, StreamInput } from './input.ts';

@@ -1,6 +1,5 @@
 /** One stream, compiled. */
 import type { DefinitionInfo, ResolvedBucket, TablePattern } from '../api.ts';
-import type { SyncedQuery } from '../client-schema.ts';
 import type {
   Activation,
   ActivationError,
@@ -16,6 +15,7 @@ import type { JsonMode } from '../json-path.ts';
 import { parametersText, type RequestValues } from '../request-values.ts';
 import type { TableCompiler } from '../table-compiler.ts';
 import { matchesTable } from '../table-pattern.ts';
+import type { SyncedQuery } from '../synced-query.ts';
 import type { RequestContext } from './input.ts';
 import { type BucketRowPlan, bucketRowText, type IndexPlan, indexText, type RequestPlan, requestText } from './plan.ts';
 import { type BucketSearch, compileRequest } from './request-side.ts';
