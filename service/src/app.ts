@@ -30,6 +30,7 @@ import { createHttpServer, type HttpServer } from './http/server.ts';
 import type { SourceFactory } from './registry.ts';
 import { replicates, type Role, serves } from './role.ts';
 import { compileStreamRules } from './rules.ts';
+import { statusDocument, type StatusDocument, type StatusPorts } from './status/model.ts';
 import { ProgressWatch } from './status/progress-watch.ts';
 import { StorageWatch } from './status/storage-watch.ts';
 
@@ -61,6 +62,7 @@ export class App {
   readonly #storageWatch: StorageWatch;
   readonly #connections: ClientConnections;
   readonly #deployer: Deployer;
+  readonly #status: StatusPorts;
   readonly #stop = new AbortController();
   #loops: Promise<void>[] = [];
   #url = '';
@@ -96,8 +98,7 @@ export class App {
     probeRoutes(app, { verdict, clock });
     syncRulesRoutes(app, { deployer: this.#deployer, authenticator, fixed: config.syncRules !== null });
     snapshotRoutes(app, { storage, authenticator, clock });
-    statusRoute(app, {
-      authenticator,
+    this.#status = {
       storage,
       facts: engineFacts,
       verdict,
@@ -107,7 +108,8 @@ export class App {
       role: ports.role,
       startedAtMs: clock.monotonic(),
       bytesBetween: (from, to) => source.bytesBetween(from, to),
-    });
+    };
+    statusRoute(app, { authenticator, status: () => this.status() });
   }
 
   #clientRoutes(authenticator: Authenticator): void {
@@ -136,6 +138,10 @@ export class App {
 
   get url(): string {
     return this.#url;
+  }
+
+  status(): Promise<StatusDocument> {
+    return statusDocument(this.#status);
   }
 
   /** Id of the stream that clients are served from. */

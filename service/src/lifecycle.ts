@@ -10,9 +10,11 @@ import { storageWithFailpoints } from './failpoints/storage.ts';
 import { type ModuleTools, openStorage, type SourceFactory, sourceFactory } from './registry.ts';
 import type { Role } from './role.ts';
 import { parseRules, requireRules } from './rules.ts';
+import type { StatusDocument } from './status/model.ts';
 
 export interface RunningService {
   readonly url: string;
+  status(): Promise<StatusDocument>;
   stop(): Promise<void>;
 }
 
@@ -30,6 +32,7 @@ export async function startService(config: Config, role: Role, logger: Logger): 
     await app.start();
     return {
       url: app.url,
+      status: () => app.status(),
       stop: async () => {
         await app.stop();
         await source.close();

@@ -4,7 +4,11 @@ import { pino } from 'pino';
 
 const SECRETS = ['password', 'token', 'authorization', 'uri', 'secret', 'k', 'cookie'];
 
-export function createLogger(level: 'debug' | 'info' | 'warn' | 'error', destination: 1 | 2 = 2): Logger {
+/** @param sink where lines go, each with its end; default standard error */
+export function createLogger(
+  level: 'debug' | 'info' | 'warn' | 'error',
+  sink: { write(line: string): void } | null = null,
+): Logger {
   const paths = SECRETS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
   const root = pino(
     {
@@ -14,7 +18,7 @@ export function createLogger(level: 'debug' | 'info' | 'warn' | 'error', destina
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: errorFields, error: errorFields },
     },
-    pino.destination({ fd: destination, sync: false }),
+    sink ?? pino.destination({ fd: 2, sync: false }),
   );
   return adapt(root);
 }

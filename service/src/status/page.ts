@@ -45,10 +45,13 @@ function drawStream(main, stream) {
   const closed = stream.gates.closed;
   row(table, 'Gates', closed ? closed + ' is closed; it waits for ' + stream.gates[closed].waitsFor : 'all open', closed ? 'bad' : 'good');
   const at = stream.positions;
-  row(table, 'Positions', 'source ' + at.sourceHead + ', durable ' + at.durable + ', acknowledged ' + at.acknowledged);
+  row(table, 'Positions', 'source ' + at.sourceHead + ', received ' + at.received + ', durable ' + at.durable + ', acknowledged ' + at.acknowledged);
   row(table, 'Lag', bytes(stream.lag.bytes) + ', ' + (stream.lag.seconds === null ? '?' : stream.lag.seconds) + ' s');
   if (stream.slot) row(table, 'Slot', stream.slot.status + (stream.slot.active ? ', active' : ', not active') + ', retains ' + bytes(stream.slot.retainedBytes));
   row(table, 'Copy', stream.progress.percent + ' %: ' + copyText(stream.progress));
+  const time = stream.progress.time;
+  if (time) row(table, 'Time', ['read', 'evaluate', 'flush', 'wait'].map((stage) =>
+    stage + ' ' + Math.round(time.stages[stage] / time.elapsedMs * 100) + ' %').join(', ') + ' of ' + Math.round(time.elapsedMs / 1000) + ' s of tasks');
   const tables = add(main, 'table');
   for (const each of stream.tables) {
     const line = add(tables, 'tr');

@@ -1,7 +1,7 @@
 /** What an operator wants to know: `GET /api/status` as one JSON document, `GET /status` as a page that draws it. */
 import { createHash } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
-import { statusDocument, type StatusPorts } from '../../status/model.ts';
+import type { StatusDocument } from '../../status/model.ts';
 import { statusPage } from '../../status/page.ts';
 import type { Authenticator } from '../auth.ts';
 
@@ -17,11 +17,11 @@ function digestOf(tag: string): string {
 
 export function statusRoute(
   app: FastifyInstance,
-  ports: StatusPorts & { readonly authenticator: Authenticator },
+  ports: { readonly authenticator: Authenticator; readonly status: () => Promise<StatusDocument> },
 ): void {
   app.get('/api/status', async (request) => {
     ports.authenticator.operator(request);
-    return statusDocument(ports);
+    return ports.status();
   });
 
   app.get('/status', async (_, reply) => {
