@@ -80,7 +80,9 @@ describe('gone', () => {
       const dropped = await world.head();
       await world.until('t1 is forgotten', async () => (await world.table('t1')) === undefined);
       await world.until('a checkpoint without t1', async () => {
+        // One batch at a time: another waits when this one has been taken in.
         world.gates.stream.letOne();
+        await world.until('the next batch', () => world.gates.stream.waiting > 0);
         const shows = Object.keys((await world.shown())?.['t1'] ?? {}).length === 60;
         const { position } = (await world.reader.checkpoint()) ?? { position: '' };
         if (!shows) expect(position >= dropped, `gone at ${position}, dropped before ${dropped}`).toBe(true);
