@@ -105,9 +105,10 @@ export class CopyOut implements Submittable {
     this.#wake();
   }
 
-  /** The messages that have come, up to where `#bytes` reaches `until`. */
+  /** The messages that have come, up to where `#bytes` reaches `until`, and a whole row does. */
   #read(until: number): void {
-    while (this.#driver !== null && this.#bytes < until && this.#failure === null) {
+    while (this.#driver !== null && this.#failure === null) {
+      if (this.#bytes >= until && this.#parser.rows > 0) return;
       if (this.#at === this.#chunk.length && !this.#readSocket()) return;
       if (this.#left > 0) this.#readContent();
       else this.#readHeader();

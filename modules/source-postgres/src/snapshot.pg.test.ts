@@ -105,6 +105,17 @@ describe('reading a task', () => {
     await at.source.close();
   });
 
+  it('reads rows that are far larger than a chunk', async () => {
+    const at = await fixture(`create table t (id int primary key, v text); alter table t alter v set storage external;
+      insert into t select i, repeat('v', 3000000) from generate_series(1, 6) i`);
+    const {
+      tasks: [task],
+    } = await at.source.planTable(at.table.relation);
+    const chunks = await readChunks(at, task?.range ?? null, { chunkBytes: 100_000 });
+    expect(idsOf(chunks.flatMap((chunk) => chunk.rows))).toEqual(upTo(6));
+    await at.source.close();
+  });
+
   it('ends with the reason when aborted, and gives its connection back', async () => {
     const at = await fixture(MANY_BLOCKS);
     const {
