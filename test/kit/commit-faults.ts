@@ -82,13 +82,16 @@ function pass(near: Socket, far: Socket, { random, unsent, unanswered, cut, coun
   let swallowing = false;
   const breakOff = () => {
     near.resetAndDestroy();
-    far.destroy();
+    far.destroySoon();
   };
   near.on('data', (part: Buffer) => {
     const roll = random();
-    if (state.active && part.equals(COMMIT)) {
+    // A client may send what it wants to be committed along with it.
+    const commitAt = part.indexOf(COMMIT);
+    if (state.active && commitAt >= 0) {
       if (roll < unsent) {
         counts.unsent++;
+        far.write(part.subarray(0, commitAt));
         breakOff();
         return;
       }

@@ -2,7 +2,7 @@
 import type { OpId } from '@sluice/core';
 import type { Assembly } from './assembly.ts';
 import type { Names } from './names.ts';
-import type { Sql } from './sql.ts';
+import type { Tx } from './sql.ts';
 import { appendChanges } from './sql/append-changes.ts';
 import { appendLookups } from './sql/append-lookups.ts';
 import { appendOps } from './sql/append-ops.ts';
@@ -15,7 +15,7 @@ export interface Appended {
 
 /** Inside the transaction that locked `row`, after `seal`. */
 export async function append(
-  sql: Sql,
+  sql: Tx,
   tables: ReturnType<Names['of']>,
   { state, counters }: StateRow,
   assembly: Assembly,
@@ -23,7 +23,7 @@ export async function append(
   if (assembly.ordinals === 0) return { headOp: state.headOp, counters };
   const first = state.headOp + 1;
   const headOp = state.headOp + assembly.ordinals;
-  await appendOps(sql, tables, assembly, { first, checkpoint: state.checkpoint?.opId ?? 0 });
-  await appendLookups(sql, tables.lookups, assembly.lookups, first);
+  appendOps(sql, tables, assembly, { first, checkpoint: state.checkpoint?.opId ?? 0 });
+  appendLookups(sql, tables.lookups, assembly.lookups, first);
   return { headOp, counters: await appendChanges(sql, tables.changes, assembly, { headOp, counters }) };
 }

@@ -70,10 +70,11 @@ export class Database implements Sql {
   }
 
   /** A connection of its own, for one caller who ends it. */
-  async connect(options: { readonly answerMs?: number } = {}): Promise<Client> {
-    const { answerMs } = options;
+  async connect(options: { readonly answerMs?: number; readonly pipeline?: true } = {}): Promise<Client> {
+    const { answerMs, pipeline } = options;
     const client = new Client({
       ...this.#settings.client,
+      ...(pipeline === undefined ? {} : { pipeline }),
       ...(answerMs === undefined ? {} : { query_timeout: answerMs }),
     });
     // Whoever uses it learns of the loss by its next query.

@@ -29,16 +29,16 @@ export async function eraseRows(
   const { sql, own, row, tables } = within;
   const before = await tables.require(tableId);
   const table: TableState = { ...before, truncateEpoch: before.truncateEpoch + 1 };
-  await tables.put(table);
+  tables.put(table);
   const found = await someRecords(sql, own.records, { tableId, which: 'live', limit: limit + 1 });
   const erased = found.slice(0, limit);
   const assembly = new Assembly();
   for (const { key, record } of erased) assembly.add(tableId, key, erase(table, key, record));
   if (needsTombstones(table, row.state.checkpoint)) {
     const puts = erased.map(({ key }) => ({ key, flags: TOMBSTONE, record: NOTHING }));
-    await putRecords(sql, own.records, tableId, puts);
+    putRecords(sql, own.records, tableId, puts);
   } else {
-    await deleteRecords(sql, own.records, { tableId, keys: erased.map(({ key }) => key) });
+    deleteRecords(sql, own.records, { tableId, keys: erased.map(({ key }) => key) });
   }
   const { headOp, counters } = await append(sql, own, row, assembly.seal());
   const state = advance(row.state, { kind: 'flushed', headOp, boundary });
@@ -63,7 +63,7 @@ export async function publishRows(
   });
   const { headOp, counters, next } = part;
   const remaining = next !== null;
-  await tables.put(rowsPublished(table, remaining));
+  tables.put(rowsPublished(table, remaining));
   const state = advance(row.state, { kind: 'stagedPublished', headOp, position, remaining });
   return { value: { next, ops: headOp - row.state.headOp }, next: { state, counters } };
 }
@@ -79,7 +79,7 @@ export async function sweepRows(
   }
   const part = await rewriteRows(within, { tableId, table: () => table, after, limit, effectOf: sweep });
   const { headOp, counters, next, rewritten } = part;
-  if (next === null) await tables.put({ ...table, unconfirmed: false });
+  if (next === null) tables.put({ ...table, unconfirmed: false });
   const state = advance(row.state, { kind: 'flushed', headOp, boundary: null });
   return { value: { kind: 'swept', next, erased: rewritten }, next: { state, counters } };
 }
@@ -119,8 +119,8 @@ async function rewriteRows({ sql, own, row }: Within, part: Part): Promise<Rewri
     if (effect.record === null) deletes.push(key);
     else puts.push({ key, flags: effect.partial ? PARTIAL : LIVE, record: effect.record });
   }
-  await putRecords(sql, own.records, tableId, puts);
-  await deleteRecords(sql, own.records, { tableId, keys: deletes });
+  putRecords(sql, own.records, tableId, puts);
+  deleteRecords(sql, own.records, { tableId, keys: deletes });
   const appended = await append(sql, own, row, assembly.seal());
   const next = remaining ? (looked.at(-1)?.key ?? null) : null;
   return { ...appended, next, rewritten: puts.length + deletes.length };
@@ -137,7 +137,7 @@ export async function dropTombstones(
   for (const table of (await tables.list()).filter(ofTable)) {
     const found = await someRecords(sql, own.records, { tableId: table.id, which: 'tombstone', limit: left + 1 });
     const dropped = found.slice(0, left).map(({ key }) => key);
-    await deleteRecords(sql, own.records, { tableId: table.id, keys: dropped });
+    deleteRecords(sql, own.records, { tableId: table.id, keys: dropped });
     left -= dropped.length;
     remaining = found.length > dropped.length;
     if (remaining) break;

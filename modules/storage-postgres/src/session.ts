@@ -8,7 +8,7 @@ import type { Client } from 'pg';
 import { isLost, isPassing, sqlState, storageError } from './errors.ts';
 import { renewLease } from './lease.ts';
 import type { Names } from './names.ts';
-import { ConnectionSql, type Sql } from './sql.ts';
+import { ConnectionSql, type Sql, TransactionSql, type Tx } from './sql.ts';
 import { type Holding, lockStateRow, type StateRow, writeStateRow } from './state-row.ts';
 
 export interface SessionContext {
@@ -30,10 +30,21 @@ export interface Done<T> {
 }
 
 /** Run again, from the row as it is then, when a passing failure undid it. */
-export type Work<T> = (sql: Sql, row: StateRow, client: Client) => Promise<Done<T>>;
+export type Work<T, F = void> = (sql: Tx, row: StateRow, found: F) => Promise<Done<T>>;
+
+/** Reads that need not know the row: they travel with the lock, and are answered behind it. */
+export type Ahead<F> = (sql: Sql) => Promise<F>;
+
+export const nothingAhead: Ahead<void> = async () => undefined;
 
 const ATTEMPTS = 6;
 const BACKOFF_FIRST_MS = 30;
+
+interface Asked<T, F> {
+  readonly work: Work<T, F>;
+  readonly ahead: Ahead<F>;
+  readonly unanswered: Unanswered<T>[];
+}
 
 /** A commit that was asked for and not answered. */
 interface Unanswered<T> {
@@ -55,9 +66,9 @@ export class Session {
   }
 
   /** @throws SLU_R1101 if the lease is another's by now */
-  async transact<T>(work: Work<T>): Promise<T> {
+  async transact<T, F>(work: Work<T, F>, ahead: Ahead<F>): Promise<T> {
     const unanswered: Unanswered<T>[] = [];
-    return this.#again((client) => this.#attempt(client, work, unanswered));
+    return this.#again((client) => this.#attempt(client, { work, ahead, unanswered }));
   }
 
   /** Outside a transaction, each statement by itself. */
@@ -90,27 +101,29 @@ export class Session {
     }
   }
 
-  async #attempt<T>(client: Client, work: Work<T>, unanswered: Unanswered<T>[]): Promise<T> {
+  /** Two round trips, unless the work asks for more: lock and reads, then writes and commit. */
+  async #attempt<T, F>(client: Client, { work, ahead, unanswered }: Asked<T, F>): Promise<T> {
     const { names, holding, leaseMs } = this.#context;
-    const sql = new ConnectionSql(client);
-    await client.query('begin');
+    const sql = new TransactionSql(client);
+    sql.send('begin');
     try {
-      const row = await lockStateRow(sql, names, holding);
+      const [row, found] = await Promise.all([lockStateRow(sql, names, holding), ahead(sql)]);
       // Nobody else counts up while the token is ours: the transaction of that number is the one we asked for.
       const committed = unanswered.find(({ seq }) => seq === row.seq);
       if (committed !== undefined) {
         await client.query('rollback');
         return committed.value;
       }
-      const { value, next } = await work(sql, row, client);
+      const { value, next } = await work(sql, row, found);
       if (next === undefined) {
         await client.query('rollback');
         return value;
       }
       const seq = row.seq + 1;
-      await writeStateRow(sql, names, { ...holding, leaseMs, next: { ...row, ...next, seq } });
+      writeStateRow(sql, names, { ...holding, leaseMs, next: { ...row, ...next, seq } });
       unanswered.push({ seq, value });
-      const { command } = await client.query('commit');
+      // A failure of what was sent before makes a rollback of it.
+      const [{ command }] = await Promise.all([client.query('commit'), sql.settled()]);
       invariant(command === 'COMMIT', `a storage transaction ended with ${command}`);
       return value;
     } catch (error) {

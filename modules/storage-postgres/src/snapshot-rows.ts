@@ -8,7 +8,7 @@ import { append, type Appended } from './append.ts';
 import { Assembly } from './assembly.ts';
 import type { Names } from './names.ts';
 import { inSlices } from './slices.ts';
-import type { Sql } from './sql.ts';
+import type { Sql, Tx } from './sql.ts';
 import { insertRecords, knownKeys, LIVE, PARTIAL } from './sql/records.ts';
 import type { StateRow } from './state-row.ts';
 
@@ -16,6 +16,12 @@ interface EvaluatedRow {
   readonly key: RecordKey;
   readonly effect: Effect;
   readonly record: Uint8Array;
+}
+
+export interface KnownRows {
+  readonly row: StateRow;
+  /** As the transaction found them behind its lock. */
+  readonly known: ReadonlySet<RecordKey>;
 }
 
 export class SnapshotRows {
@@ -52,14 +58,19 @@ export class SnapshotRows {
     this.#assembly.add(this.#table, key, effect);
   }
 
-  /** Inside the transaction. */
-  async write(sql: Sql, tables: ReturnType<Names['of']>, row: StateRow): Promise<Appended> {
+  /** Which of the rows are there already. */
+  known(sql: Sql, tables: ReturnType<Names['of']>): Promise<ReadonlySet<RecordKey>> {
     const keys = this.#rows.map(({ key }) => key);
-    const known = await knownKeys(sql, tables.records, { tableId: this.#table, keys });
+    return knownKeys(sql, tables.records, { tableId: this.#table, keys });
+  }
+
+  /** Inside the transaction. */
+  async write(sql: Tx, tables: ReturnType<Names['of']>, at: KnownRows): Promise<Appended> {
+    const { known, row } = at;
     const rows = known.size === 0 ? this.#rows : this.#rows.filter(({ key }) => !known.has(key));
     const assembly = known.size === 0 ? this.#assembly : this.#assemble(rows);
     const puts = rows.map(({ key, effect, record }) => ({ key, record, flags: effect.partial ? PARTIAL : LIVE }));
-    await insertRecords(sql, tables.records, this.#table, puts);
+    insertRecords(sql, tables.records, this.#table, puts);
     return append(sql, tables, row, assembly);
   }
 

@@ -9,6 +9,12 @@ export interface Sql {
   run(text: string, values?: readonly SqlValue[]): Promise<number>;
 }
 
+/** Inside a transaction. */
+export interface Tx extends Sql {
+  /** Sends without waiting for an answer; whoever ends the transaction does. */
+  send(text: string, values?: readonly SqlValue[]): void;
+}
+
 const BOOL = 16;
 const BYTEA = 17;
 const NUMBERS = new Set([20, 21, 23]);
@@ -47,5 +53,21 @@ export class ConnectionSql implements Sql {
 
   #query<R extends QueryResultRow>(text: string, values: readonly SqlValue[]): Promise<QueryResult<R>> {
     return this.#connection.query<R>({ text, values: [...values], types: sqlTypes });
+  }
+}
+
+/** On a connection that pipelines: what is sent together takes one round trip. */
+export class TransactionSql extends ConnectionSql implements Tx {
+  readonly #sent: Promise<unknown>[] = [];
+
+  send(text: string, values: readonly SqlValue[] = []): void {
+    const answered = this.run(text, values);
+    answered.catch(() => undefined);
+    this.#sent.push(answered);
+  }
+
+  /** Rejects with the first failure, if there was one. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#sent);
   }
 }

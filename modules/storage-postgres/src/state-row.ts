@@ -2,10 +2,10 @@
  * The one row that every write of a stream locks until it commits: the checkpoint state, who may write, and the number
  * of the last transaction, by which a commit whose answer was lost is told from one that never happened.
  */
-import { invariant, type OpId, SluiceError, type StreamId } from '@sluice/core';
+import { type OpId, SluiceError, type StreamId } from '@sluice/core';
 import type { CheckpointState } from '@sluice/storage';
 import type { Names } from './names.ts';
-import type { Sql } from './sql.ts';
+import type { Sql, Tx } from './sql.ts';
 
 /** Numbers that are given out or counted per stream. */
 export interface Counters {
@@ -68,19 +68,18 @@ function assertHeld(row: Stored | undefined, { stream, token }: Holding): StateR
 }
 
 /** Inside the transaction that locked the row, last of all. Prolongs the lease. */
-export async function writeStateRow(
-  sql: Sql,
+export function writeStateRow(
+  sql: Tx,
   names: Names,
   at: Holding & { readonly leaseMs: number; readonly next: StateRow },
-): Promise<void> {
+): void {
   const { next } = at;
-  const written = await sql.run(
+  sql.send(
     `update ${names.states} set state = $3, counters = $4, seq = $5,
        lease_until = clock_timestamp() + $6 * interval '1 ms'
      where id = $1 and lease_token = $2`,
     [at.stream, at.token, JSON.stringify(next.state), JSON.stringify(next.counters), next.seq, at.leaseMs],
   );
-  invariant(written === 1, `stream ${at.stream}: the row that was locked is not there`);
 }
 
 /** For readers. */

@@ -138,7 +138,7 @@ class PostgresStorage implements BucketStorage {
     const { leaseMs } = this.#options;
     const names = this.#names;
     const { where } = this.#database;
-    const connect = () => this.#database.connect();
+    const connect = () => this.#database.connect({ pipeline: true });
     try {
       const client = await connect();
       try {

@@ -9,7 +9,7 @@ import { append, type Appended } from './append.ts';
 import { Assembly } from './assembly.ts';
 import type { Names } from './names.ts';
 import { inSlices } from './slices.ts';
-import type { Sql } from './sql.ts';
+import type { Sql, Tx } from './sql.ts';
 import { deleteRecords, LIVE, loadRecords, PARTIAL, putRecords, type RecordPut, TOMBSTONE } from './sql/records.ts';
 import type { SourceTables } from './sql/tables.ts';
 import type { StateRow } from './state-row.ts';
@@ -72,12 +72,15 @@ export class StreamRows {
       known.add(key);
       if (movedFrom !== undefined) known.add(movedFrom);
     }
-    const states = await tables.find([...keys.keys()]);
-    for (const [tableId, named] of keys) {
+    const loading = [...keys].map(async ([tableId, named]) => {
+      return { tableId, found: await loadRecords(sql, records, { tableId, keys: [...named] }) };
+    });
+    const [states, ...loaded] = await Promise.all([tables.find([...keys.keys()]), ...loading]);
+    for (const { tableId, found } of loaded) {
       const table = states.get(tableId);
       invariant(table !== undefined, `there is no table ${tableId}`);
       const rows = new Map<RecordKey, RowState>();
-      for (const { key, flags, record } of await loadRecords(sql, records, { tableId, keys: [...named] })) {
+      for (const { key, flags, record } of found) {
         const isLive = flags !== TOMBSTONE;
         rows.set(key, {
           isStored: true,
@@ -103,7 +106,7 @@ export class StreamRows {
   }
 
   /** Inside the transaction. */
-  async write(sql: Sql, tables: ReturnType<Names['of']>, row: StateRow): Promise<Appended> {
+  async write(sql: Tx, tables: ReturnType<Names['of']>, row: StateRow): Promise<Appended> {
     for (const [tableId, { table, rows }] of this.#tables) {
       const tombstones = needsTombstones(table, row.state.checkpoint);
       const puts: RecordPut[] = [];
@@ -114,8 +117,8 @@ export class StreamRows {
         else if (tombstones) puts.push({ key, flags: TOMBSTONE, record: NOTHING });
         else if (isStored) deletes.push(key);
       }
-      await putRecords(sql, tables.records, tableId, puts);
-      await deleteRecords(sql, tables.records, { tableId, keys: deletes });
+      putRecords(sql, tables.records, tableId, puts);
+      deleteRecords(sql, tables.records, { tableId, keys: deletes });
     }
     return append(sql, tables, row, this.#assembly);
   }

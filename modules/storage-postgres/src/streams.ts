@@ -11,7 +11,7 @@ import {
   type StreamLifecycle,
 } from '@sluice/storage';
 import type { Names } from './names.ts';
-import type { Sql } from './sql.ts';
+import type { Sql, Tx } from './sql.ts';
 import { noCounters } from './state-row.ts';
 import { createStreamTables, dropStreamTables } from './stream-tables.ts';
 
@@ -102,12 +102,12 @@ export async function putError(sql: Sql, names: Names, id: StreamId, error: Stre
 }
 
 /** After progress; writes nothing if there was no error. */
-export async function clearError(sql: Sql, names: Names, id: StreamId): Promise<void> {
-  await sql.run(`update ${names.streams} set error = null where id = $1 and error is not null`, [id]);
+export function clearError(sql: Tx, names: Names, id: StreamId): void {
+  sql.send(`update ${names.streams} set error = null where id = $1 and error is not null`, [id]);
 }
 
-export async function saveSource(sql: Sql, names: Names, id: StreamId, source: JsonValue): Promise<void> {
-  await sql.run(`update ${names.streams} set source = $2 where id = $1`, [id, JSON.stringify(source)]);
+export function saveSource(sql: Tx, names: Names, id: StreamId, source: JsonValue): void {
+  sql.send(`update ${names.streams} set source = $2 where id = $1`, [id, JSON.stringify(source)]);
 }
 
 interface ControlRow {

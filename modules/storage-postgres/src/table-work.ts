@@ -22,15 +22,15 @@ import {
 } from '@sluice/storage';
 import type { Names } from './names.ts';
 import type { Done } from './session.ts';
-import type { Sql } from './sql.ts';
-import type { SourceTables } from './sql/tables.ts';
+import type { Tx } from './sql.ts';
+import type { SourceTableWrites } from './sql/tables.ts';
 import type { StateRow } from './state-row.ts';
 
 /** Inside a transaction that has locked `row`. */
 export interface Within {
-  readonly sql: Sql;
+  readonly sql: Tx;
   readonly row: StateRow;
-  readonly tables: SourceTables;
+  readonly tables: SourceTableWrites;
   /** The stream's own. */
   readonly own: ReturnType<Names['of']>;
 }
@@ -47,15 +47,15 @@ export async function addTable(
 ): Promise<Done<TableState>> {
   const counters = { ...row.counters, tables: row.counters.tables + 1 };
   const table = newTable({ id: counters.tables, relation, keyColumns }, visibility, row.state);
-  await tables.put(table);
+  tables.put(table);
   return { value: table, next: { state: whileCopying(row.state, table), counters } };
 }
 
 export async function removeTable({ tables, row, sql, own }: Within, tableId: TableId): Promise<Done<void>> {
   const live = `select 1 from ${own.records} where table_id = $1 and flags <> 2 limit 1`;
   invariant((await sql.rows(live, [tableId])).length === 0, `table ${tableId} still has live records`);
-  await sql.run(`delete from ${own.records} where table_id = $1`, [tableId]);
-  await tables.remove(tableId);
+  sql.send(`delete from ${own.records} where table_id = $1`, [tableId]);
+  tables.remove(tableId);
   return { value: undefined, next: row };
 }
 
@@ -67,15 +67,15 @@ export async function planTable(
     tasks,
   }: { readonly tableId: TableId; readonly plan: TablePlan; readonly tasks: readonly PlannedRange[] },
 ): Promise<Done<void>> {
-  await tables.put(tablePlanned(await tables.require(tableId), plan));
-  await tables.putTasks(tasks.map((task) => newTask(tableId, task)));
+  tables.put(tablePlanned(await tables.require(tableId), plan));
+  tables.putTasks(tasks.map((task) => newTask(tableId, task)));
   return { value: undefined, next: row };
 }
 
 export async function splitTask({ tables, row }: Within, split: TaskSplit): Promise<Done<boolean>> {
   const parts = taskSplit(await tables.get(split.tableId), await tables.tasksOf(split.tableId), split);
   if (parts === null) return { value: false };
-  await tables.putTasks(parts);
+  tables.putTasks(parts);
   return { value: true, next: row };
 }
 
@@ -89,7 +89,7 @@ export async function markTableDone(
 ): Promise<Done<void>> {
   const table = await tables.require(tableId);
   if (!isRead(table, generation, await tables.tasksOf(tableId)) || table.unconfirmed) throw notCopied(table);
-  await tables.put(copyDone(table, position));
+  tables.put(copyDone(table, position));
   return { value: undefined, next: { ...row, state: afterCopy(row.state, table, position) } };
 }
 
@@ -99,8 +99,8 @@ export async function markTableRequired(
   widened?: Relation,
 ): Promise<Done<TableState>> {
   const table = copyRequired(await tables.require(tableId), widened);
-  await tables.put(table);
-  await tables.removeTasks(tableId);
+  tables.put(table);
+  tables.removeTasks(tableId);
   return { value: table, next: { ...row, state: whileCopying(row.state, table) } };
 }
 
@@ -113,8 +113,8 @@ export async function markAllDone({ tables, row }: Within, position: Position): 
 
 export async function loseHistory({ tables, row }: Within): Promise<Done<void>> {
   for (const table of await tables.list()) {
-    await tables.put(historyLost(table));
-    await tables.removeTasks(table.id);
+    tables.put(historyLost(table));
+    tables.removeTasks(table.id);
   }
   return { value: undefined, next: { ...row, state: advance(row.state, { kind: 'tableSnapshotRequired' }) } };
 }

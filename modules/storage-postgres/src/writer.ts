@@ -5,6 +5,7 @@
 import {
   type Clock,
   type Failpoints,
+  invariant,
   type Logger,
   type Position,
   type Relation,
@@ -51,10 +52,10 @@ import {
 import { releaseLease, renewLease } from './lease.ts';
 import type { Names } from './names.ts';
 import { type Lane, Serial } from './serial.ts';
-import { type Done, isOver, type Session } from './session.ts';
+import { type Ahead, type Done, isOver, nothingAhead, type Session, type Work } from './session.ts';
 import { SnapshotRows } from './snapshot-rows.ts';
-import type { Sql } from './sql.ts';
-import { SourceTables } from './sql/tables.ts';
+import type { Sql, Tx } from './sql.ts';
+import { SourceTables, SourceTableWrites } from './sql/tables.ts';
 import { type Holding, readStateRow, type StateRow } from './state-row.ts';
 import { type Origin, StreamRows } from './stream-rows.ts';
 import { clearError, saveSource } from './streams.ts';
@@ -95,13 +96,13 @@ export class PostgresWriter implements StreamWriter {
   async flush<W extends RowWrite>(flush: StreamFlush<W>): Promise<FlushResult> {
     const write = async (): Promise<FlushResult> => {
       const rows = await this.#evaluated((fresh, from) => fresh.evaluate(flush, from));
-      return this.#transact(async (sql, row) => {
+      return this.#transact<FlushResult, void>(async (sql, row) => {
         const { headOp, counters } = await rows.write(sql, this.#own, row);
         this.#context.failpoints.pass('stream.rows-written');
         const state = advance(row.state, { kind: 'flushed', headOp, boundary: flush.boundary });
-        await this.#clearError(sql);
+        this.#clearError(sql);
         return { value: { kind: 'flushed', headOp, ops: headOp - row.state.headOp }, next: { state, counters } };
-      });
+      }, nothingAhead);
     };
     return this.#inOrder(write, { endsWriter: true });
   }
@@ -115,7 +116,11 @@ export class PostgresWriter implements StreamWriter {
     }
     if (table.unconfirmed) return this.#compare(flush);
     const rows = await SnapshotRows.prepare(flush, table, this.#context.clock);
-    const write = () => this.#writeChunk(flush, (sql, row) => rows.write(sql, this.#own, row));
+    const write = () =>
+      this.#writeChunk(flush, {
+        ahead: (sql) => rows.known(sql, this.#own),
+        rows: (sql, row, known) => rows.write(sql, this.#own, { row, known }),
+      });
     // Chunks are large: the stream, and so the acknowledgement, must not wait for all that stand in line.
     return this.#inOrder(write, { lane: 'patient' });
   }
@@ -126,25 +131,31 @@ export class PostgresWriter implements StreamWriter {
       const rows = await this.#evaluated(async (fresh, from) => {
         if (guardHolds(flush.guard, await from.tables.get(flush.guard.tableId))) await fresh.compare(flush, from);
       });
-      return this.#writeChunk(flush, (sql, row) => rows.write(sql, this.#own, row));
+      return this.#writeChunk(flush, { ahead: nothingAhead, rows: (sql, row) => rows.write(sql, this.#own, row) });
     };
     return this.#inOrder(write, { lane: 'patient' });
   }
 
-  #writeChunk(
-    { guard, progress }: Pick<SnapshotFlush<RowWrite>, 'guard' | 'progress'>,
-    writeRows: (sql: Sql, row: StateRow) => Promise<Appended>,
-  ): Promise<FlushResult> {
-    return this.#transact<FlushResult>(async (sql, row) => {
+  #writeChunk<F>({ guard, progress }: Chunk, write: ChunkWrite<F>): Promise<FlushResult> {
+    const ahead = async (sql: Sql) => {
       const tables = this.#tables(sql);
-      if (!guardHolds(guard, await tables.get(guard.tableId))) return { value: { kind: 'discarded' } };
-      const { headOp, counters } = await writeRows(sql, row);
+      const [table, task, found] = await Promise.all([
+        tables.get(guard.tableId),
+        tables.task(guard.tableId, progress.index),
+        write.ahead(sql),
+      ]);
+      return { table, task, found };
+    };
+    return this.#transact<FlushResult, Awaited<ReturnType<typeof ahead>>>(async (sql, row, { table, task, found }) => {
+      if (!guardHolds(guard, table)) return { value: { kind: 'discarded' } };
+      invariant(task !== undefined, `table ${guard.tableId} has no task ${progress.index}`);
+      const { headOp, counters } = await write.rows(sql, row, found);
       this.#context.failpoints.pass('copy.rows-written');
-      await tables.putTasks([taskAfter(await tables.requireTask(guard.tableId, progress.index), progress)]);
+      this.#writes(sql).putTasks([taskAfter(task, progress)]);
       const state = advance(row.state, { kind: 'flushed', headOp, boundary: null });
-      await this.#clearError(sql);
+      this.#clearError(sql);
       return { value: { kind: 'flushed', headOp, ops: headOp - row.state.headOp }, next: { state, counters } };
-    });
+    }, ahead);
   }
 
   /** Outside the transaction; run anew if the connection breaks. */
@@ -165,15 +176,15 @@ export class PostgresWriter implements StreamWriter {
       const { state } = await this.#held();
       const expected = commit(state, request);
       if (expected.state === state) return expected.outcome;
-      return this.#transact<CommitOutcome>(async (sql, row) => {
+      return this.#transact<CommitOutcome, void>(async (sql, row) => {
         const { state, outcome } = commit(row.state, request);
         if (state === row.state) return { value: outcome };
         if (outcome.kind === 'created') {
-          await this.#clearError(sql);
-          await sql.run('select pg_notify($1, $2)', [this.#names.channel, `${this.#context.holding.stream}`]);
+          this.#clearError(sql);
+          sql.send('select pg_notify($1, $2)', [this.#names.channel, `${this.#context.holding.stream}`]);
         }
         return { value: outcome, next: { state, counters: row.counters } };
-      });
+      }, nothingAhead);
     });
     if (outcome.kind !== 'created') return outcome;
     this.#context.failpoints.pass('checkpoint.before-notify');
@@ -223,7 +234,7 @@ export class PostgresWriter implements StreamWriter {
 
   beginHistory(source: JsonValue): Promise<void> {
     return this.#change(async (within) => {
-      await saveSource(within.sql, this.#names, this.#context.holding.stream, source);
+      saveSource(within.sql, this.#names, this.#context.holding.stream, source);
       return loseHistory(within);
     });
   }
@@ -245,7 +256,7 @@ export class PostgresWriter implements StreamWriter {
 
   saveSourceState(source: JsonValue): Promise<void> {
     return this.#change(async ({ sql, row }) => {
-      await saveSource(sql, this.#names, this.#context.holding.stream, source);
+      saveSource(sql, this.#names, this.#context.holding.stream, source);
       return { value: undefined, next: row };
     });
   }
@@ -267,12 +278,16 @@ export class PostgresWriter implements StreamWriter {
     }
   }
 
-  #clearError(sql: Sql): Promise<void> {
-    return clearError(sql, this.#names, this.#context.holding.stream);
+  #clearError(sql: Tx): void {
+    clearError(sql, this.#names, this.#context.holding.stream);
   }
 
   #tables(sql: Sql): SourceTables {
     return new SourceTables(sql, this.#names, this.#context.holding.stream);
+  }
+
+  #writes(sql: Tx): SourceTableWrites {
+    return new SourceTableWrites(sql, this.#names, this.#context.holding.stream);
   }
 
   #held(): Promise<StateRow> {
@@ -282,12 +297,12 @@ export class PostgresWriter implements StreamWriter {
 
   /** One transaction, behind those before it. */
   #change<T>(work: (within: Within) => Promise<Done<T>>, options: OrderOptions = {}): Promise<T> {
-    const change = (sql: Sql, row: StateRow) => work({ sql, row, tables: this.#tables(sql), own: this.#own });
-    return this.#inOrder(() => this.#transact(change), options);
+    const change = (sql: Tx, row: StateRow) => work({ sql, row, tables: this.#writes(sql), own: this.#own });
+    return this.#inOrder(() => this.#transact(change, nothingAhead), options);
   }
 
-  async #transact<T>(work: (sql: Sql, row: StateRow) => Promise<Done<T>>): Promise<T> {
-    const value = await this.#context.session.transact(work);
+  async #transact<T, F>(work: Work<T, F>, ahead: Ahead<F>): Promise<T> {
+    const value = await this.#context.session.transact(work, ahead);
     this.#renewedAtMs = this.#context.clock.monotonic();
     return value;
   }
@@ -324,6 +339,13 @@ export class PostgresWriter implements StreamWriter {
       logger.warn({ stream: holding.stream, error: String(error) }, 'the lease could not be renewed');
     }
   }
+}
+
+type Chunk = Pick<SnapshotFlush<RowWrite>, 'guard' | 'progress'>;
+
+interface ChunkWrite<F> {
+  readonly ahead: Ahead<F>;
+  readonly rows: (sql: Tx, row: StateRow, found: F) => Promise<Appended>;
 }
 
 interface OrderOptions {

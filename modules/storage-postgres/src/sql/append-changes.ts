@@ -5,18 +5,18 @@
 import type { OpId } from '@sluice/core';
 import { CHANGE_LOG_FLUSHES, CHANGE_LOG_NAMES } from '../config.ts';
 import type { Assembly } from '../assembly.ts';
-import type { Sql } from '../sql.ts';
+import type { Sql, Tx } from '../sql.ts';
 import type { Counters } from '../state-row.ts';
 
 /** @returns the counters after it */
 export async function appendChanges(
-  sql: Sql,
+  sql: Tx,
   table: string,
   { buckets, lookups }: Assembly,
   at: { readonly headOp: OpId; readonly counters: Counters },
 ): Promise<Counters> {
   const lookupKeys = new Set(lookups.map(({ key }) => key));
-  await sql.run(`insert into ${table} (last_op, buckets, lookups) values ($1, $2, $3)`, [
+  sql.send(`insert into ${table} (last_op, buckets, lookups) values ($1, $2, $3)`, [
     at.headOp,
     named([...buckets.keys()]),
     named([...lookupKeys]),

@@ -2,16 +2,11 @@
 import type { OpId } from '@sluice/core';
 import type { LookupEntry } from '../assembly.ts';
 import { byteaArray, int4Array, int8Array, nameKey } from '../binary.ts';
-import type { Sql } from '../sql.ts';
+import type { Tx } from '../sql.ts';
 
-export async function appendLookups(
-  sql: Sql,
-  table: string,
-  entries: readonly LookupEntry[],
-  first: OpId,
-): Promise<void> {
+export function appendLookups(sql: Tx, table: string, entries: readonly LookupEntry[], first: OpId): void {
   if (entries.length === 0) return;
-  await sql.run(
+  sql.send(
     `insert into ${table} (key, table_id, row, op, value)
      select * from unnest($1::bytea[], $2::int4[], $3::bytea[], $4::int8[], $5::bytea[])`,
     [

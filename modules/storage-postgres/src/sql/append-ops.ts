@@ -3,7 +3,7 @@ import type { OpId } from '@sluice/core';
 import type { Assembly } from '../assembly.ts';
 import { byteaArray, int4Array, int8Array, nameKey } from '../binary.ts';
 import type { BucketRuns, PackedRun } from '../op-runs.ts';
-import type { Sql } from '../sql.ts';
+import type { Tx } from '../sql.ts';
 
 /** Wraps as signed 32-bit numbers do. */
 const WRAPPED = (sum: string) => `((((${sum}) + 2147483648) & 4294967295) - 2147483648)::int4`;
@@ -15,24 +15,23 @@ export interface Appending {
   readonly checkpoint: OpId;
 }
 
-export async function appendOps(
-  sql: Sql,
+export function appendOps(
+  sql: Tx,
   tables: { readonly buckets: string; readonly ops: string },
   { buckets }: Assembly,
   at: Appending,
-): Promise<void> {
+): void {
   if (buckets.size === 0) return;
   const touched = [...buckets].map(([name, { runs }]) => ({ key: nameKey(name), runs }));
-  const numbers = await addToBuckets(sql, tables.buckets, touched, at);
-  const rows = touched.flatMap(({ key, runs }) => {
-    const bucket = numbers.get(key.toString('latin1')) as number;
-    return runs.map((run) => ({ bucket, run }));
-  });
-  await sql.run(
+  addToBuckets(sql, tables.buckets, touched, at);
+  const rows = touched.flatMap(({ key, runs }) => runs.map((run) => ({ key, run })));
+  sql.send(
     `insert into ${tables.ops} (bucket, last_op, first_op, count, checksum, data)
-     select * from unnest($1::int8[], $2::int8[], $3::int8[], $4::int4[], $5::int4[], $6::bytea[])`,
+     select (select number from ${tables.buckets} b where b.name = u.name), last_op, first_op, count, checksum, data
+     from unnest($1::bytea[], $2::int8[], $3::int8[], $4::int4[], $5::int4[], $6::bytea[])
+       as u (name, last_op, first_op, count, checksum, data)`,
     [
-      int8Array(rows.map(({ bucket }) => bucket)),
+      byteaArray(rows.map(({ key }) => key)),
       int8Array(rows.map(({ run }) => at.first + run.lastOrdinal)),
       int8Array(rows.map(({ run }) => at.first + run.firstOrdinal)),
       int4Array(rows.map(({ run }) => run.count)),
@@ -45,16 +44,15 @@ export async function appendOps(
 /**
  * A new bucket's number is the id of its first op, which no other bucket has. The sums of a bucket that gets its first op
  * behind the checkpoint are kept as they were: they are what readers at that checkpoint ask for.
- * @returns numbers by name, as latin1 text
  */
-async function addToBuckets(
-  sql: Sql,
+function addToBuckets(
+  sql: Tx,
   table: string,
   touched: readonly { readonly key: Buffer; readonly runs: BucketRuns['runs'] }[],
   at: Appending,
-): Promise<Map<string, number>> {
+): void {
   const settled = (kept: string, now: string) => `case when b.last_op <= $6 then ${now} else b.${kept} end`;
-  const rows = await sql.rows<{ name: Buffer; number: number }>(
+  sql.send(
     `insert into ${table} as b
        (name, number, last_op, count, checksum, settled_count, settled_op, unsettled_op, settled_checksum)
      select name, first_op, last_op, count, checksum, 0, 0, first_op, 0
@@ -67,8 +65,7 @@ async function addToBuckets(
        settled_count = ${settled('settled_count', 'b.count')},
        settled_checksum = ${settled('settled_checksum', 'b.checksum')},
        settled_op = ${settled('settled_op', 'b.last_op')},
-       unsettled_op = ${settled('unsettled_op', 'excluded.number')}
-     returning name, number`,
+       unsettled_op = ${settled('unsettled_op', 'excluded.number')}`,
     [
       byteaArray(touched.map(({ key }) => key)),
       int8Array(touched.map(({ runs }) => at.first + (runs[0] as PackedRun).firstOrdinal)),
@@ -78,5 +75,4 @@ async function addToBuckets(
       at.checkpoint,
     ],
   );
-  return new Map(rows.map(({ name, number }) => [name.toString('latin1'), number]));
 }

@@ -1,7 +1,7 @@
 /** Source records and tombstones, by table and key. */
 import type { RecordKey, TableId } from '@sluice/core';
 import { byteaArray, int2Array } from '../binary.ts';
-import type { Sql } from '../sql.ts';
+import type { Sql, Tx } from '../sql.ts';
 
 export const LIVE = 0;
 export const PARTIAL = 1;
@@ -52,20 +52,15 @@ export interface RecordPut {
 }
 
 /** None of the keys may be there. */
-export async function insertRecords(
-  sql: Sql,
-  table: string,
-  tableId: TableId,
-  puts: readonly RecordPut[],
-): Promise<void> {
+export function insertRecords(sql: Tx, table: string, tableId: TableId, puts: readonly RecordPut[]): void {
   if (puts.length === 0) return;
-  await sql.run(`insert into ${table} (table_id, key, flags, record) ${FROM_ARRAYS}`, arrays(tableId, puts));
+  sql.send(`insert into ${table} (table_id, key, flags, record) ${FROM_ARRAYS}`, arrays(tableId, puts));
 }
 
 /** The arbiter of a conflict is the index, whatever the planner thinks of the table. */
-export async function putRecords(sql: Sql, table: string, tableId: TableId, puts: readonly RecordPut[]): Promise<void> {
+export function putRecords(sql: Tx, table: string, tableId: TableId, puts: readonly RecordPut[]): void {
   if (puts.length === 0) return;
-  await sql.run(
+  sql.send(
     `insert into ${table} (table_id, key, flags, record) ${FROM_ARRAYS}
      on conflict (table_id, key) do update set flags = excluded.flags, record = excluded.record`,
     arrays(tableId, puts),
@@ -83,13 +78,13 @@ function arrays(tableId: TableId, puts: readonly RecordPut[]) {
   ];
 }
 
-export async function deleteRecords(
-  sql: Sql,
+export function deleteRecords(
+  sql: Tx,
   table: string,
   of: { readonly tableId: TableId; readonly keys: readonly RecordKey[] },
-): Promise<void> {
+): void {
   if (of.keys.length === 0) return;
-  await sql.run(`delete from ${table} where table_id = $1 and key = any($2::bytea[])`, [of.tableId, keysOf(of.keys)]);
+  sql.send(`delete from ${table} where table_id = $1 and key = any($2::bytea[])`, [of.tableId, keysOf(of.keys)]);
 }
 
 const WHICH = {

@@ -3,7 +3,7 @@ import { invariant, type StreamId, type TableId } from '@sluice/core';
 import type { TableState, TaskState } from '@sluice/storage';
 import { int4Array } from '../binary.ts';
 import type { Names } from '../names.ts';
-import type { Sql } from '../sql.ts';
+import type { Sql, Tx } from '../sql.ts';
 
 interface Row {
   readonly document: string;
@@ -11,26 +11,26 @@ interface Row {
 
 export class SourceTables {
   readonly #sql: Sql;
-  readonly #names: Names;
-  readonly #stream: StreamId;
+  protected readonly names: Names;
+  protected readonly stream: StreamId;
 
   constructor(sql: Sql, names: Names, stream: StreamId) {
     this.#sql = sql;
-    this.#names = names;
-    this.#stream = stream;
+    this.names = names;
+    this.stream = stream;
   }
 
   async list(): Promise<TableState[]> {
-    const rows = await this.#sql.rows<Row>(`select document from ${this.#names.tables} where stream = $1 order by id`, [
-      this.#stream,
+    const rows = await this.#sql.rows<Row>(`select document from ${this.names.tables} where stream = $1 order by id`, [
+      this.stream,
     ]);
     return rows.map(({ document }) => JSON.parse(document) as TableState);
   }
 
   async find(ids: readonly TableId[]): Promise<Map<TableId, TableState>> {
     const rows = await this.#sql.rows<Row>(
-      `select document from ${this.#names.tables} where stream = $1 and id = any($2::int4[])`,
-      [this.#stream, int4Array(ids)],
+      `select document from ${this.names.tables} where stream = $1 and id = any($2::int4[])`,
+      [this.stream, int4Array(ids)],
     );
     const tables = rows.map(({ document }) => JSON.parse(document) as TableState);
     return new Map(tables.map((table) => [table.id, table]));
@@ -42,59 +42,68 @@ export class SourceTables {
 
   async require(id: TableId): Promise<TableState> {
     const table = await this.get(id);
-    invariant(table !== undefined, `stream ${this.#stream} has no table ${id}`);
+    invariant(table !== undefined, `stream ${this.stream} has no table ${id}`);
     return table;
-  }
-
-  async put(table: TableState): Promise<void> {
-    await this.#sql.run(
-      `insert into ${this.#names.tables} (stream, id, document) values ($1, $2, $3)
-       on conflict (stream, id) do update set document = excluded.document`,
-      [this.#stream, table.id, JSON.stringify(table)],
-    );
-  }
-
-  async remove(id: TableId): Promise<void> {
-    await this.removeTasks(id);
-    await this.#sql.run(`delete from ${this.#names.tables} where stream = $1 and id = $2`, [this.#stream, id]);
   }
 
   async tasks(): Promise<TaskState[]> {
     const rows = await this.#sql.rows<Row>(
-      `select document from ${this.#names.tasks} where stream = $1 order by stream, table_id, index`,
-      [this.#stream],
+      `select document from ${this.names.tasks} where stream = $1 order by stream, table_id, index`,
+      [this.stream],
     );
     return rows.map(({ document }) => JSON.parse(document) as TaskState);
   }
 
   async tasksOf(table: TableId): Promise<TaskState[]> {
     const rows = await this.#sql.rows<Row>(
-      `select document from ${this.#names.tasks} where stream = $1 and table_id = $2 order by stream, table_id, index`,
-      [this.#stream, table],
+      `select document from ${this.names.tasks} where stream = $1 and table_id = $2 order by stream, table_id, index`,
+      [this.stream, table],
     );
     return rows.map(({ document }) => JSON.parse(document) as TaskState);
   }
 
-  async requireTask(table: TableId, index: number): Promise<TaskState> {
+  async task(table: TableId, index: number): Promise<TaskState | undefined> {
     const [row] = await this.#sql.rows<Row>(
-      `select document from ${this.#names.tasks} where stream = $1 and table_id = $2 and index = $3`,
-      [this.#stream, table, index],
+      `select document from ${this.names.tasks} where stream = $1 and table_id = $2 and index = $3`,
+      [this.stream, table, index],
     );
-    invariant(row !== undefined, `table ${table} of stream ${this.#stream} has no task ${index}`);
-    return JSON.parse(row.document) as TaskState;
+    return row === undefined ? undefined : (JSON.parse(row.document) as TaskState);
+  }
+}
+
+/** Inside a transaction. */
+export class SourceTableWrites extends SourceTables {
+  readonly #tx: Tx;
+
+  constructor(sql: Tx, names: Names, stream: StreamId) {
+    super(sql, names, stream);
+    this.#tx = sql;
   }
 
-  async putTasks(tasks: readonly TaskState[]): Promise<void> {
+  put(table: TableState): void {
+    this.#tx.send(
+      `insert into ${this.names.tables} (stream, id, document) values ($1, $2, $3)
+       on conflict (stream, id) do update set document = excluded.document`,
+      [this.stream, table.id, JSON.stringify(table)],
+    );
+  }
+
+  remove(id: TableId): void {
+    this.removeTasks(id);
+    this.#tx.send(`delete from ${this.names.tables} where stream = $1 and id = $2`, [this.stream, id]);
+  }
+
+  putTasks(tasks: readonly TaskState[]): void {
     if (tasks.length === 0) return;
-    await this.#sql.run(
-      `insert into ${this.#names.tasks} (stream, table_id, index, document)
+    this.#tx.send(
+      `insert into ${this.names.tasks} (stream, table_id, index, document)
        select $1::int4, (t ->> 'tableId')::int4, (t ->> 'index')::int4, t::text from json_array_elements($2::json) t
        on conflict (stream, table_id, index) do update set document = excluded.document`,
-      [this.#stream, JSON.stringify(tasks)],
+      [this.stream, JSON.stringify(tasks)],
     );
   }
 
-  async removeTasks(table: TableId): Promise<void> {
-    await this.#sql.run(`delete from ${this.#names.tasks} where stream = $1 and table_id = $2`, [this.#stream, table]);
+  removeTasks(table: TableId): void {
+    this.#tx.send(`delete from ${this.names.tasks} where stream = $1 and table_id = $2`, [this.stream, table]);
   }
 }
