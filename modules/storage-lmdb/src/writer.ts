@@ -92,6 +92,8 @@ export interface WriterContext {
 
 type SilentEvent = Exclude<CheckpointEvent, { kind: 'commit' }>;
 
+const ALL = 1_000_000_000;
+
 export class LmdbWriter implements StreamWriter {
   readonly #schema: Schema;
   readonly #stream: StreamId;
@@ -258,6 +260,7 @@ export class LmdbWriter implements StreamWriter {
     return this.#write(() => {
       const table = requireTable(this.#schema, this.#stream, tableId);
       const next = copyRequired(table, widened);
+      if (widened !== undefined) dropTombstones(this.#schema, { stream: this.#stream, tables: [table] }, ALL);
       putTable(this.#schema, this.#stream, next);
       removeTasks(this.#schema, this.#stream, tableId);
       this.#setState(whileCopying(this.#state(), next));

@@ -60,6 +60,8 @@ import { type Holding, readStateRow, type StateRow } from './state-row.ts';
 import { type Origin, StreamRows } from './stream-rows.ts';
 import { clearError, saveSource } from './streams.ts';
 
+const ALL = 1_000_000_000;
+
 export interface WriterContext {
   readonly session: Session;
   readonly names: Names;
@@ -225,7 +227,10 @@ export class PostgresWriter implements StreamWriter {
   }
 
   markTableSnapshotRequired(tableId: TableId, widened?: Relation): Promise<TableState> {
-    return this.#change((within) => markTableRequired(within, tableId, widened));
+    return this.#change(async (within) => {
+      if (widened !== undefined) await dropTombstones(within, ({ id }) => id === tableId, ALL);
+      return markTableRequired(within, tableId, widened);
+    });
   }
 
   markAllSnapshotDone(position: Position): Promise<readonly TableState[]> {

@@ -95,7 +95,7 @@ export class ReplicationEngine {
   }
 
   #start(stream: StreamInfo, signal: AbortSignal): void {
-    const { clock, random, storage } = this.#ports;
+    const { clock, random } = this.#ports;
     const logger = this.#ports.logger.child({ stream: stream.id });
     const stop = new AbortController();
     const facts: EngineStreamFacts = { streamId: stream.id, replicator: null, error: null, halted: false };

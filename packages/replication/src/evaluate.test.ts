@@ -171,7 +171,7 @@ describe('partial rows', () => {
 
 describe('deletes', () => {
   test('a delete ends memberships and lookups', () => {
-    const effect = evaluate({ kind: 'delete', binding, tableId: 7, key: '1' }, prior, null);
+    const effect = evaluate({ kind: 'delete', binding, tableId: 7, key: '1', boundary: '1' }, prior, null);
     expect(effect?.record).toBeNull();
     expect(effectOf(effect)).toEqual({
       ops: ['REMOVE by_owner["ann"] 1 7.1'],
@@ -181,7 +181,7 @@ describe('deletes', () => {
   });
 
   test('a delete of an unknown row is still an effect: storage may have to leave a tombstone', () => {
-    expect(evaluate({ kind: 'delete', binding, tableId: 7, key: '1' }, null, null)).toMatchObject({
+    expect(evaluate({ kind: 'delete', binding, tableId: 7, key: '1', boundary: '1' }, null, null)).toMatchObject({
       record: null,
       ops: [],
     });

@@ -37,6 +37,7 @@ export function evaluate(
 ): Effect | null {
   switch (write.kind) {
     case 'upsert':
+      if (write.boundary !== null && isInCopy(write.boundary, table)) return null;
       return upsert(
         write,
         prior === null ? null : decodeRecord(prior),
@@ -44,11 +45,20 @@ export function evaluate(
         table,
       );
     case 'delete':
+      if (isInCopy(write.boundary, table)) return null;
       return prior === null ? nothingLeft : erase(write.tableId, write.key, prior);
     case 'complete':
       if (prior === null || Buffer.compare(prior, write.expected) !== 0) return null;
       return complete(write, decodeRecord(prior), table);
   }
+}
+
+/**
+ * Whether the change is from before the table was found as it is now: that may have happened while the write was on its
+ * way here. Its outcome is in the copy, which would take a record of it for something newer.
+ */
+function isInCopy(boundary: Position, { relation }: TableState): boolean {
+  return relation.found !== undefined && boundary <= relation.found.at;
 }
 
 const nothingLeft: Effect = { record: null, ops: [], lookups: [], partial: false };
@@ -152,6 +162,11 @@ function filled(row: RawRow, from: RawRow): RawRow {
   return row.map((value, column) => (value === undefined ? from[column] : value));
 }
 
+/** To the columns that are known now: newer ones are missing, those that are gone are left out. */
+function padded(row: RawRow, columns: number): RawRow {
+  return row.length === columns ? row : Array.from({ length: columns }, (_, column) => row[column]);
+}
+
 function sameValues(a: RawRow, b: RawRow): boolean {
   if (a.length !== b.length) return false;
   for (let column = 0; column < a.length; column++) if (a[column] !== b[column]) return false;
@@ -169,7 +184,7 @@ function partial(prior: SourceRecord | null, { row, readAhead, history }: KnownR
 function complete(write: CompleteWrite, prior: SourceRecord, table: TableState): Effect | null {
   const { history } = table;
   if (!prior.partial || prior.history !== history) return null;
-  const row = filled(prior.values, write.row);
+  const row = filled(padded(prior.values, write.row.length), write.row);
   return hasGaps(row) ? null : full({ ...write, table }, prior, { row, readAhead: write.readBefore, history });
 }
 

@@ -1,5 +1,5 @@
 /** The writes that replication hands to storage. `evaluate.ts` is the only one to look inside. */
-import type { Position, RawRow, RecordKey, TableId } from '@sluice/core';
+import type { Position, RawRow } from '@sluice/core';
 import type { RowWrite } from '@sluice/storage';
 import type { TableBinding } from './table-binding.ts';
 
@@ -19,6 +19,8 @@ export interface UpsertWrite extends RowWrite {
 export interface DeleteWrite extends RowWrite {
   readonly kind: 'delete';
   readonly binding: TableBinding;
+  /** Boundary of the source transaction that said it. */
+  readonly boundary: Position;
 }
 
 /** Fills the gaps of a partial record from a targeted re-read, if the record is still the one the re-read was for. */
@@ -36,8 +38,4 @@ export function approximateBytes(row: RawRow): number {
   let bytes = 64;
   for (const value of row) bytes += 8 + (value?.length ?? 0);
   return bytes;
-}
-
-export function deleteWrite(binding: TableBinding, tableId: TableId, key: RecordKey): DeleteWrite {
-  return { kind: 'delete', binding, tableId, key };
 }

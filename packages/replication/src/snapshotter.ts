@@ -101,13 +101,13 @@ export class Snapshotter {
     const { reader } = this.#ports;
     const all = await reader.tables();
     if (!all.some(holdsCheckpoints)) await this.#finish();
-    const pending = all.filter((table) => table.snapshot === 'pending');
+    const pending = all.filter((table) => this.#isPending(table));
     if (pending.length === 0) return 'idle';
     const control = await reader.snapshotControl();
     this.#concurrency = control.concurrency ?? this.#ports.concurrency;
     await this.#cancel(pending, control);
     await this.#planAll(pending, control);
-    const tables = (await reader.tables()).filter((table) => table.snapshot === 'pending' && table.plan !== null);
+    const tables = (await reader.tables()).filter((table) => this.#isPending(table) && table.plan !== null);
     const tasks = await reader.tasks();
     const queued: QueuedTask[] = [];
     for (const table of tables) {
@@ -118,6 +118,10 @@ export class Snapshotter {
     }
     this.#schedule(queued, control);
     return 'busy';
+  }
+
+  #isPending({ id, snapshot }: TableState): boolean {
+    return snapshot === 'pending' && !this.#ports.catalog.isEnded(id);
   }
 
   async #cancel(pending: readonly TableState[], control: SnapshotControl): Promise<void> {
@@ -212,6 +216,8 @@ export class Snapshotter {
   }
 
   async #failed(table: TableState, tried: Tried, error: unknown): Promise<void> {
+    // A table may end at any moment; then it does not matter what becomes of its copy.
+    if (this.#ports.catalog.isEnded(table.id)) return;
     const reason = error instanceof ReadFailure ? error.reason : null;
     const consequence =
       reason === null || this.#signal.aborted ? 'attempt' : consequenceOf(reason, this.#retries.failuresOf(tried));
@@ -259,7 +265,7 @@ export class Snapshotter {
     };
     const completing = complete()
       .catch((error: unknown) => {
-        this.#failure ??= { error };
+        if (!this.#ports.catalog.isEnded(table.id)) this.#failure ??= { error };
       })
       .finally(() => {
         this.#completing.delete(table.id);

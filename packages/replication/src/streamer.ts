@@ -23,7 +23,7 @@ import type { CommitOutcome, StreamWriter } from '@sluice/storage';
 import type { ChangeSource } from './change-source.ts';
 import { EmptyCheckpoints } from './empty-checkpoints.ts';
 import { evaluate } from './evaluate.ts';
-import { approximateBytes, type ChangeWrite, deleteWrite } from './row-write.ts';
+import { approximateBytes, type ChangeWrite } from './row-write.ts';
 import type { StreamProgress } from './progress.ts';
 import { Publications } from './publications.ts';
 import type { TableBinding } from './table-binding.ts';
@@ -150,7 +150,8 @@ export class Streamer {
     const replayed = boundary <= this.#ports.replayUntil;
     this.#ports.progress.changes++;
     if (change.kind === 'delete') {
-      this.#writes.push(deleteWrite(binding, table.id, recordKey(change.before, keyColumns)));
+      const key = recordKey(change.before, keyColumns);
+      this.#writes.push({ kind: 'delete', binding, tableId: table.id, key, boundary });
       this.#bytes += 128;
       return;
     }
@@ -172,7 +173,7 @@ export class Streamer {
       boundary,
       replayed,
     });
-    this.#writes.push(deleteWrite(binding, table.id, oldKey));
+    this.#writes.push({ kind: 'delete', binding, tableId: table.id, key: oldKey, boundary });
   }
 
   async #truncate(change: TruncateChange): Promise<void> {

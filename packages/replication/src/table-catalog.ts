@@ -102,9 +102,9 @@ export class TableCatalog {
     for (const table of found) {
       if (table.problem === null && !newer.has(table.relation.sourceId)) await this.#register(table, head);
     }
-    const kept = new Set(found.filter((table) => table.problem?.unpublished !== true).map(sourceIdOf));
+    const bySource = new Map(found.map((table) => [table.relation.sourceId, table]));
     for (const stored of await reader.tables()) {
-      if (!kept.has(stored.relation.sourceId) && !isNewer(stored)) await this.#end(stored, head);
+      if (!isKept(stored, bySource.get(stored.relation.sourceId)) && !isNewer(stored)) await this.#end(stored, head);
     }
   }
 
@@ -147,7 +147,12 @@ export class TableCatalog {
     const [table] = await source.discover([{ connectionTag, schema, name, wildcard: false }]);
     const head = await source.head();
     // Another table that has the name by now is met under a relation of its own.
-    if (table === undefined || table.problem !== null || table.relation.sourceId !== relation.sourceId) return null;
+    if (table === undefined || table.problem !== null || table.relation.sourceId !== relation.sourceId) {
+      if (isSame) return this.#bind(relation, stored);
+      // Its rows are not written from here on, so what was stored of it would be neither what it was nor what it is.
+      if (stored !== undefined) await this.#end(stored, boundary);
+      return null;
+    }
     // A table that was found before, and is as it was then, has been something else in between.
     const registered = await this.#register(table, head, isSame ? undefined : stored);
     return compatibility(registered, relation) === 'same' ? this.#bind(relation, registered) : null;
@@ -173,10 +178,24 @@ export class TableCatalog {
     return binding;
   }
 
-  /** Empties a table, unless it ended meanwhile. */
+  /**
+   * The table with the columns that were added since it was found: rows of the stream have them.
+   * @throws SLU_R1103 if it has become something else
+   */
+  async widened(table: TableState): Promise<TableState> {
+    const { connectionTag, schema, name } = table.relation;
+    const [found] = await this.#ports.source.discover([{ connectionTag, schema, name, wildcard: false }]);
+    if (found === undefined || compatibility(table, found.relation) === 'different')
+      throw new SluiceError('SLU_R1103', `${schema}.${name} is not what it was when it was found`);
+    return { ...table, relation: found.relation };
+  }
+
+  /** Empties a table, unless it ended meanwhile, or was found anew and is copied as it is behind that. */
   truncate({ table }: TableBinding, boundary: Position): Promise<void> {
     return this.#exclusively(async () => {
-      if (!this.isEnded(table.id)) await this.#erase(table, boundary);
+      const now = (await this.#ports.reader.tables()).find(({ id }) => id === table.id);
+      const foundAt = now?.relation.found?.at ?? BEFORE_ALL;
+      if (now !== undefined && !this.isEnded(table.id) && boundary > foundAt) await this.#erase(table, boundary);
     });
   }
 
@@ -221,6 +240,8 @@ export class TableCatalog {
     const table = `${stored.relation.schema}.${stored.relation.name}`;
     logger.info({ table, id: stored.id }, 'table ended; its rows are removed');
     this.#ended.add(stored.id);
+    // Closes the snapshot gate: the stream may be behind the boundary already, and no part may be shown without the rest.
+    await writer.markTableSnapshotRequired(stored.id);
     await this.#erase(stored, boundary);
     await writer.removeTable(stored.id);
     this.#changed();
@@ -282,8 +303,10 @@ function isWider(relation: Relation, stored: TableState): boolean {
   return relation.columns.length > stored.relation.columns.length;
 }
 
-function sourceIdOf({ relation }: DiscoveredTable): string {
-  return relation.sourceId;
+/** Whether a stored table can be kept up. One that has a problem now is no worse than it was, if it is the same. */
+function isKept(stored: TableState, now: DiscoveredTable | undefined): boolean {
+  if (now === undefined || now.problem?.unpublished === true) return false;
+  return now.problem === null || compatibility(stored, now.relation) === 'same';
 }
 
 /** Whether what is stored goes on from what the source has and sends now. */

@@ -186,7 +186,8 @@ export interface StreamWriter {
   markTableSnapshotDone(tableId: TableId, generation: number, position: Position): Promise<void>;
   /**
    * The table must be copied again: new generation, no tasks, snapshot gate closed (unless it is staged).
-   * @param widened the table with columns that were added: it begins a new history, and its rows are compared
+   * @param widened the table with columns that were added: it begins a new history, its rows are compared, and
+   *   its tombstones go: what they were left for is in the copy to come
    */
   markTableSnapshotRequired(tableId: TableId, widened?: Relation): Promise<TableState>;
   /**

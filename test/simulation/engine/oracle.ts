@@ -15,8 +15,11 @@ type Held = ReadonlyMap<string, string>;
 interface Candidate {
   /** What was shown with a higher rank may not be followed by this. */
   readonly rank: number;
-  readonly expected: Held;
+  /** By the columns that it has now; then by those that it had in this era, which rows may have that have not changed. */
+  readonly expected: readonly Held[];
 }
+
+const NOTHING: readonly Held[] = [new Map<string, string>()];
 
 export class Oracle {
   readonly #database: SourceDatabase;
@@ -44,8 +47,9 @@ export class Oracle {
     const candidates = this.#candidates(name, position);
     const allowed = strict ? candidates.slice(0, 1) : candidates;
     const shown = this.#shown.get(name) ?? -1;
-    const match = allowed.find(({ rank, expected }) => rank >= shown && isSame(held, expected));
-    if (match === undefined) throw new Violation(difference(name, held, candidates[0]?.expected ?? new Map()));
+    // The earliest that it can be: an empty table may be one that is not shown yet.
+    const match = allowed.findLast(({ rank, expected }) => rank >= shown && isSame(held, expected));
+    if (match === undefined) throw new Violation(difference(name, held, candidates[0]?.expected[0] ?? new Map()));
     this.#shown.set(name, match.rank);
   }
 
@@ -57,13 +61,22 @@ export class Oracle {
     while (end >= 0) {
       const table = tableNamed((log[end] as Transaction).state, name);
       const shape = table?.shape ?? null;
-      let start = end;
-      while (start > 0 && isSameEra(shapeNamed(log[start - 1], name), shape)) start--;
-      const expected = table === null ? new Map<string, string>() : expectedOf(table.shape, table.rows.values());
+      const start = eraStart(log, end, name);
+      const shapes = new Set(
+        log
+          .slice(start, end + 1)
+          .map((transaction) => shapeNamed(transaction, name))
+          .reverse(),
+      );
+      const rows = [...(table?.rows.values() ?? [])];
+      const expected = [...shapes].map((each) => (each === null ? new Map<string, string>() : expectedOf(each, rows)));
       found.push({ rank: 2 * start + 1, expected });
+      // Its changes cannot be told from the log, so it may not be taken in at all.
+      if (this.#database.log.some(({ state }) => state.get(shape?.oid ?? '')?.shape.identity === 'nothing'))
+        found.push({ rank: 2 * start, expected: NOTHING });
+      // New: not found yet, or copied and streamed aside until it can be shown as a whole.
+      if (table !== null && start > 0) found.push({ rank: 2 * start, expected: NOTHING });
       if (log.slice(start, end + 1).some((transaction) => mentions(transaction, name, shape))) break;
-      // New, and nothing of it has come through the stream: it may not have been found yet.
-      if (table !== null && start > 0) found.push({ rank: 2 * start, expected: new Map() });
       end = start - 1;
     }
     return found;
@@ -79,7 +92,18 @@ function shapeNamed(transaction: Transaction | undefined, name: string): Shape |
   return (transaction === undefined ? null : tableNamed(transaction.state, name))?.shape ?? null;
 }
 
-/** The same physical table under the same name, and no column changed that was there before. */
+function eraStart(log: readonly Transaction[], end: number, name: string): number {
+  const shape = shapeNamed(log[end], name);
+  let start = end;
+  for (let index = end; index >= 0; index--) {
+    const before = shapeNamed(log[index], name);
+    if (before?.oid !== shape?.oid) break;
+    if (isSameEra(before, shape)) start = index;
+  }
+  return start;
+}
+
+/** The same physical table under the same name, and no column changed that was there before; others may have come and gone. */
 function isSameEra(before: Shape | null, after: Shape | null): boolean {
   if (before === null || after === null) return before === after;
   if (before.oid !== after.oid || before.name !== after.name) return false;
@@ -105,19 +129,9 @@ function groupByName(held: Held): ReadonlyMap<string, Held> {
   return byName;
 }
 
-function isSame(held: Held, expected: Held): boolean {
-  if (held.size !== expected.size) return false;
-  for (const [row, data] of held) {
-    const wanted = expected.get(row);
-    if (data !== wanted && (wanted === undefined || !lacksNewColumns(data, wanted))) return false;
-  }
-  return true;
-}
-
-/** Rows that have not changed since a column was added do not have it yet. */
-function lacksNewColumns(data: string, wanted: string): boolean {
-  const body = data.slice(0, -1);
-  return wanted.startsWith(`${body},`);
+function isSame(held: Held, expected: readonly Held[]): boolean {
+  const rows = new Set([...held.keys(), ...(expected[0]?.keys() ?? [])]);
+  return [...rows].every((row) => expected.some((each) => each.get(row) === held.get(row)));
 }
 
 function difference(name: string, held: Held, expected: Held): string {

@@ -6,7 +6,7 @@
 import type { Position, RawRow, Relation, StreamEvent } from '@sluice/core';
 import { type Change, isExclusive } from './change.ts';
 import { applyToCatalogue, type Definition } from './catalogue.ts';
-import { Heap, ID, keyOf, LONG, rawRow, type Row, type Rows, type Shape, stored } from './tables.ts';
+import { Heap, ID, isLong, keyOf, rawRow, type Row, type Rows, type Shape, stored } from './tables.ts';
 
 /** One table at one moment, for the log and the oracle. */
 export interface ModelTable {
@@ -222,7 +222,7 @@ class Draft {
     if (table.shape.identity === 'full') this.events.push({ kind: 'update', relation, row: full, before });
     else {
       const sent = full.map((value, at) =>
-        table.shape.columns[at]?.attribute === LONG && !(LONG in set) ? undefined : value,
+        isLong(value) && !((table.shape.columns[at]?.attribute ?? 0) in set) ? undefined : value,
       );
       this.events.push({ kind: 'update', relation, row: sent, before: keyOf(row) === key ? null : before });
     }

@@ -1,5 +1,5 @@
 /** Tables of the simulated source: what the catalogue says of them, and their rows as its reads and its log see them. */
-import type { RawRow, Relation, ReplicaIdentity } from '@sluice/core';
+import type { RawRow, RawValue, Relation, ReplicaIdentity } from '@sluice/core';
 
 /** Values by attribute number; a row that is older than a column ends before it. */
 export type Row = readonly (string | null)[];
@@ -28,8 +28,12 @@ export interface Shape {
 export const ID = 0;
 export const OWNER = 1;
 export const TEXT = 2;
-/** Kept out of line: an update that does not touch it leaves it out. */
 export const LONG = 3;
+
+/** Whether the value is kept out of line: an update that does not touch it leaves it out. */
+export function isLong(value: RawValue): boolean {
+  return value?.startsWith('long') === true;
+}
 
 const FIRST_COLUMNS: readonly ModelColumn[] = ['id', 'owner', 'text', 'long'].map((name, attribute) => ({
   attribute,

@@ -65,7 +65,11 @@ export class Turns {
     now: () => this.#now,
     monotonic: () => this.#now,
     sleep: (ms, signal) => this.#sleep(ms, signal),
-    timer: () => () => {},
+    timer: (ms, callback) => {
+      const cancelled = new AbortController();
+      this.#sleep(ms, cancelled.signal).then(callback, () => {});
+      return () => cancelled.abort();
+    },
   };
 
   async #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {

@@ -197,6 +197,7 @@ export class MemoryWriter implements StreamWriter {
     this.#assertLease();
     const table = this.#table(tableId);
     const required = copyRequired(table, widened);
+    if (widened !== undefined) this.#dropTombstones([table], Number.POSITIVE_INFINITY);
     this.#stream.tables.set(tableId, required);
     this.#stream.tasks = this.#stream.tasks.filter((task) => task.tableId !== tableId);
     this.#stream.state = whileCopying(this.#stream.state, required);
