@@ -220,7 +220,7 @@ export function publish(binding: TableBinding, table: TableState, key: RecordKey
 function shown({ binding, key }: RowPlace, prior: SourceRecord | null, known: KnownRow): Effect {
   const { row, readAhead, history } = known;
   const output = outputOf(binding, row);
-  const held = prior === null || prior.history === history ? nothingHeld : heldBefore(binding, prior);
+  const held = prior === null || prior.history === history ? nothingHeld : heldBefore(binding, prior, row.length);
   const subkey = subkeyOf(binding.table.id, key);
   const ops: OpDraft[] = [];
   const memberships: Membership[] = [];
@@ -242,8 +242,8 @@ function shown({ binding, key }: RowPlace, prior: SourceRecord | null, known: Kn
 const nothingHeld = (): boolean => false;
 
 /** Whether clients hold an object just so, by the record of an older history: then it is not sent again. */
-function heldBefore(binding: TableBinding, prior: SourceRecord): (data: DataOutput) => boolean {
-  const added = binding.table.relation.columns.length - prior.values.length;
+function heldBefore(binding: TableBinding, prior: SourceRecord, columns: number): (data: DataOutput) => boolean {
+  const added = columns - prior.values.length;
   if (prior.partial || added < 0) return nothingHeld;
   // A client knows no difference between a column that it was not sent and one that is null.
   const before = outputOf(binding, [...prior.values, ...Array<null>(added).fill(null)]).data;

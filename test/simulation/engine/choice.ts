@@ -14,6 +14,8 @@ export interface Likings {
   readonly writing: number;
   readonly failing: number;
   readonly crashing: number;
+  /** The slot of a process that died. */
+  readonly losing: number;
   /** VACUUM FULL and the like. */
   readonly rewriting: number;
   /** Chance of a transaction with data definition in it; 0 in about half of the lives. */
@@ -31,6 +33,7 @@ function likingsBy(random: SeededRandom): Likings {
     writing: random.pick([0.04, 0.1, 0.2]),
     failing: random.pick([0, 0, 0.005, 0.02]),
     crashing: random.pick([0, 0.003, 0.01]),
+    losing: 0,
     rewriting: random.pick([0, 0.005, 0.03]),
     defining: random.pick([0, 0.15]),
     flushing: random.pick([1, 0.9, 0.3]),
@@ -50,7 +53,9 @@ export class Chooser {
   constructor(seed: number, likings: Partial<Likings> = {}) {
     const random = seededRandom(seed);
     this.#random = random;
-    this.#likings = { ...likingsBy(random), ...likings };
+    // By the number, not by chance: other lives stay what they were.
+    const losing = seed % 5 === 3 ? 0.01 : 0;
+    this.#likings = { ...likingsBy(random), losing, ...likings };
     for (const [label, haste] of Object.entries(this.#likings.haste)) this.#haste.set(label, haste);
     const tables = NAMES.slice(0, 1 + random.int(3)).map((name) => ({ oid: this.#newOid(), name }));
     const creation = tables.map(({ oid, name }): Change => ({ kind: 'create table', oid, name }));
@@ -77,10 +82,11 @@ export class Chooser {
 
   next(life: Life): Step {
     const random = this.#random;
-    const { writing, crashing, catchingUp, rewriting, failing } = this.#likings;
+    const { writing, crashing, losing, catchingUp, rewriting, failing } = this.#likings;
     const dice = random.next();
     if (dice < writing) return this.#commit(life);
     if (dice < writing + crashing) return { kind: 'crash' };
+    if (dice < writing + crashing + losing) return { kind: 'lose slot' };
     if (random.next() < catchingUp) {
       const unseen = life.database.invisible.length;
       return unseen > 0 && random.int(3) > 0 ? { kind: 'reveal', n: random.int(unseen) } : { kind: 'flush' };

@@ -147,6 +147,10 @@ export class Life {
         this.#turns.fail(step.label, new SluiceError('SLU_S1151', `the connection broke at: ${step.label}`));
         return;
       case 'crash':
+        return this.#crash();
+      case 'lose slot':
+        this.#slot.confirmed = null;
+        this.#slot.session++;
         await this.#crash();
     }
   }

@@ -3,11 +3,12 @@
  * end in a violation. Names of rules: docs/decisions/0011-simulation.md.
  */
 import { BEFORE_ALL } from '@sluice/core';
-import { type ChangeWrite, erase, evaluate } from '@sluice/replication';
+import { type ChangeWrite, erase, evaluate, sweep } from '@sluice/replication';
 import {
   advance,
   commit,
   decodeRecord,
+  encodeRecord,
   guardHolds,
   holdsCheckpoints,
   needsTombstones,
@@ -56,6 +57,9 @@ interface Rule extends Mutant {
   /** Where to look. */
   readonly likings?: Partial<Likings>;
 }
+
+/** Lives in which the slot is lost again and again. */
+const LOSING: Partial<Likings> = { losing: 0.01 };
 
 const rules: Record<string, Rule> = {
   'R1: reads wait for transactions in progress': { source: () => ({ settle: async () => {} }) },
@@ -166,7 +170,10 @@ const rules: Record<string, Rule> = {
     code: code<typeof holdsCheckpoints>('holdsCheckpoints', () => false),
   },
   'R11: what was sent is not acknowledged before it is durable': {
+    likings: { losing: 0 },
     source: (source) => ({
+      // A slot that is ahead of storage would be noticed at the next start, and mended.
+      inspect: async (stored) => ({ kind: stored.saved === null ? 'full' : 'continue', reasons: [] }),
       stream: async function* (signal) {
         for await (const batch of source.stream(signal)) {
           for (const event of batch) if (event.kind === 'commit') source.acknowledge(event.position);
@@ -180,6 +187,36 @@ const rules: Record<string, Rule> = {
     code: code<typeof evaluate>('evaluate', (real, write, ...rest) =>
       real(write.kind === 'upsert' ? { ...write, replayed: false } : write, ...rest),
     ),
+  },
+  'history: a slot that was made anew is noticed': {
+    likings: LOSING,
+    source: (source) => ({
+      inspect: async (stored) => {
+        const decision = await source.inspect(stored);
+        if (decision.kind !== 'reconcile') return decision;
+        await source.open(null);
+        return { kind: 'continue', reasons: [] };
+      },
+    }),
+  },
+  'history: older records do not count as known': {
+    likings: LOSING,
+    code: code<typeof evaluate>('evaluate', (real, write, prior, moved, table) => {
+      const restamped = prior === null ? null : encodeRecord({ ...decodeRecord(prior), history: table.history });
+      return real(write, restamped, moved, table);
+    }),
+  },
+  'history: what a copy did not meet is swept': {
+    likings: LOSING,
+    writer: (writer) => ({ sweepRows: (request) => writer.sweepRows({ ...request, sweep: () => null }) }),
+  },
+  'history: what was met is not swept': {
+    likings: LOSING,
+    code: code<typeof sweep>('sweep', (_, table, key, record) => erase(table.id, key, record)),
+  },
+  'history: tombstones end with it': {
+    likings: { ...LOSING, writing: 0.2, losing: 0.02 },
+    writer: () => ({ dropTombstones: async () => ({ remaining: false }) }),
   },
   'a removed row is removed once': {
     code: code<typeof erase>('erase', (real, ...args) => {

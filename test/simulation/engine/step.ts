@@ -17,7 +17,9 @@ export type Step =
   /** Those who wait under these labels go on, together. */
   | { readonly kind: 'go'; readonly labels: readonly string[]; readonly draw: number }
   | { readonly kind: 'fail'; readonly label: string }
-  | { readonly kind: 'crash' };
+  | { readonly kind: 'crash' }
+  /** The process dies, and while it is away its slot is dropped. */
+  | { readonly kind: 'lose slot' };
 
 export interface Beginning {
   readonly seed: number;
@@ -61,6 +63,8 @@ function describeStep(step: Step): string {
       return `reveal ${step.n}`;
     case 'crash':
       return 'CRASH';
+    case 'lose slot':
+      return 'CRASH, AND THE SLOT IS DROPPED';
     case 'flush':
     case 'grow':
       return step.kind;
