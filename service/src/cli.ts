@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { asSluiceError, SluiceError } from '@sluice/core';
 import { Command, CommanderError, Option } from 'commander';
 import { languageNames } from './cli/client-languages.ts';
+import { plan } from './cli/plan.ts';
 import { schema } from './cli/schema.ts';
 import { start } from './cli/start.ts';
 import { status } from './cli/status.ts';
@@ -43,6 +44,14 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('--json', 'diagnostics as JSON')
     .option('--strict', 'take warnings as errors')
     .action((file, options) => run(validate(file, options)));
+  program
+    .command('plan')
+    .description('print how the tables of the rules would be copied: tasks, rows, bytes, minutes; reads no row')
+    .argument('[file]', 'sync rules (default: those of the configuration)')
+    .option('-c, --config <file>', 'configuration file', 'sluice.yaml')
+    .option('--rows-per-second <n>', 'rate that minutes are counted by')
+    .option('--json', 'the whole plan, with its ranges')
+    .action((file, options) => run(plan(file, options)));
   program
     .command('schema')
     .description('print the client schema that sync rules produce; without rules, the tables of the source as JSON')

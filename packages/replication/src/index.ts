@@ -23,4 +23,5 @@ export type { RetryFacts } from './copy/retries.ts';
 export type { CopyScheduleFacts } from './snapshotter.ts';
 export type { ChangeWrite } from './row-write.ts';
 export type { TableBinding } from './table-binding.ts';
+export { missingTables } from './table-problems.ts';
 export type { TableProblem } from './table-problems.ts';

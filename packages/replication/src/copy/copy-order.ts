@@ -68,7 +68,7 @@ export function chooseSplit(running: readonly QueuedTask[]): QueuedTask | null {
   return largest === undefined || restBytes(largest.task) < SPLIT_BYTES_MIN ? null : largest;
 }
 
-/** By an estimate; one that has proven too low says nothing, so something is added to it. */
+/** By an estimate; one that has proven too low says nothing: then the end may be as near as it may be far. */
 function restBytes({ bytes, bytesEstimate }: TaskState): number {
-  return Math.max(bytesEstimate - bytes, bytes / 10);
+  return bytes < bytesEstimate ? bytesEstimate - bytes : bytes / 10;
 }
