@@ -50,6 +50,7 @@ export class BucketRuns {
     const count = this.#ops.length;
     if (count === 0) return;
     const bytes = this.#arena.take(HEAD_BYTES + this.#bytes);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const lastOrdinal = this.#ordinals[count - 1] as number;
     const bodies = HEAD_BYTES + count * ENTRY_BYTES;
     let sum = 0;
@@ -60,12 +61,12 @@ export class BucketRuns {
       end += body.length;
       sum = (sum + checksum) | 0;
       const entry = HEAD_BYTES + at * ENTRY_BYTES;
-      bytes.writeUInt32LE(lastOrdinal - (this.#ordinals[at] as number), entry);
-      bytes.writeUInt32LE(end, entry + 4);
-      bytes.writeInt32LE(checksum, entry + 8);
+      view.setUint32(entry, lastOrdinal - (this.#ordinals[at] as number), true);
+      view.setUint32(entry + 4, end, true);
+      view.setInt32(entry + 8, checksum, true);
     }
-    bytes.writeUInt32LE(count, 0);
-    bytes.writeInt32LE(sum, 4);
+    view.setUint32(0, count, true);
+    view.setInt32(4, sum, true);
     this.runs.push({ lastOrdinal, bytes });
     this.#ordinals = [];
     this.#ops = [];

@@ -6,7 +6,7 @@
  * little-endian; an empty slot holds nothing. A record's number is `group * GROUP_SLOTS + slot` and stays while the
  * record or its tombstone lives.
  */
-import { invariant, type RecordKey } from '@sluice/core';
+import { invariant, type RecordKey, writeText } from '@sluice/core';
 import { GROUP_SLOTS, RECORD_GROUP_BYTES } from './config.ts';
 
 export const TOMBSTONE = 1;
@@ -48,7 +48,7 @@ export class GroupPacker {
     if (!this.#fits(bound)) this.seal();
     if (this.#at + bound + 4 * GROUP_SLOTS + 1 > this.#block.length) this.#nextBlock(bound);
     const block = this.#block;
-    const keyBytes = block.write(key, this.#at + SLOT_HEAD_BYTES, 'utf8');
+    const keyBytes = writeText(block, key, this.#at + SLOT_HEAD_BYTES);
     block[this.#at] = flags;
     block[this.#at + 1] = keyBytes & 0xff;
     block[this.#at + 2] = keyBytes >>> 8;

@@ -64,7 +64,9 @@ export class SnapshotRows {
   #seal(): void {
     this.#packer.seal();
     this.#assembly.seal();
-    this.#order = Float64Array.from(this.#keys, (key, at) => hashKey(key) * ROWS_MAX + at).sort();
+    const order = new Float64Array(this.#keys.length);
+    for (let at = 0; at < order.length; at++) order[at] = hashKey(this.#keys[at] as RecordKey) * ROWS_MAX + at;
+    this.#order = order.sort();
   }
 
   /** Inside the transaction. @returns the new head */

@@ -51,8 +51,8 @@ export class OpSlab {
   }
 
   /** The newest body, viewing `bytes`. */
-  body(): Buffer {
-    return this.bytes.subarray(this.start, this.end);
+  body(): Uint8Array {
+    return new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + this.start, this.end - this.start);
   }
 
   /** Makes room, and writes all that stands before the data. */

@@ -9,6 +9,8 @@ import { SluiceError } from './errors.ts';
 export const RECORD_KEY_BYTES_MAX = 256;
 
 const SEPARATOR = '\u001f';
+const SEPARATOR_CODE = SEPARATOR.charCodeAt(0);
+const BACKSLASH = 0x5c;
 const NULL_MARK = '\\0';
 
 /**
@@ -25,7 +27,11 @@ export function recordKey(row: RawRow, keyColumns: readonly number[]): string {
 }
 
 function needsEscape(value: string): boolean {
-  return value.includes('\\') || value.includes(SEPARATOR) || value.startsWith('sha256:');
+  for (let at = 0; at < value.length; at++) {
+    const code = value.charCodeAt(at);
+    if (code === BACKSLASH || code === SEPARATOR_CODE) return true;
+  }
+  return value.startsWith('sha256:');
 }
 
 function part(value: RawRow[number]): string {

