@@ -3,10 +3,12 @@
  * escapes and notes where values end. Memory is used again and again: rows are valid until the next ones are cut.
  */
 import { isUtf8 } from 'node:buffer';
-import { ByteRows, SluiceError } from '@sluice/core';
+import { ByteRows, ByteSpace, SluiceError } from '@sluice/core';
 
 const [TAB, NEWLINE, BACKSLASH, LETTER_N] = [0x09, 0x0a, 0x5c, 0x4e];
 const NULL_START = -1;
+const EACH = 0x01010101;
+const HIGH = 0x80808080 | 0;
 
 /** What a letter behind a backslash stands for; others stand for themselves. */
 const ESCAPES = new Uint8Array(256).map((_, letter) => letter);
@@ -16,7 +18,9 @@ for (const [letter, control] of Object.entries({ b: 8, f: 12, n: 10, r: 13, t: 9
 
 export class CopyTextParser {
   readonly #columns: number;
-  #bytes = Buffer.allocUnsafeSlow(1 << 16);
+  #space = new ByteSpace(Buffer.allocUnsafeSlow(1 << 16));
+  /** What was read from last. */
+  #source = this.#space;
   #starts = new Int32Array(1024);
   #ends = new Int32Array(1024);
   /** Bytes and values written; those of the row that is still open included. */
@@ -42,22 +46,29 @@ export class CopyTextParser {
   }
 
   /** Reads on. @throws SLU_S1155 if a line has another number of columns */
-  push(source: Uint8Array, from: number, to: number): void {
+  push(source: Buffer, from: number, to: number): void {
+    if (source !== this.#source.bytes) this.#source = new ByteSpace(source);
     if (this.#taken) this.#letGo();
-    if (this.#used + to - from > this.#bytes.length) this.#growBytes(to - from);
+    if (this.#used + to - from > this.#space.bytes.length) this.#growBytes(to - from);
     let at = from;
     while (at < to) {
-      at = this.#plain(source, at, to);
+      at = this.#plain(at, to);
       if (at < to) this.#special(source[at++] as number);
     }
   }
 
   /** Copies up to the next byte that means something. @returns where that is */
-  #plain(source: Uint8Array, from: number, to: number): number {
+  #plain(from: number, to: number): number {
     if (this.#escaping) return from;
-    const target = this.#bytes;
+    const { bytes: source, view } = this.#source;
+    const { bytes: target, view: targetView } = this.#space;
     let used = this.#used;
     let at = from;
+    for (; at + 4 <= to; at += 4, used += 4) {
+      const word = view.getInt32(at);
+      if (!isPlain(word)) break;
+      targetView.setInt32(used, word);
+    }
     for (; at < to; at++) {
       const byte = source[at] as number;
       if (byte === BACKSLASH || byte === TAB || byte === NEWLINE) break;
@@ -71,7 +82,7 @@ export class CopyTextParser {
     if (this.#escaping) {
       this.#escaping = false;
       if (byte === LETTER_N) this.#isNull = true;
-      else this.#bytes[this.#used++] = ESCAPES[byte] as number;
+      else this.#space.bytes[this.#used++] = ESCAPES[byte] as number;
     } else if (byte === BACKSLASH) this.#escaping = true;
     else {
       this.#endValue();
@@ -101,7 +112,7 @@ export class CopyTextParser {
   take(): ByteRows {
     if (this.#taken) this.#letGo();
     this.#taken = true;
-    const bytes = this.#bytes.subarray(0, this.#rowsEnd);
+    const bytes = this.#space.bytes.subarray(0, this.#rowsEnd);
     const rows = new ByteRows(this.#columns, {
       count: this.#rows,
       bytes,
@@ -121,7 +132,7 @@ export class CopyTextParser {
   /** Forgets the rows that were taken; the open one moves to the front. */
   #letGo(): void {
     const complete = this.#rows * this.#columns;
-    this.#bytes.copyWithin(0, this.#rowsEnd, this.#used);
+    this.#space.bytes.copyWithin(0, this.#rowsEnd, this.#used);
     for (let value = complete; value < this.#values; value++) {
       const start = this.#starts[value] as number;
       this.#starts[value - complete] = start < 0 ? start : start - this.#rowsEnd;
@@ -136,15 +147,21 @@ export class CopyTextParser {
   }
 
   #growBytes(more: number): void {
-    const grown = Buffer.allocUnsafeSlow(Math.max(2 * this.#bytes.length, this.#used + more));
-    this.#bytes.copy(grown, 0, 0, this.#used);
-    this.#bytes = grown;
+    const grown = Buffer.allocUnsafeSlow(Math.max(2 * this.#space.bytes.length, this.#used + more));
+    this.#space.bytes.copy(grown, 0, 0, this.#used);
+    this.#space = new ByteSpace(grown);
   }
 
   #growValues(): void {
     this.#starts = grownCopy(this.#starts);
     this.#ends = grownCopy(this.#ends);
   }
+}
+
+/** Whether none of the four bytes is a backslash or below the newline, as the tab is. */
+function isPlain(word: number): boolean {
+  const backslashes = word ^ (BACKSLASH * EACH);
+  return ((((word - (NEWLINE + 1) * EACH) & ~word) | ((backslashes - EACH) & ~backslashes)) & HIGH) === 0;
 }
 
 function grownCopy(values: Int32Array): Int32Array<ArrayBuffer> {

@@ -3,7 +3,9 @@
  * someone asks for it. One row at a time is looked at, so that a reader needs no object per row.
  */
 import { isAscii } from 'node:buffer';
+import { ByteSpace } from './byte-space.ts';
 import type { RawRow } from './change.ts';
+import { readAscii, readUtf8 } from './text-bytes.ts';
 
 /** Stands in `starts` for NULL. */
 const NULL_START = -1;
@@ -12,18 +14,23 @@ export class ByteRows {
   readonly columns: number;
   readonly count: number;
   readonly bytes: Buffer;
+  readonly space: ByteSpace;
   /** Where value `row * columns + column` starts in `bytes`; negative for NULL. */
   readonly starts: Int32Array;
   readonly ends: Int32Array;
   /** The row that is looked at. */
   at = 0;
-  #ascii: string | null = null;
-  #asciiKnown = false;
+  /** Whether bytes and characters are the same; null before anyone has asked for a text. */
+  #isAscii: boolean | null = null;
+  /** The text that was asked for last: keys and ids often are the same column. */
+  #lastIndex = -1;
+  #lastText = '';
 
   constructor(columns: number, rows: Pick<ByteRows, 'count' | 'bytes' | 'starts' | 'ends'>) {
     this.columns = columns;
     this.count = rows.count;
     this.bytes = rows.bytes;
+    this.space = new ByteSpace(rows.bytes);
     this.starts = rows.starts;
     this.ends = rows.ends;
   }
@@ -47,9 +54,12 @@ export class ByteRows {
     const index = this.at * this.columns + column;
     const start = this.starts[index] as number;
     if (start < 0) return null;
-    const end = this.ends[index] as number;
-    const ascii = this.#text();
-    return ascii === null ? this.bytes.toString('utf8', start, end) : ascii.slice(start, end);
+    if (index !== this.#lastIndex) {
+      this.#isAscii ??= isAscii(this.bytes);
+      this.#lastText = (this.#isAscii ? readAscii : readUtf8)(this.bytes, start, this.ends[index] as number);
+      this.#lastIndex = index;
+    }
+    return this.#lastText;
   }
 
   /** The row that is looked at. */
@@ -59,14 +69,5 @@ export class ByteRows {
 
   *[Symbol.iterator](): Generator<RawRow> {
     for (this.at = 0; this.at < this.count; this.at++) yield this.row();
-  }
-
-  /** All of it as one string, so that texts are slices; null if bytes and characters are not the same. */
-  #text(): string | null {
-    if (!this.#asciiKnown) {
-      this.#ascii = isAscii(this.bytes) ? this.bytes.toString('latin1') : null;
-      this.#asciiKnown = true;
-    }
-    return this.#ascii;
   }
 }

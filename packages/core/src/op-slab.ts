@@ -3,6 +3,7 @@
  * what was made of it stays.
  */
 import { crc32 } from 'node:zlib';
+import { ByteSpace, copyBytes } from './byte-space.ts';
 import { writeText } from './text-bytes.ts';
 
 /** Whose op it is. */
@@ -14,18 +15,18 @@ export interface OpObject {
 }
 
 export const CHECKSUM_AT = '\x10checksum\0'.length;
-const SUBKEY_HEAD = Buffer.from('\x02subkey\0', 'latin1');
-const DATA_HEAD = Buffer.from('\x02data\0', 'latin1');
+const SUBKEY_HEAD = spaceOf(Buffer.from('\x02subkey\0', 'latin1'));
+const DATA_HEAD = spaceOf(Buffer.from('\x02data\0', 'latin1'));
 const SLAB_BYTES = 1 << 20;
 const HEADS_MAX = 10_000;
 
 /** Everything before the object id's value, by object type: rules have few of them. */
-const putHeads = new Map<string, Buffer>();
-const removeHeads = new Map<string, Buffer>();
+const putHeads = new Map<string, ByteSpace>();
+const removeHeads = new Map<string, ByteSpace>();
 
 export class OpSlab {
-  bytes = Buffer.allocUnsafeSlow(0);
-  /** The newest body. */
+  space = new ByteSpace(Buffer.allocUnsafeSlow(0));
+  /** The newest body in it. */
   start = 0;
   end = 0;
   /** Where the data of the open body starts, behind its length. */
@@ -50,16 +51,20 @@ export class OpSlab {
     return this.#seal(this.#begin(headFor(removeHeads, 'REMOVE', object.objectType), object, 0));
   }
 
+  get bytes(): Buffer {
+    return this.space.bytes;
+  }
+
   /** The newest body, viewing `bytes`. */
   body(): Uint8Array {
     return new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + this.start, this.end - this.start);
   }
 
   /** Makes room, and writes all that stands before the data. */
-  #begin(head: Buffer, { objectId, subkey }: OpObject, dataBytes: number): number {
-    const bytesMax = head.length + 64 + 3 * (objectId.length + subkey.length) + dataBytes;
+  #begin(head: ByteSpace, { objectId, subkey }: OpObject, dataBytes: number): number {
+    const bytesMax = head.bytes.length + 64 + 3 * (objectId.length + subkey.length) + dataBytes;
     if (this.end + bytesMax > this.bytes.length) {
-      this.bytes = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytesMax));
+      this.space = new ByteSpace(Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytesMax)));
       this.end = 0;
     }
     this.start = this.end;
@@ -74,10 +79,8 @@ export class OpSlab {
     return checksum;
   }
 
-  #writeHead(at: number, head: Buffer): number {
-    const { bytes } = this;
-    for (let index = 0; index < head.length; index++) bytes[at + index] = head[index] as number;
-    return at + head.length;
+  #writeHead(at: number, head: ByteSpace): number {
+    return copyBytes(head, 0, head.bytes.length, this.space, at);
   }
 
   #writeString(at: number, value: string): number {
@@ -88,19 +91,19 @@ export class OpSlab {
   }
 
   #writeLength(at: number, value: number): void {
-    const { bytes } = this;
-    bytes[at] = value;
-    bytes[at + 1] = value >> 8;
-    bytes[at + 2] = value >> 16;
-    bytes[at + 3] = value >> 24;
+    this.space.view.setInt32(at, value, true);
   }
 }
 
-function headFor(heads: Map<string, Buffer>, op: string, objectType: string): Buffer {
+function spaceOf(bytes: Buffer): ByteSpace {
+  return new ByteSpace(bytes);
+}
+
+function headFor(heads: Map<string, ByteSpace>, op: string, objectType: string): ByteSpace {
   const known = heads.get(objectType);
   if (known !== undefined) return known;
   if (heads.size >= HEADS_MAX) heads.clear();
-  const head = headOf(op, objectType);
+  const head = spaceOf(headOf(op, objectType));
   heads.set(objectType, head);
   return head;
 }

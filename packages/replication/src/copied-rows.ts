@@ -147,7 +147,7 @@ class PackingSink implements RowSink<JsonBytes> {
   data(bucket: string, objectType: string, objectId: string, json: JsonBytes): void {
     const rows = this.#rows as ByteRows;
     const start = ops.beginPut({ objectType, objectId, subkey: this.#subkey }, json.prepare(rows));
-    const end = json.write(rows, ops.bytes, start);
+    const end = json.write(rows, ops.space, start);
     if (end - start > limits.rowBytesMax && ops.bytes.toString('utf8', start, end).length > limits.rowBytesMax) {
       return this.error(bucket, rowTooLarge(objectType, objectId).describe());
     }

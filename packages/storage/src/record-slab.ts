@@ -2,7 +2,7 @@
  * Writes source records (source-record.ts says what they look like) one behind the other in large buffers. A buffer that
  * is full is let go, not written again: what was made of it stays.
  */
-import { type ByteRows, type RawValue, writeText } from '@sluice/core';
+import { type ByteRows, ByteSpace, copyBytes, type RawValue, writeText } from '@sluice/core';
 import type { Membership, SourceRecord } from './source-record.ts';
 
 export const VERSION = 0x10;
@@ -12,17 +12,19 @@ export const READ_AHEAD = 0x04;
 export const LATER_HISTORY = 0x08;
 export const FIRST_HISTORY = 1;
 const SLAB_BYTES = 1 << 20;
-/** Shorter runs of bytes are copied in a loop: a native call costs more. */
-const LOOP_MAX = 64;
 
 /** What a copied row's record holds beside its values. */
 type CopiedRecord = Pick<SourceRecord, 'history' | 'memberships' | 'lookups'>;
 
 export class RecordSlab {
-  bytes = Buffer.allocUnsafeSlow(0);
+  space = new ByteSpace(Buffer.allocUnsafeSlow(0));
   /** The newest record. */
   start = 0;
   end = 0;
+
+  get bytes(): Buffer {
+    return this.space.bytes;
+  }
 
   write(record: SourceRecord): void {
     const { readAhead, history, values } = record;
@@ -54,13 +56,13 @@ export class RecordSlab {
     for (let index = first; index < first + columns; index++) {
       const start = starts[index] as number;
       if (start < 0) this.bytes[this.end++] = 0;
-      else this.#copy(rows.bytes, start, ends[index] as number);
+      else this.#copy(rows.space, start, ends[index] as number);
     }
   }
 
   #begin(bytesMax: number): void {
     if (this.end + bytesMax > this.bytes.length) {
-      this.bytes = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytesMax));
+      this.space = new ByteSpace(Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytesMax)));
       this.end = 0;
     }
     this.start = this.end;
@@ -95,15 +97,11 @@ export class RecordSlab {
     else this.#sized(value, 2);
   }
 
-  #copy(source: Buffer, start: number, end: number): void {
-    const { bytes } = this;
+  #copy(source: ByteSpace, start: number, end: number): void {
     const length = end - start;
-    if (length + 2 <= 0x7f) bytes[this.end++] = length + 2;
+    if (length + 2 <= 0x7f) this.bytes[this.end++] = length + 2;
     else this.#varint(length + 2);
-    const at = this.end;
-    this.end = at + length;
-    if (length > LOOP_MAX) source.copy(bytes, at, start, end);
-    else for (let index = 0; index < length; index++) bytes[at + index] = source[start + index] as number;
+    this.end = copyBytes(source, start, end, this.space, this.end);
   }
 
   /**

@@ -2,7 +2,7 @@
  * What the rest of the product sees of sync rules: a parsed document with its diagnostics, evaluators for the rows of
  * one table, and the resolution of one client's request to buckets. Nothing here knows a driver, a socket or a storage.
  */
-import type { ByteRows, RawRow } from '@sluice/core';
+import type { ByteRows, ByteSpace, RawRow } from '@sluice/core';
 import type { TableShape } from './table-shape.ts';
 import type { TypedValue } from './types/typed-values.ts';
 
@@ -97,7 +97,7 @@ export interface JsonBytes {
   /** Computes what cannot be copied. @returns how many bytes `write` needs at most @throws EvaluationError */
   prepare(rows: ByteRows): number;
   /** After `prepare`. @returns the end of what was written at `at` */
-  write(rows: ByteRows, target: Buffer, at: number): number;
+  write(rows: ByteRows, target: ByteSpace, at: number): number;
 }
 
 /** As `RowEvaluator`, for rows of values in the order of the table's columns. */

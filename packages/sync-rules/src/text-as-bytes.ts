@@ -17,6 +17,6 @@ export function textAsBytes(evaluator: RowEvaluator): ByteRowEvaluator {
 function bytesOf(json: string): JsonBytes {
   return {
     prepare: () => 3 * json.length,
-    write: (_, target, at) => at + writeText(target, json, at),
+    write: (_, target, at) => at + writeText(target.bytes, json, at),
   };
 }

@@ -1,16 +1,15 @@
 /** Copied rows of a Postgres source, as bytes: values for expressions as everywhere, plain columns from bytes to bytes. */
-import { type ByteRows, writeText } from '@sluice/core';
+import { type ByteRows, ByteSpace, copyBytes, escapedLength, writeText } from '@sluice/core';
 import type { JsonBytes } from '../api.ts';
 import type { Compatibility } from '../compatibility.ts';
 import { valueJson } from '../json.ts';
 import type { ObjectKey, RowFormat } from '../row-format.ts';
 import { idText } from '../value.ts';
-import { escapedLength } from './json-bytes.ts';
 import { PostgresTypes } from './postgres.ts';
 import { BYTES_WRITER_ROOM, type BytesWriter, NOT_WRITTEN, typeOptions } from './source-type.ts';
 
 const [OPEN, CLOSE] = [0x7b, 0x7d];
-const NULL = new TextEncoder().encode('null');
+const NULL = spaceOf('null');
 /** Texts beyond this are looked through before room for them is made. */
 const SHORT_BYTES = 4096;
 const ESCAPED_BYTES_MAX = 6;
@@ -42,7 +41,7 @@ export function postgresByteFormat(compatibility: Compatibility): RowFormat<Byte
 
 interface Member {
   /** `,"name":` */
-  readonly head: Uint8Array;
+  readonly head: ByteSpace;
   /** The column whose bytes are written; -1 for what goes by text. */
   readonly column: number;
   readonly bytes: BytesWriter;
@@ -51,7 +50,7 @@ interface Member {
 }
 
 function memberOf({ name, column: placed, value }: ObjectKey<ByteRows>, types: PostgresTypes): Member {
-  const head = new TextEncoder().encode(`,${JSON.stringify(name)}:`);
+  const head = spaceOf(`,${JSON.stringify(name)}:`);
   const byText = { head, column: -1, bytes: () => NOT_WRITTEN };
   if (placed === null) return { ...byText, text: (rows) => valueJson(value(rows)) };
   const { json, bytes } = types.type(placed.column);
@@ -71,7 +70,7 @@ class ObjectBytes implements JsonBytes {
   constructor(members: readonly Member[]) {
     this.#members = members;
     this.#texts = members.map(() => undefined);
-    this.#fixedBytes = members.reduce((sum, { head }) => sum + head.length + BYTES_WRITER_ROOM, 2);
+    this.#fixedBytes = members.reduce((sum, { head }) => sum + head.bytes.length + BYTES_WRITER_ROOM, 2);
   }
 
   prepare(rows: ByteRows): number {
@@ -88,14 +87,14 @@ class ObjectBytes implements JsonBytes {
       const start = rows.starts[first + column] as number;
       if (start < 0) continue;
       const end = rows.ends[first + column] as number;
-      bytes += end - start <= SHORT_BYTES ? ESCAPED_BYTES_MAX * (end - start) : escapedLength(rows.bytes, start, end);
+      bytes +=
+        end - start <= SHORT_BYTES ? ESCAPED_BYTES_MAX * (end - start) : escapedLength(rows.space, start, end) + 2;
     }
     return bytes;
   }
 
-  write(rows: ByteRows, target: Buffer, at: number): number {
+  write(rows: ByteRows, target: ByteSpace, at: number): number {
     const members = this.#members;
-    const source = rows.bytes;
     const first = rows.at * rows.columns;
     let end = at;
     for (let index = 0; index < members.length; index++) {
@@ -104,24 +103,23 @@ class ObjectBytes implements JsonBytes {
       const start = column < 0 ? -1 : (rows.starts[first + column] as number);
       const text = column < 0 ? this.#texts[index] : '';
       if (text === undefined) continue;
-      for (let byte = 0; byte < head.length; byte++) target[end++] = head[byte] as number;
-      if (column < 0) end += writeText(target, text, end);
-      else if (start < 0) end = put(NULL, target, end);
+      end = copyBytes(head, 0, head.bytes.length, target, end);
+      if (column < 0) end += writeText(target.bytes, text, end);
+      else if (start < 0) end = copyBytes(NULL, 0, 4, target, end);
       else {
-        const written = member.bytes(source, start, rows.ends[first + column] as number, target, end);
-        if (written === NOT_WRITTEN) end += writeText(target, member.text(rows) ?? '', end);
+        const written = member.bytes(rows.space, start, rows.ends[first + column] as number, target, end);
+        if (written === NOT_WRITTEN) end += writeText(target.bytes, member.text(rows) ?? '', end);
         else end = written;
       }
     }
     // The comma before the first member is the brace.
     if (end === at) end++;
-    target[at] = OPEN;
-    target[end] = CLOSE;
+    target.bytes[at] = OPEN;
+    target.bytes[end] = CLOSE;
     return end + 1;
   }
 }
 
-function put(bytes: Uint8Array, target: Uint8Array, at: number): number {
-  for (let index = 0; index < bytes.length; index++) target[at + index] = bytes[index] as number;
-  return at + bytes.length;
+function spaceOf(text: string): ByteSpace {
+  return new ByteSpace(Buffer.from(text));
 }

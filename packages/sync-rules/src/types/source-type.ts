@@ -1,4 +1,5 @@
 /** How one source type becomes values. Chosen once a column; used once a row. */
+import type { ByteSpace } from '@sluice/core';
 import type { Compatibility, TimestampPrecision } from '../compatibility.ts';
 import type { JsonValue } from '../json.ts';
 import type { Value } from '../value.ts';
@@ -44,7 +45,7 @@ export interface SourceType {
  * Writes the JSON of the text at `from` to `to`; there is room for six bytes a byte, and `BYTES_WRITER_ROOM`.
  * @returns the end of what was written at `at`; `NOT_WRITTEN` for texts that take the long way, which fits there, too
  */
-export type BytesWriter = (source: Uint8Array, from: number, to: number, target: Uint8Array, at: number) => number;
+export type BytesWriter = (source: ByteSpace, from: number, to: number, target: ByteSpace, at: number) => number;
 
 export const NOT_WRITTEN = -1;
 export const BYTES_WRITER_ROOM = 64;
