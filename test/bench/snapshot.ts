@@ -62,6 +62,7 @@ async function copyInto(postgres: TestPostgres, report: ReportBuilder, options: 
     seconds: result.seconds,
     detail: {
       cpuSeconds,
+      cpuMicrosecondsPerRow: (cpuSeconds / rows) * 1e6,
       opBytes: nothing.dropped.opBytes / nothing.dropped.ops,
       recordBytes: nothing.dropped.recordBytes / nothing.dropped.records,
     },
@@ -89,7 +90,12 @@ async function writeRaw(report: ReportBuilder, options: CopyOptions, ours: NullS
       unit: 'rows/s',
       rate: raw.rowsPerSecond,
       seconds: raw.seconds,
-      detail: { cpuSeconds, bytesPerRow, diskBytesPerRow: raw.fileBytes / rows },
+      detail: {
+        cpuSeconds,
+        cpuMicrosecondsPerRow: (cpuSeconds / rows) * 1e6,
+        bytesPerRow,
+        diskBytesPerRow: raw.fileBytes / rows,
+      },
     });
   } finally {
     await rm(path, { recursive: true, force: true });
@@ -115,6 +121,7 @@ async function copyIntoLmdb(uri: string, report: ReportBuilder, options: CopyOpt
       seconds: result.seconds,
       detail: {
         cpuSeconds,
+        cpuMicrosecondsPerRow: (cpuSeconds / rows) * 1e6,
         // Of the tasks' time; storage works on flushes while the next rows are read.
         waitSeconds: snapshot.stages.wait / 1000,
         readSeconds: snapshot.stages.read / 1000,

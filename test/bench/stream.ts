@@ -76,6 +76,7 @@ async function drainBacklog({ postgres, report, rowsPerTransaction, options }: B
       seconds: result.seconds,
       detail: {
         cpuSeconds,
+        cpuMicrosecondsPerChange: (cpuSeconds / changes) * 1e6,
         changes,
         ops: result.facts.stream.ops,
         flushes: result.facts.stream.flushes,

@@ -65,9 +65,9 @@ export class CopyTextParser {
     let used = this.#used;
     let at = from;
     for (; at + 4 <= to; at += 4, used += 4) {
-      const word = view.getInt32(at);
+      const word = view.getInt32(at, true);
       if (!isPlain(word)) break;
-      targetView.setInt32(used, word);
+      targetView.setInt32(used, word, true);
     }
     for (; at < to; at++) {
       const byte = source[at] as number;

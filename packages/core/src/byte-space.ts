@@ -34,37 +34,34 @@ export function copyBytes(source: ByteSpace, from: number, to: number, target: B
   const { bytes: out, view: outView } = target;
   let read = from;
   let end = at;
-  for (; read + 4 <= to; read += 4, end += 4) outView.setInt32(end, view.getInt32(read));
+  for (; read + 4 <= to; read += 4, end += 4) outView.setInt32(end, view.getInt32(read, true), true);
   while (read < to) out[end++] = bytes[read++] as number;
   return end;
 }
 
 /**
  * Copies UTF-8 as it stands inside of a JSON string, with the escapes that `JSON.stringify` writes; there must be room
- * for six bytes a byte. @returns where it ends
+ * for six bytes a byte, or for what `escapedLength` says and a word. @returns where it ends
  */
 export function copyEscaped(source: ByteSpace, from: number, to: number, target: ByteSpace, at: number): number {
   const { bytes, view } = source;
   const { bytes: out, view: outView } = target;
   let read = from;
   let end = at;
+  while (read + 4 <= to) {
+    const word = view.getInt32(read, true);
+    const found = specials(word);
+    outView.setInt32(end, word, true);
+    // Bytes before the first that needs its escape are right; those behind it are written again.
+    const plain = found === 0 ? 4 : (31 - Math.clz32(found & -found)) >> 3;
+    read += plain;
+    end += plain;
+    if (found !== 0) end = putEscape(bytes[read++] as number, out, end);
+  }
   while (read < to) {
-    if (read + 4 <= to) {
-      const word = view.getInt32(read);
-      if (isPlain(word)) {
-        outView.setInt32(end, word);
-        read += 4;
-        end += 4;
-        continue;
-      }
-    }
-    // The next few bytes, one of which is likely to need its escape.
-    const stop = Math.min(to, read + 4);
-    while (read < stop) {
-      const byte = bytes[read++] as number;
-      if (byte >= SPACE && byte !== QUOTE && byte !== BACKSLASH) out[end++] = byte;
-      else end = putEscape(byte, out, end);
-    }
+    const byte = bytes[read++] as number;
+    if (byte >= SPACE && byte !== QUOTE && byte !== BACKSLASH) out[end++] = byte;
+    else end = putEscape(byte, out, end);
   }
   return end;
 }
@@ -74,7 +71,7 @@ export function escapedLength({ bytes, view }: ByteSpace, from: number, to: numb
   let length = to - from;
   let read = from;
   while (read < to) {
-    if (read + 4 <= to && isPlain(view.getInt32(read))) {
+    if (read + 4 <= to && specials(view.getInt32(read, true)) === 0) {
       read += 4;
       continue;
     }
@@ -85,12 +82,12 @@ export function escapedLength({ bytes, view }: ByteSpace, from: number, to: numb
   return length;
 }
 
-/** Whether none of the four bytes needs an escape; now and then it says no for one that does not. */
-function isPlain(word: number): boolean {
+/** The high bits of bytes that need an escape. The lowest that is set is exact; those above it may be wrong. */
+function specials(word: number): number {
   const quotes = word ^ (QUOTE * EACH);
   const backslashes = word ^ (BACKSLASH * EACH);
   const found = ((quotes - EACH) & ~quotes) | ((backslashes - EACH) & ~backslashes) | ((word - SPACE * EACH) & ~word);
-  return (found & HIGH) === 0;
+  return found & HIGH;
 }
 
 function putEscape(byte: number, out: Uint8Array, at: number): number {
