@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- snapshot|tables|catch-up|stream|download|evaluate [--rows N] [--json] [--profile] [--storage postgresql]`: our rate, the physical limit measured in
+ * `npm run bench -- snapshot|tables|catch-up|stream|download|publish|evaluate [--rows N] [--json] [--profile] [--storage postgresql]`: our rate, the physical limit measured in
  * the same run on the same data, and the ratio of the two. Figures are printed as they come; with --json the whole
  * report goes to standard output as one document.
  */
@@ -9,6 +9,7 @@ import { benchCatchUp } from './catch-up.ts';
 import { benchDownload } from './download.ts';
 import { benchEvaluate } from './evaluate.ts';
 import { benchFanOut } from './fan-out.ts';
+import { benchPublish } from './publish.ts';
 import type { ReportBuilder } from './report.ts';
 import { benchSnapshot } from './snapshot.ts';
 import { benchSnapshotIntoPostgres } from './snapshot-postgres.ts';
@@ -35,6 +36,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   stream: { run: benchStream, rows: 100_000 },
   download: { run: benchDownload, rows: 1_000_000 },
   fanout: { run: benchFanOut, rows: 1_000 },
+  publish: { run: benchPublish, rows: 200_000 },
   evaluate: { run: benchEvaluate, rows: 200_000 },
 };
 

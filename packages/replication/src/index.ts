@@ -14,7 +14,7 @@ export type {
 } from './change-source.ts';
 export type { CopyFacts, SnapshotFacts, StageMs, TableCopyFacts } from './copy-progress.ts';
 export { type EnginePorts, type EngineStreamFacts, ReplicationEngine } from './engine.ts';
-export { erase, evaluate, sweep } from './evaluate.ts';
+export { erase, evaluate, publish, sweep } from './evaluate.ts';
 export type { StreamProgress } from './progress.ts';
 export { Replicator, type ReplicatorFacts, type ReplicatorPhase, type ReplicatorPorts } from './replicator.ts';
 export type { Allowance } from './copy/governor.ts';
