@@ -20,7 +20,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   let code = 0;
   // `sluice sync | head` ends us in order.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
-  const run = (command: Promise<number>) => command.then((result) => void (code = result));
+  const run = async (command: Promise<number>): Promise<void> => {
+    code = await command;
+  };
   const program = new Command('sluice')
     .description(
       'Sync-rules replication service: a source database into buckets, served over the PowerSync sync protocol',
@@ -35,31 +37,6 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('-c, --config <file>', 'configuration file')
     .addOption(new Option('-r, --role <role>', 'what this process does of it').choices(roles).default('all'))
     .action((options) => run(start(options)));
-  program
-    .command('validate')
-    .description('check sync rules: exit 0 if they are well, 1 if not')
-    .argument('<file>', 'sync rules')
-    .addOption(schemaOption())
-    .option('-c, --config <file>', 'configuration file: check tables and columns against its source')
-    .option('--json', 'diagnostics as JSON')
-    .option('--strict', 'take warnings as errors')
-    .action((file, options) => run(validate(file, options)));
-  program
-    .command('plan')
-    .description('print how the tables of the rules would be copied: tasks, rows, bytes, minutes; reads no row')
-    .argument('[file]', 'sync rules (default: those of the configuration)')
-    .option('-c, --config <file>', 'configuration file', 'sluice.yaml')
-    .option('--rows-per-second <n>', 'rate that minutes are counted by')
-    .option('--json', 'the whole plan, with its ranges')
-    .action((file, options) => run(plan(file, options)));
-  program
-    .command('schema')
-    .description('print the client schema that sync rules produce; without rules, the tables of the source as JSON')
-    .argument('[file]', 'sync rules')
-    .addOption(schemaOption())
-    .option('-c, --config <file>', 'configuration file: read tables and columns from its source')
-    .addOption(new Option('--lang <language>', 'what to print').choices(languageNames).default('ts'))
-    .action((file, options) => run(schema(file, options)));
   program
     .command('token')
     .description('sign a development token with the first HS key of the configuration')
@@ -85,6 +62,49 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('--once', 'end after the first complete checkpoint')
     .action((options) => run(sync(options)));
 
+  rulesCommands(program, run);
+  storageCommands(program, run);
+  try {
+    await program.parseAsync([...argv]);
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    process.stderr.write(`${describe(error)}\n`);
+    return 1;
+  }
+}
+
+type Run = (command: Promise<number>) => Promise<void>;
+
+function rulesCommands(program: Command, run: Run): void {
+  program
+    .command('validate')
+    .description('check sync rules: exit 0 if they are well, 1 if not')
+    .argument('<file>', 'sync rules')
+    .addOption(schemaOption())
+    .option('-c, --config <file>', 'configuration file: check tables and columns against its source')
+    .option('--json', 'diagnostics as JSON')
+    .option('--strict', 'take warnings as errors')
+    .action((file, options) => run(validate(file, options)));
+  program
+    .command('plan')
+    .description('print how the tables of the rules would be copied: tasks, rows, bytes, minutes; reads no row')
+    .argument('[file]', 'sync rules (default: those of the configuration)')
+    .option('-c, --config <file>', 'configuration file', 'sluice.yaml')
+    .option('--rows-per-second <n>', 'rate that minutes are counted by')
+    .option('--json', 'the whole plan, with its ranges')
+    .action((file, options) => run(plan(file, options)));
+  program
+    .command('schema')
+    .description('print the client schema that sync rules produce; without rules, the tables of the source as JSON')
+    .argument('[file]', 'sync rules')
+    .addOption(schemaOption())
+    .option('-c, --config <file>', 'configuration file: read tables and columns from its source')
+    .addOption(new Option('--lang <language>', 'what to print').choices(languageNames).default('ts'))
+    .action((file, options) => run(schema(file, options)));
+}
+
+function storageCommands(program: Command, run: Run): void {
   program
     .command('migrate')
     .description('bring the schema of a storage in Postgres to this version')
@@ -96,15 +116,6 @@ export async function main(argv: readonly string[]): Promise<number> {
     .requiredOption('-c, --config <file>', 'configuration file')
     .option('--yes', 'really')
     .action((options) => run(newEpoch(options)));
-
-  try {
-    await program.parseAsync([...argv]);
-    return code;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    process.stderr.write(`${describe(error)}\n`);
-    return 1;
-  }
 }
 
 /** Offline instead of a source. */

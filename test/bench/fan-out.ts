@@ -176,7 +176,10 @@ class FanOutClient {
     await new Promise<void>((resolve, reject) => {
       outgoing.once('error', reject);
       outgoing.once('response', (response) => {
-        if (response.statusCode !== 200) return void reject(new Error(`status ${response.statusCode}`));
+        if (response.statusCode !== 200) {
+          reject(new Error(`status ${response.statusCode}`));
+          return;
+        }
         response.on('data', (part: Buffer) => client.#look(part.toString('latin1')));
         response.on('error', () => {});
         resolve();

@@ -80,7 +80,10 @@ test('a copy is set aside, paused, hurried and resumed by table', { timeout: 120
     expect((await order('pause', { table: 'public.bog' })).status).toBe(400);
     expect((await order('pause', { tabel: 'public.big' })).status).toBe(400);
 
-    await service.until('the damaged table is set aside', async () => (await table('damaged'))?.held != null);
+    await service.until(
+      'the damaged table is set aside',
+      async () => ((await table('damaged'))?.held ?? null) !== null,
+    );
     expect(await table('damaged')).toMatchObject({
       snapshot: 'pending',
       held: { kind: 'quarantined', error: { code: 'SLU_S1156', message: expect.stringContaining('enum') } },

@@ -3,8 +3,8 @@
  * first second, until aborted or until something fails. A failure ends the whole attempt; `supervise` decides what
  * comes next. Nothing survives an attempt but what is stored.
  */
-import { asSluiceError, BEFORE_ALL, type Clock, limits, type Logger, type Random, SluiceError } from '@sluice/core';
-import type { BucketStorage, JsonValue, StreamInfo, StreamReader, StreamWriter } from '@sluice/storage';
+import { asSluiceError, BEFORE_ALL, type Clock, limits, type Logger, type Random } from '@sluice/core';
+import type { BucketStorage, StreamInfo, StreamReader, StreamWriter } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import { ByteBudget } from './byte-budget.ts';
 import type { ChangeSource, RestartDecision, SourceHealth } from './change-source.ts';

@@ -3,15 +3,15 @@ import { expect, it } from 'vitest';
 import type { StatusDocument } from '../status/model.ts';
 import { drawCopies, StatusLine } from './copy-display.ts';
 
-/** What a terminal of 40 columns shows, as far as it is used here. */
+const CLEAR = '\r\u001b[K';
+
+/** What a terminal of 40 columns shows, as far as it is used here: lines, and a last one that is cleared. */
 function screen() {
   const rows = [''];
   const write = (text: string) => {
-    for (const part of text.split(/(\r|\n|\u001b\[K)/)) {
-      if (part === '\n') rows.push('');
-      else if (part === '\u001b[K') rows[rows.length - 1] = '';
-      else if (part !== '\r') rows[rows.length - 1] += part;
-    }
+    const [kept, ...redrawn] = text.split(CLEAR);
+    const last = redrawn.length === 0 ? `${rows.pop()}${kept}` : (rows.pop(), redrawn.at(-1) ?? '');
+    rows.push(...last.split('\n'));
   };
   return { rows, columns: 40, write };
 }
