@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SyncClient } from '../kit/client.ts';
 import { FaultProxy } from '../kit/fault-proxy.ts';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../kit/postgres.ts';
-import { ServiceProcess, tokenFor } from '../kit/service-process.ts';
+import { ADMIN_TOKEN, ServiceProcess, tokenFor } from '../kit/service-process.ts';
 import { sized } from '../kit/size.ts';
 
 const ROWS = sized(5_000, 100_000);
@@ -154,6 +154,32 @@ test('a slot that is lost while we run is noticed, named, and mended in the same
     expect(following.received.slice(10).sort()).toEqual(
       Array.from({ length: 10 }, (_, n) => `REMOVE ${n + 11}`).sort(),
     );
+  } finally {
+    await following.stop();
+    await service.dispose();
+  }
+}, 120_000);
+
+test('an operator has all rows compared: where nothing differs, clients hear nothing, and the stream goes on', async () => {
+  const database = await newDatabase(postgres, 1000);
+  const service = await ServiceProcess.start({ sourceUri: database.uri, rules: RULES });
+  const following = follow(service);
+  try {
+    await following.client.until(() => following.client.rows('notes').size === 1000, 60_000);
+    following.received.length = 0;
+    const response = await fetch(`${service.url}/api/snapshot/v1/compare`, {
+      method: 'POST',
+      headers: { authorization: `Token ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
+      body: '{}',
+    });
+    expect(response.status).toBe(200);
+    const compared = async () => (await streamOf(service))?.restart?.kind === 'reconcile';
+    await service.until('the comparison has begun', compared, 30_000);
+    await database.query('DELETE FROM notes WHERE id <= 10');
+    await following.client.until(() => following.client.rows('notes').size === 990, 60_000);
+    expect([...following.received].sort()).toEqual(Array.from({ length: 10 }, (_, n) => `REMOVE ${n + 1}`).sort());
+    const stream = await streamOf(service);
+    expect(stream?.restart).toMatchObject({ kind: 'reconcile', reasons: ['an operator asked for it'] });
   } finally {
     await following.stop();
     await service.dispose();

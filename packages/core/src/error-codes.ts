@@ -199,6 +199,11 @@ export const errorCodes = {
     'The table is in quarantine, the others go on. See the message; resume the table when the row is mended.',
     'retry',
   ),
+  SLU_R1107: entry(
+    'An operator wants all rows compared with the source.',
+    'Nothing to do: replication begins anew, and clients receive what differs.',
+    'retry',
+  ),
 
   // --- storage ----------------------------------------------------------------------------------------------------------
   SLU_T1201: entry('The storage cannot be opened.', 'Check the path, its permissions and the free space.'),

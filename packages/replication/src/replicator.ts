@@ -3,7 +3,7 @@
  * first second, until aborted or until something fails. A failure ends the whole attempt; `supervise` decides what
  * comes next. Nothing survives an attempt but what is stored.
  */
-import { asSluiceError, BEFORE_ALL, type Clock, limits, type Logger, type Random } from '@sluice/core';
+import { asSluiceError, BEFORE_ALL, type Clock, limits, type Logger, type Random, SluiceError } from '@sluice/core';
 import type { BucketStorage, StreamInfo, StreamReader, StreamWriter } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import { ByteBudget } from './byte-budget.ts';
@@ -227,6 +227,8 @@ export class Replicator {
       this.#pace.allowance = govern(this.#pace.allowance, this.#strain.read(this.#health, this.#stream));
       this.#walBudget.observe(this.#health);
       if (this.#health.failure !== null) throw this.#health.failure;
+      if ((await this.#reader.snapshotControl()).compare)
+        throw new SluiceError('SLU_R1107', 'an operator wants all rows compared');
       await clock.sleep(HEALTH_INTERVAL_MS, signal);
     }
   }

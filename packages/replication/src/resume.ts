@@ -25,8 +25,11 @@ export async function resume(ports: ResumePorts): Promise<RestartDecision> {
   const saved = await savedSource(ports);
   const { durable, noCheckpointBefore, checkpoint } = await reader.checkpointState();
   const newest = maxPosition(noCheckpointBefore, checkpoint?.position ?? null);
-  const decision = await source.inspect({ saved, durable, newest, asked: false });
+  const { compare: asked } = await reader.snapshotControl();
+  const decision = await source.inspect({ saved, durable, newest, asked });
   const opened = await openAs(decision, { source, writer, saved });
+  // All rows of a first copy are read anyway.
+  if (asked) await ports.storage.controlSnapshot(ports.id, [{ kind: 'compare', wanted: false }]);
   const { kind, reasons } = decision;
   const facts = { decision: kind, reasons, start: opened.startPosition };
   if (kind === 'reconcile')

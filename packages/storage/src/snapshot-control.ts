@@ -1,7 +1,7 @@
 /**
  * What operators, and the copy itself, have said about how tables are to be copied: stored, so that any process may say
- * it and a restart still knows it. It never changes what is copied or when checkpoints may be made: a table that is held
- * stays pending, and a pending table keeps the snapshot gate closed.
+ * it and a restart still knows it. It never changes when checkpoints may be made: a table that is held stays pending, and a
+ * pending table keeps the snapshot gate closed.
  */
 import type { TableId } from '@sluice/core';
 import type { TableState } from './table-state.ts';
@@ -11,6 +11,8 @@ export interface SnapshotControl {
   readonly concurrency: number | null;
   /** No table is copied while set. */
   readonly paused: boolean;
+  /** All rows shall be read again and compared with what is stored; taken back when that has begun. */
+  readonly compare: boolean;
   /** By `schema.name`. Tables that are not here are not held, and have priority 0. */
   readonly tables: Readonly<Record<string, TableControl>>;
 }
@@ -40,11 +42,12 @@ export type SnapshotControlChange =
   | { readonly kind: 'pauseAll' }
   /** Releases every table, too. */
   | { readonly kind: 'resumeAll' }
+  | { readonly kind: 'compare'; readonly wanted: boolean }
   | { readonly kind: 'hold'; readonly table: string; readonly hold: TableHold }
   | { readonly kind: 'resume'; readonly table: string }
   | { readonly kind: 'priority'; readonly table: string; readonly priority: number };
 
-export const initialSnapshotControl: SnapshotControl = { concurrency: null, paused: false, tables: {} };
+export const initialSnapshotControl: SnapshotControl = { concurrency: null, paused: false, compare: false, tables: {} };
 
 const UNCONTROLLED: TableControl = { hold: null, priority: 0 };
 
@@ -62,6 +65,8 @@ function after(control: SnapshotControl, change: SnapshotControlChange): Snapsho
       return { ...control, concurrency: change.value };
     case 'pauseAll':
       return { ...control, paused: true };
+    case 'compare':
+      return { ...control, compare: change.wanted };
     case 'resumeAll': {
       const released = Object.keys(control.tables).map((table) => ({ kind: 'resume', table }) as const);
       return snapshotControlAfter({ ...control, paused: false }, released);

@@ -148,11 +148,17 @@ export function tableConformance(withWorld: WithWorld): void {
 
   test('what is said of the copy is stored without a lease, and outlives a crash', () =>
     withWorld(async (world) => {
-      expect(await world.reader.snapshotControl()).toEqual({ concurrency: null, paused: false, tables: {} });
+      expect(await world.reader.snapshotControl()).toEqual({
+        concurrency: null,
+        paused: false,
+        compare: false,
+        tables: {},
+      });
       const hold = { kind: 'quarantined', atMs: 7, tableId: 1, code: 'SLU_S1125', message: 'é' } as const;
       const changes = [
         { kind: 'concurrency', value: 3 },
         { kind: 'pauseAll' },
+        { kind: 'compare', wanted: true },
         { kind: 'hold', table: 'public.todos', hold },
         { kind: 'priority', table: 'public.__proto__', priority: -2 },
       ] as const;
@@ -160,14 +166,17 @@ export function tableConformance(withWorld: WithWorld): void {
       expect(said).toEqual({
         concurrency: 3,
         paused: true,
+        compare: true,
         tables: { 'public.todos': { hold, priority: 0 }, 'public.__proto__': { hold: null, priority: -2 } },
       });
       await world.crash();
       expect(await world.reader.snapshotControl()).toEqual(said);
-      await world.storage.controlSnapshot(world.stream.id, [{ kind: 'resumeAll' }]);
+      const changed = [{ kind: 'resumeAll' }, { kind: 'compare', wanted: false }] as const;
+      await world.storage.controlSnapshot(world.stream.id, changed);
       expect(await world.reader.snapshotControl()).toEqual({
         concurrency: 3,
         paused: false,
+        compare: false,
         tables: { 'public.__proto__': { hold: null, priority: -2 } },
       });
       const other = await world.storage.createStream('others', 2);

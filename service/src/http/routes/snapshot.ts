@@ -69,6 +69,10 @@ export function snapshotRoutes(app: FastifyInstance, ports: SnapshotPorts): void
     if (table === undefined || priority === undefined) throw invalid('table and priority: both must be given');
     return [{ kind: 'priority', table, priority }];
   });
+  onOrder('compare', ({ table }) => {
+    if (table !== undefined) throw invalid('table: all tables are compared, or none');
+    return [{ kind: 'compare', wanted: true }];
+  });
   onOrder('concurrency', ({ concurrency }) => {
     if (concurrency === undefined) throw invalid('concurrency: must be a number, or null for the configured one');
     return [{ kind: 'concurrency', value: concurrency }];
