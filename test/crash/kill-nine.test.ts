@@ -40,7 +40,7 @@ beforeAll(async () => {
 afterAll(() => postgres.stop());
 
 test(`kill -9 at ${KILLS} moments of a copy of ${ROWS} rows (seed ${testSeed})`, {
-  timeout: sized(400_000, 900_000),
+  timeout: sized(800_000, 1_800_000),
 }, async () => {
   const random = seededRandom(testSeed);
   const db = await postgres.createDatabase();

@@ -24,7 +24,7 @@ import { type Holding, WatchingClient } from '../kit/watching-client.ts';
 
 const ROWS = sized(100_000, 1_000_000);
 const WRITES_PER_SECOND = 1000;
-const COPY_TIMEOUT_MS = sized(90_000, 600_000);
+const COPY_TIMEOUT_MS = sized(240_000, 600_000);
 
 let postgres: TestPostgres;
 beforeAll(async () => {
