@@ -80,7 +80,7 @@ describe('a plan by key', () => {
       const [first] = ranges;
       const whole = parts[0];
       const middle = whole?.cursors[Math.floor((whole.cursors.length - 1) / 2)] ?? null;
-      const rest = await read(at, { ...first } as Range, middle);
+      const rest = await read(at, { ...(first as KeyRange) }, middle);
       expect(whole?.found.slice(-rest.found.length)).toEqual(rest.found);
       await at.source.close();
     },

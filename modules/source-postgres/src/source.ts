@@ -38,7 +38,7 @@ import { settle } from './settle.ts';
 import { decideOrThrow, readFacts, streamFailure } from './inspect.ts';
 import { parseSaved, type SavedSlot } from './lineage.ts';
 import type { ReadContext } from './copy-rows.ts';
-import { createSlot, dropSlot, findSlot, readSlot, type SlotContext } from './slot.ts';
+import { createSlot, dropSlot, findSlot, type SlotContext } from './slot.ts';
 import { readTask, splitTask } from './snapshot.ts';
 import { streamChanges } from './stream.ts';
 

@@ -184,7 +184,7 @@ function sameJson(a: JsonValue, b: JsonValue): boolean {
   if (Array.isArray(a) !== Array.isArray(b) || left.length !== right.size) return false;
   return left.every(([key, value]) => {
     const other = right.get(key);
-    return other !== undefined && sameJson(value as JsonValue, other);
+    return other !== undefined && sameJson(value, other);
   });
 }
 

@@ -78,7 +78,7 @@ async function planDocument(source: ChangeSource, rules: SyncRules, rate: PlanDo
   const tables: TablePlanned[] = [];
   for (const table of found) tables.push(await tablePlanned(source, table, rate.rowsPerSecond));
   for (const { table, code, message } of missingTables(rules, found)) {
-    const [schema = '', name = ''] = splitName(table);
+    const [schema, name] = splitName(table);
     tables.push({ schema, name, plan: null, problem: { code, message }, tasks: 0, rows: 0, bytes: 0, minutes: 0 });
   }
   const sum = (of: (table: TablePlanned) => number) => tables.reduce((total, table) => total + of(table), 0);

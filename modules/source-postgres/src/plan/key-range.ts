@@ -15,8 +15,8 @@ export interface KeyRange extends Bounded<readonly string[]> {
 /** Null if the value is not a range of keys. */
 export function parseKeyRange(range: JsonValue): KeyRange | null {
   const { key, from, to } = (range ?? {}) as { key?: unknown; from?: unknown; to?: unknown };
-  const isBound = (bound: unknown) => bound === null || isTexts(bound);
-  return isTexts(key) && key.length > 0 && isBound(from) && isBound(to) ? ({ key, from, to } as KeyRange) : null;
+  const isBound = (bound: unknown): bound is readonly string[] | null => bound === null || isTexts(bound);
+  return isTexts(key) && key.length > 0 && isBound(from) && isBound(to) ? { key, from, to } : null;
 }
 
 export function isTexts(value: unknown): value is readonly string[] {
