@@ -6,7 +6,7 @@
  * little-endian; an empty slot holds nothing. A record's number is `group * GROUP_SLOTS + slot` and stays while the
  * record or its tombstone lives.
  */
-import { invariant, type RecordKey, writeText } from '@sluice/core';
+import { invariant, readUtf8, type RecordKey, writeText } from '@sluice/core';
 import { GROUP_SLOTS, RECORD_GROUP_BYTES } from './config.ts';
 
 export const TOMBSTONE = 1;
@@ -100,7 +100,7 @@ export function readSlot(slot: Buffer, number: number): StoredRecord {
   const keyEnd = SLOT_HEAD_BYTES + slot.readUInt16LE(1);
   return {
     number,
-    key: slot.toString('utf8', SLOT_HEAD_BYTES, keyEnd),
+    key: readUtf8(slot, SLOT_HEAD_BYTES, keyEnd),
     flags: slot[0] as number,
     record: slot.subarray(keyEnd),
   };

@@ -28,4 +28,4 @@ export { type DecodedOp, decodeOp, type OpDraft, type OpKind, putOp, removeOp } 
 export { OpSlab } from './op-slab.ts';
 export { BEFORE_ALL, maxPosition, type Position } from './position.ts';
 export { RECORD_KEY_BYTES_MAX, recordKey } from './record-key.ts';
-export { writeText } from './text-bytes.ts';
+export { readUtf8, writeText } from './text-bytes.ts';

@@ -5,7 +5,7 @@
  *     u8 version/flags | str read-ahead position (if flagged) | varint history (if flagged, else 1) | varint n, n * (str bucket, str type, str id) | varint m, m * str lookup | varint v, v * value
  *     str = varint length + UTF-8        value = varint 0 (null) | 1 (not known) | length + 2, UTF-8
  */
-import { invariant, type Position, type RawRow, type RawValue } from '@sluice/core';
+import { invariant, type Position, type RawRow, type RawValue, readUtf8 } from '@sluice/core';
 import { COPIED, FIRST_HISTORY, LATER_HISTORY, PARTIAL, READ_AHEAD, RecordSlab, VERSION } from './record-slab.ts';
 
 export interface Membership {
@@ -92,8 +92,10 @@ class RecordReader {
   }
 
   #text(length: number): string {
-    const text = this.#bytes.toString('utf8', this.#at, this.#at + length);
-    this.#at += length;
+    const end = this.#at + length;
+    invariant(end <= this.#bytes.length, 'source record: truncated');
+    const text = readUtf8(this.#bytes, this.#at, end);
+    this.#at = end;
     return text;
   }
 

@@ -27,7 +27,8 @@ export function bucketJson(value: JsonValue): string {
 export function realJson(value: number): string {
   if (!Number.isFinite(value)) return 'null';
   const text = String(value);
-  return /^-?\d+$/.test(text) ? `${text}.0` : text;
+  // Larger ones are written with an exponent.
+  return Number.isInteger(value) && Math.abs(value) < 1e21 ? `${text}.0` : text;
 }
 
 function plainReal(value: number): string {
