@@ -72,6 +72,8 @@ describe.each(suites)('Postgres $major', ({ major, runs }) => {
     const kills = planKills(turnOf(run), 1 + random.int(KILLS_MAX), random);
     const storage = storageOf(run);
     const report = await crashRun(world, { kills, seed, storage }).catch((error: Error) => {
+      // At once: a long round may be broken off before its end.
+      console.error(JSON.stringify({ major, run, seed, storage, kills }), error.message);
       error.message = `${JSON.stringify(kills)}: ${error.message}`;
       throw error;
     });
