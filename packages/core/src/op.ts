@@ -5,7 +5,7 @@
  *     10 "checksum\0" int32 | 02 "op\0" str | 02 "object_type\0" str | 02 "object_id\0" str | 02 "subkey\0" str
  *                           | 02 "data\0" str                        (put only)
  *
- * A BSON response copies bodies; an NDJSON response decodes them. The checksum is the CRC-32 of the body with zero in its
+ * A BSON response copies bodies; an NDJSON response transcribes them. The checksum is the CRC-32 of the body with zero in its
  * own place, as a signed 32-bit integer: the protocol leaves the function to the server
  * (docs/decisions/0003-op-bodies.md), and clients only add it up.
  */
