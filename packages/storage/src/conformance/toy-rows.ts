@@ -80,8 +80,8 @@ export function compareToyRow(
   return isSame ? { ...effect, ops: [], lookups: [] } : effect;
 }
 
-function contentOf({ history: _, ...content }: ToyRow): Omit<ToyRow, 'history'> {
-  return content;
+function contentOf({ value, buckets, lookups, partial }: ToyRow): Omit<ToyRow, 'history' | 'staged'> {
+  return { value, buckets, lookups: lookups ?? {}, partial: partial ?? false };
 }
 
 /** The end of what a copy has not met. */
