@@ -9,6 +9,7 @@ import {
   type TypedValue,
 } from '@sluice/sync-rules';
 import {
+  type ExpectedBucket,
   type RequestInCase,
   type RowInCase,
   type RulesCase,
@@ -30,9 +31,9 @@ export interface CaseResult {
 }
 
 export interface RequestResult {
-  readonly static: readonly ResolvedBucket[];
+  readonly static: readonly ExpectedBucket[];
   /** Static and dynamic together. */
-  readonly all: readonly ResolvedBucket[];
+  readonly all: readonly ExpectedBucket[];
   readonly lookupsRequested: readonly string[];
   readonly errors: number;
 }
@@ -108,10 +109,10 @@ async function resolveRequest(
   const dynamic = await resolution.dynamic?.resolve(async (keys) =>
     keys.map((key) => lookups.filter((lookup) => lookup.key === key).map(({ parameterSets }) => parameterSets)),
   );
-  const withIds = (bucket: ResolvedBucket): ResolvedBucket => ({
+  const withIds = (bucket: ResolvedBucket): ExpectedBucket => ({
     ...bucket,
     reasons: bucket.reasons.map((reason) =>
-      reason === 'default' ? reason : { subscription: subscriptions[reason.subscription]?.id ?? -1 },
+      'default' in reason ? ('default' as const) : { subscription: subscriptions[reason.subscription]?.id ?? -1 },
     ),
   });
   const staticErrors = resolution.streams.reduce((sum, { errors }) => sum + errors.length, 0);

@@ -161,10 +161,14 @@ export interface DynamicResult {
   }[];
 }
 
+export type BucketReason =
+  | { /** Of the stream of that name. */ readonly default: string }
+  | { readonly subscription: number };
+
 export interface ResolvedBucket {
   readonly bucket: string;
   readonly priority: number;
   readonly definition: string;
   /** Why the connection has it: as a default, or by the subscription at that index. */
-  readonly reasons: readonly ('default' | { readonly subscription: number })[];
+  readonly reasons: readonly BucketReason[];
 }

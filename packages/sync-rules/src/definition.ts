@@ -74,5 +74,5 @@ export type BucketQuerier = (lookup: LookupReader) => Promise<{
 
 /** As the reason of an error. */
 export function errorSubject(reason: Activation['reason']): ActivationError['subscription'] {
-  return reason === 'default' ? 'default' : reason.subscription;
+  return 'default' in reason ? 'default' : reason.subscription;
 }

@@ -112,7 +112,7 @@ function activationsOf({ name, kind, isDefault }: Definition, request: SyncReque
   }
   const standsForDefault = activations.some(({ parameters }) => parameters === null);
   if (isDefault && request.includeDefaults && !standsForDefault) {
-    activations.push({ reason: 'default', parameters: null, overridePriority: null });
+    activations.push({ reason: { default: name }, parameters: null, overridePriority: null });
   }
   return activations;
 }

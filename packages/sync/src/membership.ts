@@ -80,12 +80,12 @@ export class MembershipResolver {
 
   /** Hundreds of buckets of a connection have the same reasons, and share one list. */
   #reasons(bucket: ResolvedBucket): readonly BucketReason[] {
-    const key = `${bucket.definition}\0${bucket.reasons.map((each) => (each === 'default' ? '*' : each.subscription)).join()}`;
+    const key = JSON.stringify(bucket.reasons);
     const known = this.#reasonLists.get(key);
     if (known !== undefined) return known;
-    const streamIndex = this.#streamIndex.get(bucket.definition) ?? 0;
     const reasons = bucket.reasons.map(
-      (reason): BucketReason => (reason === 'default' ? { default: streamIndex } : { sub: reason.subscription }),
+      (reason): BucketReason =>
+        'default' in reason ? { default: this.#streamIndex.get(reason.default) ?? 0 } : { sub: reason.subscription },
     );
     this.#reasonLists.set(key, reasons);
     return reasons;

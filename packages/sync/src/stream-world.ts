@@ -82,7 +82,7 @@ export class StreamWorld {
       bucket,
       priority,
       definition: 'all',
-      reasons: ['default'],
+      reasons: [{ default: 'all' }],
     }));
     await world.activateNewStream();
     world.#running = world.versions.run(world.#stop.signal);
@@ -159,7 +159,7 @@ export class StreamWorld {
               bucket,
               priority,
               definition: 'own',
-              reasons: ['default'],
+              reasons: [{ default: 'own' }],
             }),
           );
           return { buckets: [...staticBuckets, ...own], lookups: [key], errors: [] };
