@@ -414,6 +414,50 @@ describe('operators', () => {
     expect(await refused(empty.request('/api/sync-rules/v1/current', { token: OPERATOR }))).toMatch(/^422 PSYNC_S4104/);
   });
 
+  it('deploy nothing by an edit of comments', async () => {
+    const open = await another({});
+    const deploy = (text: string) => open.post('/api/sync-rules/v1/deploy', text, OPERATOR, yaml);
+    expect((await deploy(`# a comment\n${RULES}\n# and another\n`)).status).toBe(200);
+    expect(await open.storage.listStreams()).toHaveLength(1);
+    // A stream in trouble is what a deploy is for.
+    await open.storage.reportError(1, { code: 'PSYNC_S1146', message: 'the slot is lost', atMs: 0 });
+    expect((await deploy(RULES)).status).toBe(200);
+    expect(await open.storage.listStreams()).toHaveLength(2);
+  });
+
+  it('say how tables are to be copied, and see what was said', async () => {
+    const open = await another({});
+    const order = (path: string, body: unknown, token: string | null = OPERATOR) =>
+      open.post(`/api/snapshot/v1/${path}`, body, token);
+    const said = async () => {
+      const response = await open.request('/api/snapshot/v1/control', { token: OPERATOR });
+      return ((await response.json()) as { data: { control: object } }).data.control;
+    };
+    for (const path of ['pause', 'resume', 'cancel', 'priority', 'concurrency'])
+      expect(await refused(order(path, {}, 'guessed'))).toMatch(/^401 PSYNC_S2101/);
+    expect((await order('pause', {})).status).toBe(200);
+    expect((await order('concurrency', { concurrency: 8 })).status).toBe(200);
+    expect((await order('priority', { table: 'public.t', priority: 7 })).status).toBe(200);
+    expect((await order('pause', { table: 'public.t' })).status).toBe(200);
+    const hold = { kind: 'paused', atMs: expect.any(Number) };
+    expect(await said()).toMatchObject({ paused: true, concurrency: 8, tables: { 'public.t': { priority: 7, hold } } });
+    await order('concurrency', { concurrency: null });
+    await order('resume', {});
+    expect(await said()).toMatchObject({
+      paused: false,
+      concurrency: null,
+      tables: { 'public.t': { priority: 7, hold: null } },
+    });
+    await order('cancel', { table: 'public.t' });
+    expect(await said()).toMatchObject({ tables: { 'public.t': { hold: { kind: 'cancelled' } } } });
+    expect(await refused(order('pause', { table: 'public.u' }))).toMatch(/^400 PSYNC_S2001 .*public\.t/);
+    expect(await refused(order('pause', { tabel: 'public.t' }))).toMatch(/^400 PSYNC_S2001/);
+    expect(await refused(order('priority', { table: 'public.t' }))).toMatch(/^400 PSYNC_S2001 .*priority/);
+    expect(await refused(order('concurrency', { concurrency: 0 }))).toMatch(/^400 PSYNC_S2001 .*concurrency/);
+    expect(await refused(order('concurrency', {}))).toMatch(/^400 PSYNC_S2001 .*concurrency/);
+    expect(await refused(order('pause', { stream: 99 }))).toMatch(/^422 PSYNC_S4104/);
+  });
+
   it('have a page without anything from elsewhere, and nothing in it before they say who they are', async () => {
     const response = await world.request('/status');
     expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8');
