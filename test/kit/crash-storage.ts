@@ -16,7 +16,7 @@ export interface CrashStorage {
   readonly database: string | null;
 }
 
-export function openLmdb(path: string): Promise<BucketStorage> {
+function openLmdb(path: string): Promise<BucketStorage> {
   return openLmdbStorage({ path, clock: systemClock, logger: silentLogger });
 }
 
