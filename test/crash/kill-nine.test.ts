@@ -109,7 +109,7 @@ test(`kill -9 at ${KILLS} moments of a copy of ${ROWS} rows (seed ${testSeed})`,
       }
       // A client that has nothing yet gets the same, by the same history.
       const fresh = new SyncClient({ endpoint: service.url, token: () => tokenFor(client.user) });
-      await fresh.sync();
+      await fresh.sync(undefined, 120_000);
       const now = await asOf(connection, null, () => expectedRows(connection, client.user));
       expect(differences(now, heldRows(fresh)), `${client.user.sub}, a fresh client`).toEqual([]);
       expect(fresh.stats.checksumFailures + client.client.stats.checksumFailures).toBe(0);
