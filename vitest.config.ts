@@ -13,9 +13,7 @@ const ssr = { resolve };
 const onBothStorages =
   process.env['SLUICE_TEST_SIZE'] === 'full'
     ? ['test/e2e/**/*.test.ts', 'test/crash/kill-nine.test.ts', 'test/crash/lost-connections.test.ts']
-    : ['e2e/sdk', 'e2e/concurrent-from-second-zero', 'e2e/streams', 'crash/kill-nine'].map(
-        (name) => `test/${name}.test.ts`,
-      );
+    : ['e2e/sdk', 'e2e/streams', 'crash/kill-nine'].map((name) => `test/${name}.test.ts`);
 
 export default defineConfig({
   test: {
