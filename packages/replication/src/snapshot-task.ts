@@ -50,6 +50,7 @@ export async function runSnapshotTask(
   const binding = ports.catalog.bindingFor(table);
   const meter = ports.progress.startTask(table.id, task.index);
   const size = new ChunkSize();
+  const ending = AbortSignal.any([signal, stop]);
   const chunks = ports.source
     .readTask({
       relation: table.relation,
@@ -67,7 +68,7 @@ export async function runSnapshotTask(
     for (;;) {
       meter.enter('wait');
       const askedAt = clock.monotonic();
-      await unlessStopped(pace.ready(chunkMs, AbortSignal.any([signal, stop])), stop);
+      await unlessStopped(pace.ready(chunkMs, ending), stop);
       signal.throwIfAborted();
       if (stop.aborted) return 'again';
       const startedAt = clock.monotonic();
