@@ -10,11 +10,12 @@ import {
   decodeRecord,
   encodeRecord,
   guardHolds,
-  holdsCheckpoints,
   needsTombstones,
   type StreamFlush,
+  whileCopying,
 } from '@sluice/storage';
 import { expect, test, vi } from 'vitest';
+import type { compatibility } from '../../../packages/replication/src/table-binding.ts';
 import { fullSize } from '../../kit/size.ts';
 import type { Likings } from './choice.ts';
 import type { Mutant } from './life.ts';
@@ -44,6 +45,7 @@ const replaceable = vi.hoisted(() => async (load: () => Promise<unknown>) => {
 vi.mock('../../../packages/storage/src/table-state.ts', replaceable);
 vi.mock('../../../packages/storage/src/checkpoint-state.ts', replaceable);
 vi.mock('../../../packages/replication/src/evaluate.ts', replaceable);
+vi.mock('../../../packages/replication/src/table-binding.ts', replaceable);
 
 /** A function in place of a real one of that name. */
 function code<F extends AnyFunction>(name: string, mutant: (real: F, ...args: Parameters<F>) => ReturnType<F>) {
@@ -166,8 +168,28 @@ const rules: Record<string, Rule> = {
       flushSnapshot: (flush) => writer.flushSnapshot({ ...flush, writes: flush.writes.slice(1) }),
     }),
   },
-  'R10: the gate is opened when no table holds it': {
-    code: code<typeof holdsCheckpoints>('holdsCheckpoints', () => false),
+  'R5: rows of a staged table are stored aside': {
+    likings: { defining: 0.3 },
+    code: code<typeof evaluate>('evaluate', (real, write, prior, moved, table) =>
+      real(write, prior, moved, { ...table, visibility: 'shown' }),
+    ),
+  },
+  'R10: the gate is closed while a table is pending': {
+    likings: { defining: 0.3 },
+    code: code<typeof whileCopying>('whileCopying', (_real, state) => state),
+  },
+  'R13: a table is known by its identity, not by its name': {
+    likings: { defining: 0.3 },
+    code: code<typeof compatibility>('compatibility', (_real, stored, relation) =>
+      stored.relation.name === relation.name ? 'same' : 'different',
+    ),
+  },
+  'a row that came back after its table was widened is copied': {
+    likings: { defining: 0.3 },
+    code: code<typeof evaluate>('evaluate', (real, write, prior, moved, table) => {
+      const { found: _, ...relation } = table.relation;
+      return real(write, prior, moved, { ...table, relation });
+    }),
   },
   'R11: what was sent is not acknowledged before it is durable': {
     likings: { losing: 0 },
