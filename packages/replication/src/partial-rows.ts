@@ -19,6 +19,12 @@ interface PartialPorts {
   readonly catalog: TableCatalog;
 }
 
+/** A table that must be copied again completes its rows behind that copy. */
+async function isStill(reader: StreamReader, table: TableState): Promise<boolean> {
+  const now = (await reader.tables()).find(({ id }) => id === table.id);
+  return now?.snapshot === 'done' && now.generation === table.generation;
+}
+
 /**
  * Returns when no record of the table misses values, but for rows that are gone from the source: the stream brings
  * their delete, or the move to another key, before the position boundary that this raises.
@@ -28,7 +34,7 @@ export async function completePartialRows(ports: PartialPorts, table: TableState
   for (;;) {
     const listed = await ports.reader.partialRecords(table.id, PARTIAL_BATCH + gone.size);
     const records = listed.filter((entry) => !gone.has(entry.key));
-    if (records.length === 0) return;
+    if (records.length === 0 || !(await isStill(ports.reader, table))) return;
     await ports.source.settle(signal);
     const values = records.map((entry) => decodeRecord(entry.record).values);
     const isWider = values.some((row) => row.length > table.relation.columns.length);
