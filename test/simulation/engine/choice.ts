@@ -113,7 +113,7 @@ export class Chooser {
   #hasteOf(label: string): number {
     let haste = this.#haste.get(label);
     if (haste === undefined) {
-      haste = (label.startsWith('sleep') ? 0.1 : 1) * this.#random.pick([1, 1, 0.3, 0.05]);
+      haste = (label.startsWith('sleep') ? 0.04 : 1) * this.#random.pick([1, 1, 0.3, 0.05]);
       this.#haste.set(label, haste);
     }
     return haste;

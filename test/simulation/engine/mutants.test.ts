@@ -60,6 +60,9 @@ interface Rule extends Mutant {
   readonly likings?: Partial<Likings>;
 }
 
+/** What needs a rare interleaving is searched for at full size only. */
+const RARE = fullSize ? 30_000 : 0;
+
 /** Lives in which the slot is lost again and again. */
 const LOSING: Partial<Likings> = { losing: 0.01 };
 
@@ -91,6 +94,7 @@ const rules: Record<string, Rule> = {
     }),
   },
   'R4: the head is where the log is written, not where it is flushed': {
+    lives: RARE,
     likings: { flushing: 0.5, revealing: 1, catchingUp: 0.02, haste: { stream: 0.1 } },
     source: (source, database) => ({
       head: async () => {
@@ -131,6 +135,8 @@ const rules: Record<string, Rule> = {
     }),
   },
   'R7: a re-read holds checkpoints until the stream has passed it': {
+    lives: RARE,
+    likings: { writing: 0.2, haste: { 'sleep 500': 0.01, 'head arrives': 1, stream: 0.5 } },
     writer: (writer) => ({
       flush: (flush) => {
         const isReRead = (flush as unknown as StreamFlush<ChangeWrite>).writes.some(({ kind }) => kind === 'complete');
@@ -148,17 +154,21 @@ const rules: Record<string, Rule> = {
     }),
   },
   'R7: copied values do not travel with a moved row': {
-    lives: fullSize ? 30_000 : 0,
+    lives: RARE,
     code: code<typeof evaluate>('evaluate', (real, write, prior, moved, table) =>
       real(write, prior, moved, { ...table, endPosition: BEFORE_ALL }),
     ),
   },
   'R8: a chunk from before a truncate is discarded': {
+    lives: RARE,
+    likings: { writing: 0.2, haste: { 'flushSnapshot starts': 0.05, 'eraseRows starts': 3, stream: 2 } },
     code: code<typeof guardHolds>('guardHolds', (real, guard, table) =>
       real(table === undefined ? guard : { ...guard, truncateEpoch: table.truncateEpoch }, table),
     ),
   },
   'R8: a chunk of an older generation is discarded': {
+    lives: RARE,
+    likings: { rewriting: 0.05, haste: { 'flushSnapshot starts': 0.05, 'planTable starts': 3 } },
     code: code<typeof guardHolds>('guardHolds', (real, guard, table) =>
       real(table === undefined ? guard : { ...guard, generation: table.generation }, table),
     ),
@@ -205,7 +215,7 @@ const rules: Record<string, Rule> = {
     }),
   },
   'R14: a replayed transaction does not trust newer records': {
-    lives: fullSize ? 30_000 : 0,
+    lives: RARE,
     code: code<typeof evaluate>('evaluate', (real, write, ...rest) =>
       real(write.kind === 'upsert' ? { ...write, replayed: false } : write, ...rest),
     ),
