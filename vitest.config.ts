@@ -10,10 +10,15 @@ const common = {
 const resolve = { conditions: ['source'] };
 const ssr = { resolve };
 
-const onBothStorages =
+/** Tests of the whole that run on both storages. */
+const onBothStorages = (
   process.env['SLUICE_TEST_SIZE'] === 'full'
-    ? ['test/e2e/**/*.test.ts', 'test/crash/kill-nine.test.ts', 'test/crash/lost-connections.test.ts']
-    : ['e2e/sdk', 'e2e/streams', 'crash/kill-nine'].map((name) => `test/${name}.test.ts`);
+    ? [
+        'e2e/{sdk,sdk-wire,streams,bank,changes-in-mid-copy,concurrent-from-second-zero,deploy,schema-changes}',
+        'crash/{kill-nine,lost-connections}',
+      ]
+    : ['e2e/{sdk,streams}', 'crash/kill-nine']
+).map((name) => `test/${name}.test.ts`);
 
 export default defineConfig({
   test: {
