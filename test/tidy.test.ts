@@ -96,7 +96,31 @@ describe('arrows', () => {
     }
     expect(wrong).toEqual([]);
   });
+
+  test('no file imports itself over others', () => {
+    expect(circle(files)).toBeNull();
+  });
 });
+
+/** The first circle of imports between files, types included; null if there is none. */
+function circle(all: readonly string[]): readonly string[] | null {
+  const checked = new Set<string>();
+  const follow = (file: string, path: readonly string[]): readonly string[] | null => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (checked.has(file) || !texts.has(file)) return null;
+    for (const name of importsOf(file).filter((candidate) => candidate.startsWith('.'))) {
+      const found = follow(join(file, '..', name), [...path, file]);
+      if (found !== null) return found;
+    }
+    checked.add(file);
+    return null;
+  };
+  for (const file of all) {
+    const found = follow(file, []);
+    if (found !== null) return found;
+  }
+  return null;
+}
 
 function leaves(file: string, name: string, workspace: string): boolean {
   return !join(file, '..', name).startsWith(`${workspace}/`);

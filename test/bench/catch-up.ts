@@ -13,7 +13,7 @@ import { startLoad } from '../kit/load.ts';
 import { startPostgres, type TestPostgres } from '../kit/postgres.ts';
 import { RULES } from '../kit/rules.ts';
 import { createSchema, type Population, seedRows } from '../kit/schema.ts';
-import type { BenchOptions } from './main.ts';
+import type { BenchOptions } from './options.ts';
 import { replicateUntil } from './replication-run.ts';
 import { ReportBuilder } from './report.ts';
 

@@ -7,7 +7,7 @@ import { SyncClient } from '../kit/client.ts';
 import { startPostgres, type TestPostgres } from '../kit/postgres.ts';
 import { ServiceProcess, tokenFor } from '../kit/service-process.ts';
 import { BENCH_RULES, benchDatabase } from './bench-source.ts';
-import type { BenchOptions } from './main.ts';
+import type { BenchOptions } from './options.ts';
 import { downloadAll, type WireFormat } from './raw-download.ts';
 import { type Figure, ReportBuilder } from './report.ts';
 import { rawStorageScan } from './storage-write.ts';

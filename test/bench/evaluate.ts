@@ -5,7 +5,7 @@
  */
 import type { RawRow } from '@sluice/core';
 import { parseSyncRules, type RowSink, type TableShape } from '@sluice/sync-rules';
-import type { BenchOptions } from './main.ts';
+import type { BenchOptions } from './options.ts';
 import { type Figure, ReportBuilder } from './report.ts';
 
 const PROMISED_RATIO = 0.5;

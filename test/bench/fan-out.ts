@@ -8,7 +8,7 @@ import { request, type ClientRequest } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../kit/postgres.ts';
 import { ServiceProcess, tokenFor } from '../kit/service-process.ts';
-import type { BenchOptions } from './main.ts';
+import type { BenchOptions } from './options.ts';
 import { ReportBuilder } from './report.ts';
 
 const RULES = `bucket_definitions:

@@ -10,17 +10,12 @@ import { benchDownload } from './download.ts';
 import { benchEvaluate } from './evaluate.ts';
 import { benchFanOut } from './fan-out.ts';
 import { benchPublish } from './publish.ts';
+import type { BenchOptions } from './options.ts';
 import type { ReportBuilder } from './report.ts';
 import { benchSnapshot } from './snapshot.ts';
 import { benchSnapshotIntoPostgres } from './snapshot-postgres.ts';
 import { benchStream } from './stream.ts';
 import { benchTables } from './tables.ts';
-
-export interface BenchOptions {
-  readonly rows: number;
-  /** Name the functions that cost most in this process. */
-  readonly profile: boolean;
-}
 
 interface Bench {
   readonly run: (options: BenchOptions) => Promise<ReportBuilder>;

@@ -11,7 +11,7 @@ import type { JsonValue, StreamWriter } from '@sluice/storage';
 import { openLmdbStorage } from '@sluice/storage-lmdb';
 import { parseSyncRules } from '@sluice/sync-rules';
 import { cpuTimed } from './cpu-time.ts';
-import type { BenchOptions } from './main.ts';
+import type { BenchOptions } from './options.ts';
 import { ReportBuilder } from './report.ts';
 
 const PART_ROWS = 5000;

@@ -10,7 +10,7 @@ import { openPostgresStorage } from '@sluice/storage-postgres';
 import { startPostgres, type TestDatabase } from '../kit/postgres.ts';
 import { BENCH_RULES, benchDatabase, type KeyKind } from './bench-source.ts';
 import { cpuTimed } from './cpu-time.ts';
-import type { BenchOptions } from './main.ts';
+import type { BenchOptions } from './options.ts';
 import { printCosts, profiled } from './profile.ts';
 import { replicateUntil } from './replication-run.ts';
 import { type Figure, ReportBuilder } from './report.ts';

@@ -11,7 +11,7 @@ import { startPostgres, type TestPostgres } from '../kit/postgres.ts';
 import { BENCH_RULES, benchDatabase, type KeyKind } from './bench-source.ts';
 import { drainCopy } from './copy-drain.ts';
 import { cpuTimed } from './cpu-time.ts';
-import type { BenchOptions } from './main.ts';
+import type { BenchOptions } from './options.ts';
 import { createNullStorage, type NullStorage } from './null-storage.ts';
 import { printCosts, profiled } from './profile.ts';
 import { replicateUntil } from './replication-run.ts';

@@ -10,7 +10,7 @@ import { openLmdbStorage } from '@sluice/storage-lmdb';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../kit/postgres.ts';
 import { BENCH_RULES, benchDatabase } from './bench-source.ts';
 import { cpuTimed } from './cpu-time.ts';
-import type { BenchOptions } from './main.ts';
+import type { BenchOptions } from './options.ts';
 import { printCosts, profiled } from './profile.ts';
 import { type ReplicationRun, positionOf, replicateUntil } from './replication-run.ts';
 import { ReportBuilder } from './report.ts';

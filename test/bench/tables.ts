@@ -12,7 +12,7 @@ import { startPostgres } from '../kit/postgres.ts';
 import { BENCH_RULES, benchDatabase, MANY_TABLES_RULES, manyTablesDatabase } from './bench-source.ts';
 import { drainCopy } from './copy-drain.ts';
 import { cpuTimed } from './cpu-time.ts';
-import type { BenchOptions } from './main.ts';
+import type { BenchOptions } from './options.ts';
 import { createNullStorage } from './null-storage.ts';
 import { replicateUntil, type RunResult } from './replication-run.ts';
 import { type Figure, ReportBuilder } from './report.ts';

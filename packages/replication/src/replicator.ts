@@ -8,20 +8,20 @@ import type { BucketStorage, StreamInfo, StreamReader, StreamWriter } from '@slu
 import type { SyncRules } from '@sluice/sync-rules';
 import { ByteBudget } from './byte-budget.ts';
 import type { ChangeSource, RestartDecision, SourceHealth } from './change-source.ts';
-import { CopyProgress, type SnapshotFacts } from './copy-progress.ts';
+import { CopyProgress, type SnapshotFacts } from './copy/copy-progress.ts';
 import { govern } from './copy/governor.ts';
-import { completePartialRows } from './partial-rows.ts';
-import { newStreamProgress, type StreamProgress } from './progress.ts';
+import { completePartialRows } from './rows/partial-rows.ts';
+import { newStreamProgress, type StreamProgress } from './stream/stream-progress.ts';
 import { Pace, type CopyThrottle, NO_THROTTLE } from './copy/pace.ts';
 import { StrainGauge } from './copy/strain-gauge.ts';
 import { resume } from './resume.ts';
 import { runTogether } from './run-together.ts';
-import { type CopyScheduleFacts, Snapshotter } from './snapshotter.ts';
-import { StagedTables } from './staged-tables.ts';
-import { Streamer } from './streamer.ts';
-import { TableCatalog } from './table-catalog.ts';
-import type { TableProblem } from './table-problems.ts';
-import { WalBudget, type WalBudgetFacts } from './wal-budget.ts';
+import { type CopyScheduleFacts, Snapshotter } from './copy/snapshotter.ts';
+import { StagedTables } from './rows/staged-tables.ts';
+import { Streamer } from './stream/streamer.ts';
+import { TableCatalog } from './tables/table-catalog.ts';
+import type { TableProblem } from './tables/table-problems.ts';
+import { WalBudget, type WalBudgetFacts } from './stream/wal-budget.ts';
 
 /** How often the source is asked for its head and the state of its history. */
 const HEALTH_INTERVAL_MS = 2000;

@@ -31,8 +31,9 @@ export {
   type TableControl,
   type TableHold,
 } from './snapshot-control.ts';
+export type { Membership, SourceRecord } from './record-format.ts';
 export { RecordSlab } from './record-slab.ts';
-export { decodeRecord, encodeRecord, historyOf, type Membership, type SourceRecord } from './source-record.ts';
+export { decodeRecord, encodeRecord, historyOf } from './source-record.ts';
 export {
   afterCopy,
   type ChunkGuard,

@@ -1,16 +1,19 @@
 /**
- * Writes source records (source-record.ts says what they look like) one behind the other in large buffers. A buffer that
+ * Writes source records (record-format.ts says what they look like) one behind the other in large buffers. A buffer that
  * is full is let go, not written again: what was made of it stays.
  */
 import { type ByteRows, ByteSpace, copyBytes, type RawValue, writeText } from '@sluice/core';
-import type { Membership, SourceRecord } from './source-record.ts';
+import {
+  COPIED,
+  FIRST_HISTORY,
+  LATER_HISTORY,
+  type Membership,
+  PARTIAL,
+  READ_AHEAD,
+  type SourceRecord,
+  VERSION,
+} from './record-format.ts';
 
-export const VERSION = 0x10;
-export const PARTIAL = 0x01;
-export const COPIED = 0x02;
-export const READ_AHEAD = 0x04;
-export const LATER_HISTORY = 0x08;
-export const FIRST_HISTORY = 1;
 const SLAB_BYTES = 1 << 20;
 
 /** What a copied row's record holds beside its values. */

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { decodeRecord, encodeRecord, historyOf, type SourceRecord } from './source-record.ts';
+import type { SourceRecord } from './record-format.ts';
+import { decodeRecord, encodeRecord, historyOf } from './source-record.ts';
 
 const records: SourceRecord[] = [
   { partial: false, readAhead: null, history: 1, memberships: [], lookups: [], values: [] },

@@ -1,34 +1,15 @@
-/**
- * What is remembered of a source row: the buckets and lookups it is in, and its raw values (to fill unchanged TOAST
- * columns, to see that nothing changed, and to build new definitions without the source). Opaque bytes to adapters:
- *
- *     u8 version/flags | str read-ahead position (if flagged) | varint history (if flagged, else 1) | varint n, n * (str bucket, str type, str id) | varint m, m * str lookup | varint v, v * value
- *     str = varint length + UTF-8        value = varint 0 (null) | 1 (not known) | length + 2, UTF-8
- */
-import { invariant, type Position, type RawRow, type RawValue, readUtf8 } from '@sluice/core';
-import { COPIED, FIRST_HISTORY, LATER_HISTORY, PARTIAL, READ_AHEAD, RecordSlab, VERSION } from './record-slab.ts';
-
-export interface Membership {
-  readonly bucket: string;
-  readonly objectType: string;
-  readonly objectId: string;
-}
-
-export interface SourceRecord {
-  /** Some values are not known yet: the row must be completed before it may be published. */
-  readonly partial: boolean;
-  /**
-   * Set while some values were read (copied, or re-read) and not streamed: they may be newer than what the stream has
-   * said, even of another row that came to the key since. `copy`: read by the table's copy, so behind its end; else read
-   * before that position. Null once all values came through the stream, or the stream has passed the read.
-   */
-  readonly readAhead: Position | null;
-  /** The table's history in which the record was last confirmed. */
-  readonly history: number;
-  readonly memberships: readonly Membership[];
-  readonly lookups: readonly string[];
-  readonly values: RawRow;
-}
+/** Source records to bytes and back, one at a time. record-format.ts says what they look like. */
+import { invariant, type RawValue, readUtf8 } from '@sluice/core';
+import {
+  COPIED,
+  FIRST_HISTORY,
+  LATER_HISTORY,
+  PARTIAL,
+  READ_AHEAD,
+  type SourceRecord,
+  VERSION,
+} from './record-format.ts';
+import { RecordSlab } from './record-slab.ts';
 
 const slab = new RecordSlab();
 

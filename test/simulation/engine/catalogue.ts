@@ -1,7 +1,6 @@
 /** Data definition in the simulated source. */
 import type { Change } from './change.ts';
-import type { DatabaseState, ModelTable } from './source-database.ts';
-import { ID, LONG, type ModelColumn, newShape, OWNER, shapeOf } from './tables.ts';
+import { type DatabaseState, ID, LONG, type ModelColumn, type ModelTable, newShape, OWNER, shapeOf } from './tables.ts';
 
 export type Definition = Exclude<Change, { kind: 'insert' | 'update' | 'delete' | 'truncate' }>;
 

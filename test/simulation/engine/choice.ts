@@ -2,9 +2,8 @@
 import { type SeededRandom, seededRandom } from '../../kit/seeded-random.ts';
 import type { Change } from './change.ts';
 import type { Life } from './life.ts';
-import type { ModelTable } from './source-database.ts';
 import type { Beginning, Step } from './step.ts';
-import { ID, LONG, OWNER, type Row, TEXT } from './tables.ts';
+import { ID, LONG, type ModelTable, OWNER, type Row, TEXT } from './tables.ts';
 import { OWNERS } from './rules.ts';
 
 const NAMES = ['alpha', 't_a', 't_b', 'x_a'] as const;

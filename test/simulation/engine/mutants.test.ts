@@ -15,7 +15,7 @@ import {
   whileCopying,
 } from '@sluice/storage';
 import { expect, test, vi } from 'vitest';
-import type { compatibility } from '../../../packages/replication/src/table-binding.ts';
+import type { compatibility } from '../../../packages/replication/src/tables/table-binding.ts';
 import { fullSize } from '../../kit/size.ts';
 import type { Likings } from './choice.ts';
 import type { Mutant } from './life.ts';
@@ -44,8 +44,8 @@ const replaceable = vi.hoisted(() => async (load: () => Promise<unknown>) => {
 
 vi.mock('../../../packages/storage/src/table-state.ts', replaceable);
 vi.mock('../../../packages/storage/src/checkpoint-state.ts', replaceable);
-vi.mock('../../../packages/replication/src/evaluate.ts', replaceable);
-vi.mock('../../../packages/replication/src/table-binding.ts', replaceable);
+vi.mock('../../../packages/replication/src/rows/evaluate.ts', replaceable);
+vi.mock('../../../packages/replication/src/tables/table-binding.ts', replaceable);
 
 /** A function in place of a real one of that name. */
 function code<F extends AnyFunction>(name: string, mutant: (real: F, ...args: Parameters<F>) => ReturnType<F>) {

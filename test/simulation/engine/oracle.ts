@@ -5,8 +5,8 @@
  */
 import type { Position, Relation } from '@sluice/core';
 import { expectedOf, inScope } from './rules.ts';
-import type { DatabaseState, SourceDatabase, Transaction } from './source-database.ts';
-import type { Shape } from './tables.ts';
+import type { SourceDatabase, Transaction } from './source-database.ts';
+import type { DatabaseState, Shape } from './tables.ts';
 import { Violation } from './witness.ts';
 
 type Held = ReadonlyMap<string, string>;

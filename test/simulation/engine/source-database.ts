@@ -6,16 +6,19 @@
 import type { Position, RawRow, Relation, StreamEvent } from '@sluice/core';
 import { type Change, isExclusive } from './change.ts';
 import { applyToCatalogue, type Definition } from './catalogue.ts';
-import { Heap, ID, isLong, keyOf, rawRow, type Row, type Rows, type Shape, stored } from './tables.ts';
-
-/** One table at one moment, for the log and the oracle. */
-export interface ModelTable {
-  readonly shape: Shape;
-  readonly rows: Rows;
-}
-
-/** All tables by oid. */
-export type DatabaseState = ReadonlyMap<string, ModelTable>;
+import {
+  type DatabaseState,
+  Heap,
+  ID,
+  isLong,
+  keyOf,
+  type ModelTable,
+  rawRow,
+  type Row,
+  type Rows,
+  type Shape,
+  stored,
+} from './tables.ts';
 
 /** What reads see of a change, when they do. */
 type HeapChange =

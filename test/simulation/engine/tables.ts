@@ -110,3 +110,12 @@ export class Heap {
     return slot;
   }
 }
+
+/** One table at one moment, for the log and the oracle. */
+export interface ModelTable {
+  readonly shape: Shape;
+  readonly rows: Rows;
+}
+
+/** All tables by oid. */
+export type DatabaseState = ReadonlyMap<string, ModelTable>;

@@ -1,7 +1,7 @@
 /** Makes of what the source and the stream say, look by look, what the governor judges by. */
 import type { Clock, Position } from '@sluice/core';
 import type { SourceHealth } from '../change-source.ts';
-import type { StreamProgress } from '../progress.ts';
+import type { StreamProgress } from '../stream/stream-progress.ts';
 import type { Pressure } from './governor.ts';
 
 type StreamWork = Pick<StreamProgress, 'durable' | 'flushes' | 'flushMs'>;

@@ -5,9 +5,8 @@
  * source, or one move of the source.
  */
 import { at } from '../conformance/harness.ts';
-import { type CheckpointState, initialCheckpointState } from '../checkpoint-state.ts';
+import { type advance, type CheckpointState, type commit, initialCheckpointState } from '../checkpoint-state.ts';
 import { holdsCheckpoints, type TableVisibility } from '../table-state.ts';
-import type { Rules } from './rules.ts';
 
 type TableName = 'A' | 'B';
 type Value = number | null;
@@ -104,6 +103,23 @@ export function initialModel(crashes: number): ModelState {
     crashesLeft: crashes,
     ...IDLE,
   };
+}
+
+/** What the model does at the places where a rule decides; rules.ts has the real ones, and mutants. */
+export interface Rules {
+  readonly advance: typeof advance;
+  readonly commit: typeof commit;
+  /** When the stream, standing between two transactions, may commit. */
+  readonly mayCommit: (state: ModelState) => boolean;
+  readonly openEarly?: boolean;
+  readonly newTableKeepsDone?: boolean;
+  readonly stagedRowsAreShown?: boolean;
+  readonly sampleBeforeReading?: boolean;
+  readonly skipSnapshotFlush?: boolean;
+  readonly snapshotOverwrites?: boolean;
+  readonly noTombstones?: boolean;
+  readonly ackBeforeFlush?: boolean;
+  readonly commitBeforeFlush?: boolean;
 }
 
 export type Step = readonly [name: string, next: ModelState];

@@ -1,22 +1,6 @@
 /** The rules under test, and mutants: each breaks one rule, and the walk must notice. */
 import { advance, type CheckpointState, commit } from '../checkpoint-state.ts';
-import type { ModelState } from './model.ts';
-
-export interface Rules {
-  readonly advance: typeof advance;
-  readonly commit: typeof commit;
-  /** When the stream, standing between two transactions, may commit. */
-  readonly mayCommit: (state: ModelState) => boolean;
-  readonly openEarly?: boolean;
-  readonly newTableKeepsDone?: boolean;
-  readonly stagedRowsAreShown?: boolean;
-  readonly sampleBeforeReading?: boolean;
-  readonly skipSnapshotFlush?: boolean;
-  readonly snapshotOverwrites?: boolean;
-  readonly noTombstones?: boolean;
-  readonly ackBeforeFlush?: boolean;
-  readonly commitBeforeFlush?: boolean;
-}
+import type { Rules } from './model.ts';
 
 export const realRules: Rules = { advance, commit, mayCommit: () => true };
 

@@ -16,9 +16,9 @@ import {
   type TableState,
 } from '@sluice/storage';
 import type { JsonBytes, RowSink } from '@sluice/sync-rules';
-import { evaluate, rowTooLarge, subkeyOf } from './evaluate.ts';
-import type { UpsertWrite } from './row-write.ts';
-import type { TableBinding } from './table-binding.ts';
+import { evaluate, rowTooLarge, subkeyOf } from '../rows/evaluate.ts';
+import type { UpsertWrite } from '../rows/row-write.ts';
+import type { TableBinding } from '../tables/table-binding.ts';
 
 export interface CopiedRow extends RowWrite {
   readonly rows: CopiedRows;

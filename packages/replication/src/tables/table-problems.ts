@@ -1,6 +1,6 @@
 /** Tables that the rules name and that cannot be replicated, in words for people. */
 import type { SyncRules } from '@sluice/sync-rules';
-import type { DiscoveredTable } from './change-source.ts';
+import type { DiscoveredTable } from '../change-source.ts';
 
 export interface TableProblem {
   readonly table: string;

@@ -27,7 +27,7 @@ import {
 } from '@sluice/storage';
 import type { RowSink } from '@sluice/sync-rules';
 import type { ChangeWrite, CompleteWrite, UpsertWrite } from './row-write.ts';
-import type { TableBinding } from './table-binding.ts';
+import type { TableBinding } from '../tables/table-binding.ts';
 
 export function evaluate(
   write: ChangeWrite,

@@ -3,8 +3,8 @@
  * things go, how long Sluice could be away, and warns once at each threshold.
  */
 import type { Clock, Logger } from '@sluice/core';
-import type { ChangeSource, SourceHealth } from './change-source.ts';
-import { RateWindow } from './rate-window.ts';
+import type { ChangeSource, SourceHealth } from '../change-source.ts';
+import { RateWindow } from '../copy/rate-window.ts';
 
 /** Shares of the whole budget. */
 const THRESHOLDS = [0.5, 0.25, 0.1];

@@ -14,12 +14,12 @@ import {
   tableControl,
   type TableState,
 } from '@sluice/storage';
-import { chooseDisplaced, chooseSplit, chooseTasks, isHeld, type QueuedTask, tableName } from './copy/copy-order.ts';
-import { type Allowance, placesOf } from './copy/governor.ts';
-import { Retries, type RetryFacts, type Tried } from './copy/retries.ts';
-import { consequenceOf, ReadFailure } from './copy/task-failure.ts';
-import { nameOf, TaskRuns } from './copy/task-runs.ts';
-import { completePartialRows } from './partial-rows.ts';
+import { chooseDisplaced, chooseSplit, chooseTasks, isHeld, type QueuedTask, tableName } from './copy-order.ts';
+import { type Allowance, placesOf } from './governor.ts';
+import { Retries, type RetryFacts, type Tried } from './retries.ts';
+import { consequenceOf, ReadFailure } from './task-failure.ts';
+import { nameOf, TaskRuns } from './task-runs.ts';
+import { completePartialRows } from '../rows/partial-rows.ts';
 import { sweepTable } from './sweep-table.ts';
 import { runSnapshotTask, type SnapshotTaskPorts } from './snapshot-task.ts';
 

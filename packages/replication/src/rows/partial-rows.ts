@@ -5,10 +5,10 @@
  */
 import { recordKey } from '@sluice/core';
 import { decodeRecord, type StreamReader, type StreamWriter, type TableState } from '@sluice/storage';
-import type { ChangeSource } from './change-source.ts';
+import type { ChangeSource } from '../change-source.ts';
 import { evaluate } from './evaluate.ts';
 import type { CompleteWrite } from './row-write.ts';
-import type { TableCatalog } from './table-catalog.ts';
+import type { TableCatalog } from '../tables/table-catalog.ts';
 
 const PARTIAL_BATCH = 500;
 

@@ -4,7 +4,7 @@ import { type RowEvaluator, textAsBytes } from '@sluice/sync-rules';
 import { describe, expect, test } from 'vitest';
 import { evaluate as evaluateIn, sweep } from './evaluate.ts';
 import type { ChangeWrite, UpsertWrite } from './row-write.ts';
-import type { TableBinding } from './table-binding.ts';
+import type { TableBinding } from '../tables/table-binding.ts';
 
 /** Rows are (id, owner, text): one bucket per owner, one lookup per owner. */
 const byOwner: RowEvaluator = {

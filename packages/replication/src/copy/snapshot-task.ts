@@ -5,15 +5,15 @@
  */
 import { type ByteRows, type Clock, type Logger, nextTurn, SluiceError } from '@sluice/core';
 import type { JsonValue, StreamReader, StreamWriter, TableState, TaskState } from '@sluice/storage';
-import type { ByteBudget } from './byte-budget.ts';
-import type { ChangeSource, TaskChunk } from './change-source.ts';
+import type { ByteBudget } from '../byte-budget.ts';
+import type { ChangeSource, TaskChunk } from '../change-source.ts';
 import { CopiedRows, evaluateCopied } from './copied-rows.ts';
-import { ChunkSize } from './copy/chunk-size.ts';
-import type { Pace } from './copy/pace.ts';
-import { ReadFailure } from './copy/task-failure.ts';
+import { ChunkSize } from './chunk-size.ts';
+import type { Pace } from './pace.ts';
+import { ReadFailure } from './task-failure.ts';
 import type { CopyProgress, TaskMeter } from './copy-progress.ts';
-import type { TableBinding } from './table-binding.ts';
-import type { TableCatalog } from './table-catalog.ts';
+import type { TableBinding } from '../tables/table-binding.ts';
+import type { TableCatalog } from '../tables/table-catalog.ts';
 
 const TURN_MS = 5;
 const ROWS_BETWEEN_LOOKS = 64;

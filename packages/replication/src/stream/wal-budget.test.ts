@@ -1,6 +1,6 @@
 import { silentLogger, systemClock } from '@sluice/core';
 import { expect, test } from 'vitest';
-import type { SourceHealth } from './change-source.ts';
+import type { SourceHealth } from '../change-source.ts';
 import { WalBudget } from './wal-budget.ts';
 
 function setUp() {

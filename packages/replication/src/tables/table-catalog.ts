@@ -11,8 +11,8 @@
 import { BEFORE_ALL, Latest, type Logger, type Position, type Relation, SluiceError, type TableId } from '@sluice/core';
 import type { StreamReader, StreamWriter, TableState } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
-import type { ChangeSource, DiscoveredTable } from './change-source.ts';
-import { erase } from './evaluate.ts';
+import type { ChangeSource, DiscoveredTable } from '../change-source.ts';
+import { erase } from '../rows/evaluate.ts';
 import { compatibility, type TableBinding } from './table-binding.ts';
 import { missingTables, problemOf, type TableProblem } from './table-problems.ts';
 

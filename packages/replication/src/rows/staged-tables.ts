@@ -5,11 +5,11 @@
  */
 import { type Clock, Latest, type Logger, type TableId } from '@sluice/core';
 import type { JsonValue, StreamReader, StreamWriter, TableState } from '@sluice/storage';
-import type { ChangeSource } from './change-source.ts';
+import type { ChangeSource } from '../change-source.ts';
 import { publish } from './evaluate.ts';
 import { completePartialRows } from './partial-rows.ts';
-import type { StreamProgress } from './progress.ts';
-import type { TableCatalog } from './table-catalog.ts';
+import type { StreamProgress } from '../stream/stream-progress.ts';
+import type { TableCatalog } from '../tables/table-catalog.ts';
 
 /** Rows in one storage transaction: the stream's flushes wait behind it. */
 const PART_ROWS = 5000;

@@ -20,14 +20,14 @@ import {
   type TruncateChange,
 } from '@sluice/core';
 import type { CommitOutcome, StreamWriter } from '@sluice/storage';
-import type { ChangeSource } from './change-source.ts';
+import type { ChangeSource } from '../change-source.ts';
 import { EmptyCheckpoints } from './empty-checkpoints.ts';
-import { evaluate } from './evaluate.ts';
-import { approximateBytes, type ChangeWrite } from './row-write.ts';
-import type { StreamProgress } from './progress.ts';
+import { evaluate } from '../rows/evaluate.ts';
+import { approximateBytes, type ChangeWrite } from '../rows/row-write.ts';
+import type { StreamProgress } from './stream-progress.ts';
 import { Publications } from './publications.ts';
-import type { TableBinding } from './table-binding.ts';
-import type { TableCatalog } from './table-catalog.ts';
+import type { TableBinding } from '../tables/table-binding.ts';
+import type { TableCatalog } from '../tables/table-catalog.ts';
 
 export interface StreamerPorts {
   readonly source: ChangeSource;

@@ -1,7 +1,7 @@
 /** Ends the rows that vanished while the stream could not see it: those that the table's copy has not met. */
 import type { Logger } from '@sluice/core';
 import type { JsonValue, StreamWriter, TableState } from '@sluice/storage';
-import { sweep } from './evaluate.ts';
+import { sweep } from '../rows/evaluate.ts';
 
 const SWEEP_LIMIT = 2000;
 

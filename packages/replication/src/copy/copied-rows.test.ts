@@ -13,8 +13,8 @@ import { parseSyncRules } from '@sluice/sync-rules';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type CopiedRow, CopiedRows, evaluateCopied } from './copied-rows.ts';
-import { evaluate } from './evaluate.ts';
-import type { TableBinding } from './table-binding.ts';
+import { evaluate } from '../rows/evaluate.ts';
+import type { TableBinding } from '../tables/table-binding.ts';
 
 const digits = (max: number) => fc.stringMatching(new RegExp(`^\\d{0,${max}}$`));
 const real = fc.oneof(

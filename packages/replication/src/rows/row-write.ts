@@ -1,7 +1,7 @@
 /** The writes that replication hands to storage. `evaluate.ts` is the only one to look inside. */
 import type { Position, RawRow } from '@sluice/core';
 import type { RowWrite } from '@sluice/storage';
-import type { TableBinding } from './table-binding.ts';
+import type { TableBinding } from '../tables/table-binding.ts';
 
 export type ChangeWrite = UpsertWrite | DeleteWrite | CompleteWrite;
 
