@@ -80,12 +80,12 @@ test('each process is restarted in turn, and no client notices', { timeout: 600_
     // The lease goes over at once, in order or not.
     expect((await first.terminate()).code).toBe(0);
     await allReach(clients, load);
-    expect(await phaseOf(second)).toBe('streaming');
+    await second.until('streaming', async () => (await phaseOf(second)) === 'streaming', 60_000);
     await first.start();
     await first.until('standing by', async () => (await phaseOf(first)) === 'standby', 60_000);
     await second.kill();
     await allReach(clients, load);
-    expect(await phaseOf(first)).toBe('streaming');
+    await first.until('streaming', async () => (await phaseOf(first)) === 'streaming', 60_000);
 
     // Nobody replicates: clients keep what they have, and a write checkpoint is made all the same; the answer waits.
     await first.terminate();

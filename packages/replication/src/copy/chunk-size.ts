@@ -6,7 +6,8 @@ import { limits } from '@sluice/core';
 
 const TARGET_MS = 500;
 const BYTES_MIN = 64 * 1024;
-const BYTES_FIRST = 1024 * 1024;
+/** Small, so that a copy which is held to a rate is so from its first chunk; it doubles with each that is quick. */
+const BYTES_FIRST = 256 * 1024;
 /** One slow chunk, or one quick one, does not say much. */
 const GROWTH_MAX = 2;
 const SHRINK_MAX = 0.25;
