@@ -3,7 +3,7 @@
  * which is nearly always so; the transaction then merges their keys into the index, and leaves out those it finds there.
  */
 import { type Clock, invariant, type OpId, type RecordKey, type StreamId, type TableId } from '@sluice/core';
-import type { Effect, RowWrite, SnapshotFlush, TableState } from '@sluice/storage';
+import { type Effect, inSlices, type RowWrite, type SnapshotFlush, type TableState } from '@sluice/storage';
 import { Assembly } from './assembly.ts';
 import { GROUP_SLOTS } from './config.ts';
 import { groupKey, hashKey, markKey } from './keys.ts';
@@ -11,7 +11,6 @@ import { EMPTY_SLOT, groupOf, GroupPacker, PARTIAL, slotOf, withSlots } from './
 import { type NewEntries, RecordIndex } from './record-index.ts';
 import { Records, setMarks } from './records.ts';
 import type { Schema } from './schema.ts';
-import { inSlices } from './slices.ts';
 import { getTableSpace, putTableSpace } from './tables.ts';
 
 const ROWS_MAX = 2 ** 20;

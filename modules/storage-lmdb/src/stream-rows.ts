@@ -6,6 +6,7 @@ import type { Clock, OpId, RecordKey, StreamId, TableId } from '@sluice/core';
 import {
   type CheckpointState,
   type Evaluate,
+  inSlices,
   needsTombstones,
   type RowWrite,
   type SnapshotFlush,
@@ -16,7 +17,6 @@ import { Assembly } from './assembly.ts';
 import { PARTIAL, type StoredRecord, TOMBSTONE } from './record-groups.ts';
 import { Records } from './records.ts';
 import type { Schema } from './schema.ts';
-import { inSlices } from './slices.ts';
 import { requireTable } from './tables.ts';
 
 /** A row as it stands after the writes so far. */

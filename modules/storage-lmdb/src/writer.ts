@@ -29,25 +29,27 @@ import {
   holdsCheckpoints,
   isRead,
   type JsonValue,
+  type Lane,
   newTable,
   newTask,
-  type PlannedRange,
   notCopied,
+  type PlannedRange,
   type PublishedRows,
   type PublishRows,
   type RowWrite,
+  Serial,
   type SnapshotFlush,
   type StreamFlush,
   type StreamWriter,
-  type TablePlan,
-  tablePlanned,
   type SweepResult,
   type SweepRows,
+  type TablePlan,
+  tablePlanned,
   type TableState,
   type TableVisibility,
   taskAfter,
-  type TaskSplit,
   taskSplit,
+  type TaskSplit,
   whileCopying,
 } from '@sluice/storage';
 import { commitVisibly } from './atomically.ts';
@@ -55,7 +57,6 @@ import { eraseRows, sweepRows } from './erase.ts';
 import { assertLease, releaseLease } from './lease.ts';
 import { publishRows } from './publish.ts';
 import { assertRoom, type Schema } from './schema.ts';
-import { type Lane, Serial } from './serial.ts';
 import { SnapshotRows } from './snapshot-rows.ts';
 import { StreamRows } from './stream-rows.ts';
 import {

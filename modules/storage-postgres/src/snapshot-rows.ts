@@ -3,11 +3,10 @@
  * which is nearly always so; the transaction then asks which are, and leaves those out.
  */
 import { type Clock, invariant, type RecordKey, type TableId } from '@sluice/core';
-import type { Effect, RowWrite, SnapshotFlush, TableState } from '@sluice/storage';
+import { type Effect, inSlices, type RowWrite, type SnapshotFlush, type TableState } from '@sluice/storage';
 import { append, type Appended } from './append.ts';
 import { Assembly } from './assembly.ts';
 import type { Names } from './names.ts';
-import { inSlices } from './slices.ts';
 import type { Sql, Tx } from './sql.ts';
 import { insertRecords, knownKeys, LIVE, PARTIAL } from './sql/records.ts';
 import type { StateRow } from './state-row.ts';

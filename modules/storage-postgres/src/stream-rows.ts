@@ -4,11 +4,10 @@
  * transaction asserts, keeps all other processes out.
  */
 import { type Clock, invariant, type RecordKey, type TableId } from '@sluice/core';
-import { type Evaluate, needsTombstones, type RowWrite, type TableState } from '@sluice/storage';
+import { type Evaluate, inSlices, needsTombstones, type RowWrite, type TableState } from '@sluice/storage';
 import { append, type Appended } from './append.ts';
 import { Assembly } from './assembly.ts';
 import type { Names } from './names.ts';
-import { inSlices } from './slices.ts';
 import type { Sql, Tx } from './sql.ts';
 import { deleteRecords, LIVE, loadRecords, PARTIAL, putRecords, type RecordPut, TOMBSTONE } from './sql/records.ts';
 import type { SourceTables } from './sql/tables.ts';

@@ -20,11 +20,13 @@ import {
   type FlushResult,
   guardHolds,
   type JsonValue,
+  type Lane,
   needsTombstones,
   type PlannedRange,
   type PublishedRows,
   type PublishRows,
   type RowWrite,
+  Serial,
   type SnapshotFlush,
   type StreamFlush,
   type StreamWriter,
@@ -51,7 +53,6 @@ import {
 } from './table-work.ts';
 import { releaseLease, renewLease } from './lease.ts';
 import type { Names } from './names.ts';
-import { type Lane, Serial } from './serial.ts';
 import { type Ahead, type Done, isOver, nothingAhead, type Session, type Work } from './session.ts';
 import { SnapshotRows } from './snapshot-rows.ts';
 import type { Sql, Tx } from './sql.ts';

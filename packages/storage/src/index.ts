@@ -1,3 +1,5 @@
+export { type Lane, Serial } from './adapter/serial.ts';
+export { inSlices } from './adapter/slices.ts';
 export type {
   BucketChunk,
   BucketRequest,
