@@ -17,7 +17,7 @@ const onBothStorages = (
         'e2e/{sdk,sdk-wire,streams,bank,changes-in-mid-copy,concurrent-from-second-zero,deploy,schema-changes}',
         'crash/{kill-nine,lost-connections}',
       ]
-    : ['e2e/{sdk,streams}']
+    : ['e2e/{sdk,streams}', 'crash/kill-nine']
 ).map((name) => `test/${name}.test.ts`);
 
 export default defineConfig({

@@ -15,7 +15,7 @@ import { createSchema, seedRows } from '../kit/schema.ts';
 import { seededRandom } from '../kit/seeded-random.ts';
 import { fullSize, sized, testSeed } from '../kit/size.ts';
 
-const RUNS = Number(process.env['SLUICE_TEST_RUNS'] ?? sized(4, 200));
+const RUNS = Number(process.env['SLUICE_TEST_RUNS'] ?? sized(6, 200));
 const FIRST_RUN = Number(process.env['SLUICE_TEST_FIRST_RUN'] ?? 0);
 /** Kills of one run. */
 const KILLS_MAX = sized(1, 3);

@@ -30,7 +30,7 @@ import {
 import { WatchingClient } from '../kit/watching-client.ts';
 
 const ROWS = sized(60_000, 200_000);
-const KILLS = sized(3, 10);
+const KILLS = sized(4, 10);
 const WRITES_PER_SECOND = 500;
 
 let postgres: TestPostgres;

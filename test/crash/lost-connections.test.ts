@@ -17,7 +17,7 @@ import { sized, testSeed } from '../kit/size.ts';
 import { WatchingClient } from '../kit/watching-client.ts';
 
 const ROWS = sized(50_000, 300_000);
-const CUTS = sized(4, 30);
+const CUTS = sized(6, 30);
 
 let postgres: TestPostgres;
 beforeAll(async () => {

@@ -16,7 +16,7 @@ const RULES = `bucket_definitions:
       - SELECT * FROM big
       - SELECT * FROM small
 `;
-const ROWS = sized(60_000, 500_000);
+const ROWS = sized(120_000, 500_000);
 
 let postgres: TestPostgres;
 beforeAll(async () => {
