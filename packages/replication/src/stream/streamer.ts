@@ -128,7 +128,7 @@ export class Streamer {
   }
 
   #takeChange(change: RowChange): Promise<void> | null {
-    const binding = this.#ports.catalog.known(change.relation);
+    const binding = this.#ports.catalog.known(change.relation, this.#boundary);
     if (binding === undefined) return this.#resolveThenTake(change);
     if (binding === null) this.#hasForeignRows = true;
     else this.#queue(change, binding);
@@ -181,7 +181,7 @@ export class Streamer {
     await this.#flushAll();
     for (const relation of change.relations) {
       const { catalog } = this.#ports;
-      const known = catalog.known(relation);
+      const known = catalog.known(relation, this.#boundary);
       const binding = known === undefined ? await catalog.resolve(relation, this.#boundary) : known;
       if (binding !== null && this.#boundary > binding.foundAt) await catalog.truncate(binding, this.#boundary);
     }

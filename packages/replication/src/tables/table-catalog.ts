@@ -31,6 +31,8 @@ interface CatalogPorts {
 export class TableCatalog {
   readonly #ports: CatalogPorts;
   #bindings = new WeakMap<Relation, TableBinding | null>();
+  /** Relations whose rows up to a position are in a copy; what they stand for behind it is still to be found out. */
+  #passedOver = new WeakMap<Relation, Position>();
   readonly #ended = new Set<TableId>();
   /** Tables whose past may not be visible to reads yet. */
   readonly #newcomers = new Set<TableId>();
@@ -52,9 +54,15 @@ export class TableCatalog {
     return this.#problems;
   }
 
-  /** The binding of a relation that was resolved before; undefined if it was not, null if the rules do not read it. */
-  known(relation: Relation): TableBinding | null | undefined {
-    return this.#bindings.get(relation);
+  /**
+   * The binding of a relation that was resolved before; undefined if it was not, or not for a transaction as late as
+   * that of `boundary`; null if its rows are not to be written.
+   */
+  known(relation: Relation, boundary: Position): TableBinding | null | undefined {
+    const binding = this.#bindings.get(relation);
+    if (binding !== undefined) return binding;
+    const until = this.#passedOver.get(relation);
+    return until !== undefined && boundary <= until ? null : undefined;
   }
 
   /** Whether the table ended since this attempt began: nothing may be written to it any more. */
@@ -123,10 +131,11 @@ export class TableCatalog {
    */
   resolve(relation: Relation, boundary: Position): Promise<TableBinding | null> {
     return this.#exclusively(async () => {
-      const known = this.#bindings.get(relation);
+      const known = this.known(relation, boundary);
       if (known !== undefined) return known;
+      this.#passedOver.delete(relation);
       const binding = await this.#resolve(relation, boundary);
-      this.#bindings.set(relation, binding);
+      if (!this.#passedOver.has(relation)) this.#bindings.set(relation, binding);
       return binding;
     });
   }
@@ -137,7 +146,8 @@ export class TableCatalog {
     const stored = tables.find((table) => table.relation.sourceId === relation.sourceId);
     const isSame = stored !== undefined && compatibility(stored, relation) === 'same';
     if (isSame && !isWider(relation, stored)) return this.#bind(relation, stored);
-    if (stored?.relation.found !== undefined && boundary <= stored.relation.found.at) return null;
+    if (stored?.relation.found !== undefined && boundary <= stored.relation.found.at)
+      return this.#passOver(relation, stored);
     if (rules.compileTable(relation) === null) {
       // It may have had a name that the rules read.
       if (stored !== undefined) await this.#end(stored, boundary);
@@ -155,7 +165,15 @@ export class TableCatalog {
     }
     // A table that was found before, and is as it was then, has been something else in between.
     const registered = await this.#register(table, head, isSame ? undefined : stored);
-    return compatibility(registered, relation) === 'same' ? this.#bind(relation, registered) : null;
+    return compatibility(registered, relation) === 'same'
+      ? this.#bind(relation, registered)
+      : this.#passOver(relation, registered);
+  }
+
+  /** The catalogue may have changed between the look and its head: then the relation stands for what comes behind. */
+  #passOver(relation: Relation, { relation: { found } }: TableState): null {
+    if (found !== undefined) this.#passedOver.set(relation, found.at);
+    return null;
   }
 
   /** Discovery and the stream may meet the same new table at once: only one of them may add it. */
@@ -261,6 +279,7 @@ export class TableCatalog {
   /** What relations were resolved to may be something else now: also those that the rules were found not to read. */
   #changed(): void {
     this.#bindings = new WeakMap();
+    this.#passedOver = new WeakMap();
     this.#ports.onChange();
   }
 
