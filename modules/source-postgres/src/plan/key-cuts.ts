@@ -16,34 +16,53 @@ export interface KeyCut {
   readonly share: number;
 }
 
-/** A value that has this many times its part of the rows is cut by the next column. */
-const HEAVY = 1.5;
+/** Of one part's rows. A value that has more of them may be cut by the next column; a part never has fewer. */
+const HALF = 0.5;
 
-/** @param columns of the key, in its order */
+/**
+ * Every part has at least half of its rows, by estimate: where values cannot be cut, there are fewer parts.
+ *
+ * @param columns of the key, in its order
+ */
 export function cutByKey(columns: readonly (readonly KeyPoint[])[], count: number): readonly KeyCut[] {
-  const [points = [], ...others] = columns;
-  const total = points.reduce((sum, { weight }) => sum + weight, 0);
-  if (total <= 0 || count <= 1) return [{ from: null, share: 1 }];
   const wanted = 1 / count;
   const cuts: KeyCut[] = [];
   let from: readonly string[] | null = null;
   let share = 0;
-  const cutAt = (next: readonly string[]) => {
-    cuts.push({ from, share });
-    from = next;
-    share = 0;
-  };
-  for (const { value, weight } of points) {
-    const part = weight / total;
-    if (share > 0 && share + part / 2 > wanted) cutAt([value]);
-    const inner = part > HEAVY * wanted ? cutByKey(others, Math.round(part / wanted)) : [{ from: null, share: 1 }];
-    for (const cut of inner) {
-      if (cut.from !== null) cutAt([value, ...cut.from]);
-      share += cut.share * part;
+  let rest = 1;
+  for (const point of steps(columns, HALF * wanted)) {
+    const ideal = rest / Math.max(1, Math.round(rest / wanted));
+    const enough = Math.min(share, rest - share) >= HALF * wanted;
+    if (enough && share + point.part / 2 > ideal) {
+      cuts.push({ from, share });
+      from = point.from;
+      rest -= share;
+      share = 0;
     }
+    share += point.part;
   }
-  cuts.push({ from, share });
+  cuts.push({ from, share: rest });
   return cuts;
+}
+
+/** Where a part may begin, and the share of all rows from there to the next such key. */
+interface Step {
+  readonly from: readonly string[];
+  readonly part: number;
+}
+
+/** In the order of the key. A value of more than `heavy` of all rows is as many steps as the next column has. */
+function steps([points = [], ...others]: readonly (readonly KeyPoint[])[], heavy: number): readonly Step[] {
+  const total = points.reduce((sum, { weight }) => sum + weight, 0);
+  return points.flatMap(({ value, weight }) => {
+    const part = total > 0 ? weight / total : 0;
+    const inner = part > heavy ? steps(others, heavy / part) : [];
+    if (inner.length === 0) return { from: [value], part };
+    return inner.map((step, index) => ({
+      from: index === 0 ? [value] : [value, ...step.from],
+      part: part * step.part,
+    }));
+  });
 }
 
 /** What `pg_stats` says of one column. Bounds part the other values into equally many rows. */

@@ -65,6 +65,7 @@ describe('a plan', () => {
         expect(ascending(bounds)).toEqual(bounds);
         expect(cuts.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1);
         expect(tiles(chain(bounds))).toBe(true);
+        for (const { share } of cuts) expect(share).toBeGreaterThan(0.499 / count);
       }),
     );
   });
@@ -97,8 +98,30 @@ describe('cuts by key', () => {
       { value: 'tenant', weight: 0.9 },
     ];
     const cuts = cutByKey([tenants, even(['1', '2', '3', '4', '5', '6', '7', '8'])], 4);
-    expect(cuts.map(({ from }) => from)).toEqual([null, ['tenant'], ['tenant', '3'], ['tenant', '5'], ['tenant', '7']]);
-    for (const { share } of cuts.slice(1)) expect(share).toBeGreaterThan(0.2);
+    expect(cuts.map(({ from }) => from?.[0] ?? null)).toEqual([null, 'tenant', 'tenant', 'tenant']);
+    for (const { share } of cuts) expect(share).toBeGreaterThan(0.2);
+  });
+
+  it.each([0.08, 0.1, 0.12])('do not part the little before a heavy value (%s) from it', (little) => {
+    const tenants = [
+      { value: 'small', weight: little / 2 },
+      { value: 'tenant', weight: 1 - little },
+      { value: 'zero', weight: little / 2 },
+    ];
+    const keys = even(Array.from({ length: 100 }, (_, index) => String(index).padStart(2, '0')));
+    const [first, second, ...others] = cutByKey([tenants, keys], 2);
+    expect(others).toEqual([]);
+    expect(second?.from?.[0]).toBe('tenant');
+    for (const { share } of [first, second].flatMap((cut) => cut ?? [])) expect(share).toBeCloseTo(0.5, 1);
+  });
+
+  it('are not made around a heavy value that no other column parts', () => {
+    const tenants = [
+      { value: 'small', weight: 0.04 },
+      { value: 'tenant', weight: 0.9 },
+      { value: 'zero', weight: 0.06 },
+    ];
+    expect(cutByKey([tenants], 2)).toEqual([{ from: null, share: 1 }]);
   });
 
   it('are none without statistics, and none of what a single value makes', () => {
