@@ -2,7 +2,7 @@
  * A storage that evaluates every row and keeps nothing of it: what is left of replication when storage costs nothing.
  * Tables, tasks and the checkpoint state are kept, in memory, under the real rules. One stream, one process.
  */
-import type { Position, StreamId, TableId } from '@sluice/core';
+import { invariant, type Position, type StreamId, type TableId } from '@sluice/core';
 import {
   advance,
   type BucketStorage,
@@ -17,6 +17,7 @@ import {
   initialSnapshotControl,
   newTable,
   newTask,
+  PackedRows,
   type PlannedRange,
   type PublishedRows,
   type RowWrite,
@@ -102,6 +103,15 @@ class NullStream implements StreamWriter {
     return { kind: 'flushed', headOp: this.state.headOp, ops };
   }
 
+  #drop({ bodies, slots }: PackedRows): FlushResult {
+    this.dropped.ops += bodies.count;
+    this.dropped.opBytes += bodies.bytes;
+    this.dropped.records += slots.count;
+    this.dropped.recordBytes += slots.bytes;
+    this.#advance({ kind: 'flushed', headOp: this.state.headOp + bodies.count, boundary: null });
+    return { kind: 'flushed', headOp: this.state.headOp, ops: bodies.count };
+  }
+
   #advance(event: Exclude<CheckpointEvent, { kind: 'commit' }>): void {
     this.state = advance(this.state, event);
   }
@@ -110,9 +120,10 @@ class NullStream implements StreamWriter {
     return Promise.resolve(this.#evaluateAll(flush.writes, flush.evaluate, flush.boundary));
   }
 
-  flushSnapshot<W extends RowWrite>({ writes, evaluate, guard, progress }: SnapshotFlush<W>): Promise<FlushResult> {
+  flushSnapshot<W extends RowWrite>({ rows, guard, progress }: SnapshotFlush<W>): Promise<FlushResult> {
     if (!guardHolds(guard, this.tables.get(guard.tableId))) return Promise.resolve({ kind: 'discarded' });
-    const result = this.#evaluateAll(writes, evaluate, null);
+    invariant(rows instanceof PackedRows, 'there are no older records to compare with');
+    const result = this.#drop(rows);
     const tasks = this.tasks.get(guard.tableId) ?? [];
     this.tasks.set(
       guard.tableId,

@@ -2,14 +2,14 @@
  * The effects of one flush, gathered and packed before its transaction starts: everything that does not depend on op
  * ids, which only the transaction knows. Ordinals count the ops and lookups of the flush: 0, 1, 2, …
  */
-import type { BucketName, OpDraft, OpId, RecordKey, StreamId, TableId } from '@sluice/core';
-import type { Effect } from '@sluice/storage';
+import type { BucketName, OpId, RecordKey, StreamId, TableId } from '@sluice/core';
+import { type Effect, itemOf, type LookupDraft, type PackedRows } from '@sluice/storage';
 import { Arena } from './arena.ts';
 import { type BucketHead, getBucketHead, putBucketHead } from './buckets.ts';
 import { logChanges } from './changes.ts';
 import { bucketKey, opKey } from './keys.ts';
 import { type LookupEntry, putLookup } from './lookups.ts';
-import { BucketRuns, StoredRun } from './op-runs.ts';
+import { BucketRuns } from './op-runs.ts';
 import type { Schema } from './schema.ts';
 import { getCounters, putCounters } from './streams.ts';
 
@@ -20,44 +20,44 @@ export class Assembly {
   readonly #buckets = new Map<BucketName, BucketRuns>();
   readonly #lookups: LookupEntry[] = [];
 
-  add(table: TableId, row: RecordKey, effect: Effect): void {
-    for (const op of effect.ops) this.#addOp(op);
-    for (const { key, value } of effect.lookups) {
-      this.#lookups.push({ key, table, row, value, ordinal: this.ordinals++ });
+  add(table: TableId, row: RecordKey, { ops, lookups }: Effect): void {
+    for (const { bucket, checksum, body } of ops) this.#runs(bucket).add(itemOf(body), checksum, this.ordinals++);
+    for (const lookup of lookups) this.#addLookup(table, row, lookup);
+  }
+
+  /** All but those rows. */
+  addPacked(rows: PackedRows, left: ReadonlySet<number>): void {
+    const { tableId, bodies, checksums, bucketNumbers } = rows;
+    const runs = rows.buckets.map((bucket) => this.#runs(bucket));
+    for (let at = 0; at < rows.count; at++) {
+      if (left.size > 0 && left.has(at)) continue;
+      for (let op = rows.firstOp(at); op < rows.firstOp(at + 1); op++) {
+        (runs[bucketNumbers[op] as number] as BucketRuns).add(
+          bodies.item(op),
+          checksums[op] as number,
+          this.ordinals++,
+        );
+      }
+      for (const lookup of rows.lookups(at)) this.#addLookup(tableId, rows.key(at), lookup);
     }
   }
 
-  #addOp(op: OpDraft): void {
-    let runs = this.#buckets.get(op.bucket);
-    if (runs === undefined) this.#buckets.set(op.bucket, (runs = new BucketRuns(this.#arena)));
-    runs.add(op, this.ordinals++);
+  #runs(bucket: BucketName): BucketRuns {
+    const known = this.#buckets.get(bucket);
+    if (known !== undefined) return known;
+    const runs = new BucketRuns(this.#arena);
+    this.#buckets.set(bucket, runs);
+    return runs;
+  }
+
+  #addLookup(table: TableId, row: RecordKey, { key, value }: LookupDraft): void {
+    this.#lookups.push({ key, table, row, value, ordinal: this.ordinals++ });
   }
 
   /** Packs what is still open; nothing can be added afterwards. */
   seal(): this {
     for (const runs of this.#buckets.values()) runs.seal();
     return this;
-  }
-
-  /** A sealed copy that lacks some ordinals; the others move up. */
-  without(left: ReadonlySet<number>): Assembly {
-    const kept: { readonly ordinal: number; readonly add: () => void }[] = [];
-    const copy = new Assembly();
-    for (const [bucket, { runs }] of this.#buckets) {
-      for (const { lastOrdinal, bytes } of runs) {
-        const run = new StoredRun(bytes, lastOrdinal);
-        for (let at = 0; at < run.count; at++) {
-          const op: OpDraft = { bucket, checksum: run.checksumAt(at), body: run.body(at) };
-          kept.push({ ordinal: run.opId(at), add: () => copy.#addOp(op) });
-        }
-      }
-    }
-    for (const entry of this.#lookups) {
-      kept.push({ ordinal: entry.ordinal, add: () => copy.#lookups.push({ ...entry, ordinal: copy.ordinals++ }) });
-    }
-    kept.sort((a, b) => a.ordinal - b.ordinal);
-    for (const { ordinal, add } of kept) if (!left.has(ordinal)) add();
-    return copy.seal();
   }
 
   /** Inside the transaction, after `seal`. @returns the new head */

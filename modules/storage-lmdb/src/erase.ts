@@ -9,9 +9,10 @@ import {
   type SweepResult,
   type SweepRows,
   type TableState,
+  TOMBSTONE,
 } from '@sluice/storage';
 import { Assembly } from './assembly.ts';
-import { readSlot, type StoredRecord, TOMBSTONE } from './record-groups.ts';
+import { readSlot, type StoredRecord } from './record-groups.ts';
 import { GROUP_SLOTS } from './config.ts';
 import { Records, scanGroups } from './records.ts';
 import type { Schema } from './schema.ts';

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { OpId, StreamId, TableId } from '@sluice/core';
+import { type Item, keyEnd, keyOf, SLOT_HEAD_BYTES } from '@sluice/storage';
 
 const U32 = 2 ** 32;
 
@@ -171,8 +172,26 @@ export function userKey(user: string): Buffer {
 
 /** 32-bit hash of a record key's UTF-16 units. Collisions are resolved by comparing keys. */
 export function hashKey(key: string): number {
-  let hash = 0x9e3779b9 ^ key.length;
-  for (let at = 0; at < key.length; at++) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);
+  let hash = HASH_SEED ^ key.length;
+  for (let at = 0; at < key.length; at++) hash = Math.imul(hash ^ key.charCodeAt(at), HASH_FACTOR);
+  return mixed(hash);
+}
+
+/** The hash of the key in a slot: its bytes are the units, if they are ASCII. */
+export function hashSlotKey({ space: { bytes }, start }: Item): number {
+  const end = keyEnd(bytes, start);
+  let hash = HASH_SEED ^ (end - start - SLOT_HEAD_BYTES);
+  for (let at = start + SLOT_HEAD_BYTES; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte > 0x7f) return hashKey(keyOf(bytes, start));
+    hash = Math.imul(hash ^ byte, HASH_FACTOR);
+  }
+  return mixed(hash);
+}
+
+const [HASH_SEED, HASH_FACTOR] = [0x9e3779b9, 0x01000193];
+
+function mixed(hash: number): number {
   hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
   hash = Math.imul(hash ^ (hash >>> 15), 0x846ca68b);
   return (hash ^ (hash >>> 16)) >>> 0;

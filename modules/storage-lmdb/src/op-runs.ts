@@ -6,7 +6,8 @@
  * little-endian, body ends counted from the first body. The run's key carries the id of its last op, so a run is packed
  * before ids are known.
  */
-import type { OpDraft, OpId } from '@sluice/core';
+import type { ByteSpace, OpId } from '@sluice/core';
+import type { Item } from '@sluice/storage';
 import { Arena } from './arena.ts';
 import { OP_RUN_BYTES } from './config.ts';
 
@@ -26,39 +27,44 @@ export class BucketRuns {
   lastOrdinal = 0;
 
   readonly #arena: Arena;
+  /** Of the open run. */
   #ordinals: number[] = [];
-  #ops: OpDraft[] = [];
+  #checksums: number[] = [];
+  #spaces: ByteSpace[] = [];
+  #starts: number[] = [];
+  #ends: number[] = [];
   #bytes = 0;
 
   constructor(arena: Arena) {
     this.#arena = arena;
   }
 
-  add(op: OpDraft, ordinal: number): void {
-    const bytes = ENTRY_BYTES + op.body.length;
-    if (this.#ops.length > 0 && HEAD_BYTES + this.#bytes + bytes > OP_RUN_BYTES) this.seal();
+  add({ space, start, end }: Item, checksum: number, ordinal: number): void {
+    const bytes = ENTRY_BYTES + end - start;
+    if (this.#bytes > 0 && HEAD_BYTES + this.#bytes + bytes > OP_RUN_BYTES) this.seal();
     this.#ordinals.push(ordinal);
-    this.#ops.push(op);
+    this.#checksums.push(checksum);
+    this.#spaces.push(space);
+    this.#starts.push(start);
+    this.#ends.push(end);
     this.#bytes += bytes;
-    this.checksum = (this.checksum + op.checksum) | 0;
+    this.checksum = (this.checksum + checksum) | 0;
     this.count++;
     this.lastOrdinal = ordinal;
   }
 
   /** Packs what has been added since the last run. */
   seal(): void {
-    const count = this.#ops.length;
+    const count = this.#ordinals.length;
     if (count === 0) return;
     const bytes = this.#arena.take(HEAD_BYTES + this.#bytes);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const lastOrdinal = this.#ordinals[count - 1] as number;
-    const bodies = HEAD_BYTES + count * ENTRY_BYTES;
     let sum = 0;
     let end = 0;
     for (let at = 0; at < count; at++) {
-      const { body, checksum } = this.#ops[at] as OpDraft;
-      bytes.set(body, bodies + end);
-      end += body.length;
+      const checksum = this.#checksums[at] as number;
+      end += (this.#ends[at] as number) - (this.#starts[at] as number);
       sum = (sum + checksum) | 0;
       const entry = HEAD_BYTES + at * ENTRY_BYTES;
       view.setUint32(entry, lastOrdinal - (this.#ordinals[at] as number), true);
@@ -67,10 +73,26 @@ export class BucketRuns {
     }
     view.setUint32(0, count, true);
     view.setInt32(4, sum, true);
+    this.#copyBodies(bytes, HEAD_BYTES + count * ENTRY_BYTES);
     this.runs.push({ lastOrdinal, bytes });
     this.#ordinals = [];
-    this.#ops = [];
+    this.#checksums = [];
+    this.#spaces = [];
+    this.#starts = [];
+    this.#ends = [];
     this.#bytes = 0;
+  }
+
+  /** Bodies that stand one behind the other are copied at once. */
+  #copyBodies(target: Buffer, at: number): void {
+    let from = 0;
+    while (from < this.#ends.length) {
+      const space = this.#spaces[from] as ByteSpace;
+      let to = from + 1;
+      while (this.#spaces[to] === space && this.#starts[to] === this.#ends[to - 1]) to++;
+      at += space.bytes.copy(target, at, this.#starts[from], this.#ends[to - 1]);
+      from = to;
+    }
   }
 }
 

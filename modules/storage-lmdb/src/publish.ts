@@ -1,9 +1,9 @@
 /** Staged rows become ops, a bounded part at a time, in storage order. */
 import type { OpId, Position, StreamId, TableId } from '@sluice/core';
-import { type CheckpointState, notCopied, type PublishRows, rowsPublished } from '@sluice/storage';
+import { type CheckpointState, notCopied, type PublishRows, rowsPublished, TOMBSTONE } from '@sluice/storage';
 import { Assembly } from './assembly.ts';
 import { GROUP_SLOTS } from './config.ts';
-import { readSlot, type StoredRecord, TOMBSTONE } from './record-groups.ts';
+import { readSlot, type StoredRecord } from './record-groups.ts';
 import { Records, scanGroups } from './records.ts';
 import type { Schema } from './schema.ts';
 import { putTable, requireTable } from './tables.ts';

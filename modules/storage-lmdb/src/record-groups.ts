@@ -1,21 +1,20 @@
 /**
  * Source records as they are stored: up to 64 of one table in one value, so that copying a table appends large values.
  *
- *     group: slots | count * u32 end of slot | u8 count         slot: u8 flags | u16 key bytes | key | record
+ *     group: slots | count * u32 end of slot | u8 count
  *
- * little-endian; an empty slot holds nothing. A record's number is `group * GROUP_SLOTS + slot` and stays while the
+ * little-endian; a slot is a key and its record, or empty. A record's number is `group * GROUP_SLOTS + slot` and stays while the
  * record or its tombstone lives.
  */
-import { invariant, readUtf8, type RecordKey, writeText } from '@sluice/core';
+import { ByteSpace, copyBytes, invariant, type RecordKey } from '@sluice/core';
+import { type Item, keyEnd, keyOf } from '@sluice/storage';
 import { GROUP_SLOTS, RECORD_GROUP_BYTES } from './config.ts';
-
-export const TOMBSTONE = 1;
-export const PARTIAL = 2;
 
 export const EMPTY_SLOT = Buffer.alloc(0);
 
 const BLOCK_BYTES = 1 << 20;
-const SLOT_HEAD_BYTES = 3;
+/** What stands behind the slots of a group. */
+const END_BYTES_MAX = 4 * GROUP_SLOTS + 1;
 
 export interface StoredRecord {
   readonly number: number;
@@ -33,27 +32,21 @@ export function slotOf(number: number): number {
   return number % GROUP_SLOTS;
 }
 
-/** Writes slots one behind the other and cuts them into groups, in large blocks of memory. */
+/** Puts slots one behind the other and cuts them into groups, in large blocks of memory. */
 export class GroupPacker {
   readonly groups: Buffer[] = [];
-  #block = Buffer.allocUnsafeSlow(0);
+  #block = new ByteSpace(Buffer.allocUnsafeSlow(0));
   #start = 0;
   #at = 0;
   readonly #ends = new Uint32Array(GROUP_SLOTS);
   #slots = 0;
 
   /** @returns the record's number, counted from the packer's first group */
-  add(key: RecordKey, flags: number, record: Uint8Array): number {
-    const bound = SLOT_HEAD_BYTES + 3 * key.length + record.length;
-    if (!this.#fits(bound)) this.seal();
-    if (this.#at + bound + 4 * GROUP_SLOTS + 1 > this.#block.length) this.#nextBlock(bound);
-    const block = this.#block;
-    const keyBytes = writeText(block, key, this.#at + SLOT_HEAD_BYTES);
-    block[this.#at] = flags;
-    block[this.#at + 1] = keyBytes & 0xff;
-    block[this.#at + 2] = keyBytes >>> 8;
-    block.set(record, this.#at + SLOT_HEAD_BYTES + keyBytes);
-    this.#at += SLOT_HEAD_BYTES + keyBytes + record.length;
+  add({ space, start, end }: Item): number {
+    const bytes = end - start;
+    if (!this.#fits(bytes)) this.seal();
+    if (this.#at + bytes + END_BYTES_MAX > this.#block.bytes.length) this.#nextBlock(bytes);
+    this.#at = copyBytes(space, start, end, this.#block, this.#at);
     this.#ends[this.#slots] = this.#at - this.#start;
     return this.groups.length * GROUP_SLOTS + this.#slots++;
   }
@@ -61,12 +54,13 @@ export class GroupPacker {
   /** Ends the open group. */
   seal(): void {
     if (this.#slots === 0) return;
+    const { bytes, view } = this.#block;
     for (let slot = 0; slot < this.#slots; slot++) {
-      this.#block.writeUInt32LE(this.#ends[slot] as number, this.#at);
+      view.setUint32(this.#at, this.#ends[slot] as number, true);
       this.#at += 4;
     }
-    this.#block[this.#at++] = this.#slots;
-    this.groups.push(this.#block.subarray(this.#start, this.#at));
+    bytes[this.#at++] = this.#slots;
+    this.groups.push(bytes.subarray(this.#start, this.#at));
     this.#start = this.#at;
     this.#slots = 0;
   }
@@ -77,33 +71,20 @@ export class GroupPacker {
     return this.#slots < GROUP_SLOTS && used + bytes <= RECORD_GROUP_BYTES;
   }
 
-  #nextBlock(bound: number): void {
-    const open = this.#block.subarray(this.#start, this.#at);
-    this.#block = Buffer.allocUnsafeSlow(Math.max(BLOCK_BYTES, open.length + bound + 4 * GROUP_SLOTS + 1));
-    open.copy(this.#block);
+  #nextBlock(bytes: number): void {
+    const open = this.#block.bytes.subarray(this.#start, this.#at);
+    const block = Buffer.allocUnsafeSlow(Math.max(BLOCK_BYTES, open.length + bytes + END_BYTES_MAX));
+    open.copy(block);
+    this.#block = new ByteSpace(block);
     this.#at = open.length;
     this.#start = 0;
   }
 }
 
-export function packSlot(key: RecordKey, flags: number, record: Uint8Array): Buffer {
-  const slot = Buffer.allocUnsafe(SLOT_HEAD_BYTES + Buffer.byteLength(key) + record.length);
-  const keyBytes = slot.write(key, SLOT_HEAD_BYTES);
-  slot[0] = flags;
-  slot.writeUInt16LE(keyBytes, 1);
-  slot.set(record, SLOT_HEAD_BYTES + keyBytes);
-  return slot;
-}
-
 /** Views `slot`. */
 export function readSlot(slot: Buffer, number: number): StoredRecord {
-  const keyEnd = SLOT_HEAD_BYTES + slot.readUInt16LE(1);
-  return {
-    number,
-    key: readUtf8(slot, SLOT_HEAD_BYTES, keyEnd),
-    flags: slot[0] as number,
-    record: slot.subarray(keyEnd),
-  };
+  const record = slot.subarray(keyEnd(slot, 0));
+  return { number, key: keyOf(slot, 0), flags: slot[0] as number, record };
 }
 
 /** One slot of a group, viewing it; empty if the group has no such slot. */

@@ -6,12 +6,13 @@
  * Against one LMDB entry per key this takes a third of the space, touches a third of the pages, and turns thousands of
  * insertions into a merge per page (docs/decisions/0004-lmdb-layout.md).
  */
-import type { StreamId, TableId } from '@sluice/core';
+import { ByteSpace, copyBytes, type StreamId, type TableId } from '@sluice/core';
 import { INDEX_PAGE_BYTES } from './config.ts';
 import { indexKey } from './keys.ts';
 import type { Schema } from './schema.ts';
 import { getTableSpace, putTableSpace } from './tables.ts';
 
+const U32 = 2 ** 32;
 const ENTRY_BYTES = 10;
 const DEPTH_MAX = 32;
 const EMPTY = Buffer.alloc(0);
@@ -118,40 +119,45 @@ interface Batch extends NewEntries {
 }
 
 /** Two pages of memory: the one that is read and the one that is made of it, which LMDB copies when it is put. */
-let oldBytes = Buffer.allocUnsafeSlow(INDEX_PAGE_BYTES);
-let newBytes = Buffer.allocUnsafeSlow(2 * INDEX_PAGE_BYTES);
+let oldPage = spaceOf(INDEX_PAGE_BYTES);
+let newPage = spaceOf(2 * INDEX_PAGE_BYTES);
+
+function spaceOf(bytes: number): ByteSpace {
+  return new ByteSpace(Buffer.allocUnsafeSlow(bytes));
+}
 
 /** The page in memory that LMDB's next read leaves alone; valid until the next call. */
 function kept(page: Page): Page {
   const { length } = page.bytes;
-  if (length > oldBytes.length) oldBytes = Buffer.allocUnsafeSlow(2 * length);
-  oldBytes.set(page.bytes.subarray(0, length));
-  return { ...page, bytes: oldBytes.subarray(0, length) };
+  if (length > oldPage.bytes.length) oldPage = spaceOf(2 * length);
+  oldPage.bytes.set(page.bytes.subarray(0, length));
+  return { ...page, bytes: oldPage.bytes.subarray(0, length) };
 }
 
-/** The page with the batch's entries in their places; valid until the next call. */
+/** A page that `kept` returned, with the batch's entries in their places; valid until the next call. */
 function merge(page: Page, batch: Batch, isKnown: (at: number, found: readonly number[]) => boolean): Page {
   const { hashes, numbers, from, to } = batch;
-  const old = page.bytes;
-  const bytesMax = old.length + (to - from) * ENTRY_BYTES;
-  if (bytesMax > newBytes.length) newBytes = Buffer.allocUnsafeSlow(2 * bytesMax);
-  const merged = newBytes;
+  const { length } = page.bytes;
+  const bytesMax = length + (to - from) * ENTRY_BYTES;
+  if (bytesMax > newPage.bytes.length) newPage = spaceOf(2 * bytesMax);
+  const { bytes, view } = newPage;
   let read = 0;
   let written = 0;
   for (let at = from; at < to; at++) {
     const hash = hashes[at] as number;
-    const place = upperBound(old, hash, read);
-    old.copy(merged, written, read, place);
-    written += place - read;
+    const place = upperBound(oldPage.view, hash, read, length);
+    written = copyBytes(oldPage, read, place, newPage, written);
     read = place;
-    const isThere = written > 0 && merged.readUInt32BE(written - ENTRY_BYTES) === hash;
-    if (isThere && isKnown(at, numbersOf(merged.subarray(0, written), hash))) continue;
-    merged.writeUInt32BE(hash, written);
-    merged.writeUIntBE(numbers[at] as number, written + 4, 6);
+    const isThere = written > 0 && view.getUint32(written - ENTRY_BYTES) === hash;
+    if (isThere && isKnown(at, numbersOf(bytes.subarray(0, written), hash))) continue;
+    const number = numbers[at] as number;
+    view.setUint32(written, hash);
+    view.setUint16(written + 4, number / U32);
+    view.setUint32(written + 6, number % U32);
     written += ENTRY_BYTES;
   }
-  old.copy(merged, written, read, old.length);
-  return { ...page, bytes: merged.subarray(0, written + old.length - read) };
+  written = copyBytes(oldPage, read, length, newPage, written);
+  return { ...page, bytes: bytes.subarray(0, written) };
 }
 
 function numbersOf(bytes: Buffer, hash: number): number[] {
@@ -164,16 +170,17 @@ function numbersOf(bytes: Buffer, hash: number): number[] {
 
 /** Offset of the first entry whose hash is not below `hash`. */
 function lowerBound(bytes: Buffer, hash: number): number {
-  return hash === 0 ? 0 : upperBound(bytes, hash - 1, 0);
+  const { view } = new ByteSpace(bytes);
+  return hash === 0 ? 0 : upperBound(view, hash - 1, 0, bytes.length);
 }
 
-/** Offset of the first entry, from `from` on, whose hash is above `hash`. */
-function upperBound(bytes: Buffer, hash: number, from: number): number {
+/** Offset of the first entry between two offsets whose hash is above `hash`. */
+function upperBound(view: DataView, hash: number, from: number, to: number): number {
   let low = from / ENTRY_BYTES;
-  let high = bytes.length / ENTRY_BYTES;
+  let high = to / ENTRY_BYTES;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (bytes.readUInt32BE(middle * ENTRY_BYTES) > hash) high = middle;
+    if (view.getUint32(middle * ENTRY_BYTES) > hash) high = middle;
     else low = middle + 1;
   }
   return low * ENTRY_BYTES;

@@ -3,19 +3,17 @@
  * is written before `write`, which belongs into the flush's transaction.
  */
 import { invariant, type RecordKey, type StreamId, type TableId } from '@sluice/core';
+import { itemOf, packSlot, PARTIAL, TOMBSTONE } from '@sluice/storage';
 import { GROUP_SLOTS } from './config.ts';
 import { afterPrefix, groupKey, hashKey, markKey } from './keys.ts';
 import {
   EMPTY_SLOT,
   groupOf,
   GroupPacker,
-  packSlot,
-  PARTIAL,
   readSlot,
   slotIn,
   slotOf,
   type StoredRecord,
-  TOMBSTONE,
   unpackGroup,
   withSlots,
 } from './record-groups.ts';
@@ -72,7 +70,7 @@ export class Records {
   }
 
   add(key: RecordKey, flags: number, record: Uint8Array): void {
-    this.#added.push({ hash: hashKey(key), number: this.#packer.add(key, flags, record), flags });
+    this.#added.push({ hash: hashKey(key), number: this.#packer.add(itemOf(packSlot(key, flags, record))), flags });
   }
 
   replace(old: StoredRecord, flags: number, record: Uint8Array): void {

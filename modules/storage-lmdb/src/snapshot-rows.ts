@@ -1,107 +1,91 @@
 /**
- * The rows of one copied chunk. They are evaluated and packed before the transaction, as if none of them was there yet,
- * which is nearly always so; the transaction then merges their keys into the index, and leaves out those it finds there.
+ * The rows of one copied chunk. What they amount to is cut into stored values before the transaction, as if none of them
+ * was there yet, which is nearly always so; the transaction then merges their keys into the index, and leaves out those it
+ * finds there.
  */
-import { type Clock, invariant, type OpId, type RecordKey, type StreamId, type TableId } from '@sluice/core';
-import { type Effect, inSlices, type RowWrite, type SnapshotFlush, type TableState } from '@sluice/storage';
+import { type Clock, invariant, type OpId, type RecordKey, type StreamId } from '@sluice/core';
+import { inSlices, type PackedRows, PARTIAL } from '@sluice/storage';
 import { Assembly } from './assembly.ts';
 import { GROUP_SLOTS } from './config.ts';
-import { groupKey, hashKey, markKey } from './keys.ts';
-import { EMPTY_SLOT, groupOf, GroupPacker, PARTIAL, slotOf, withSlots } from './record-groups.ts';
+import { groupKey, hashSlotKey, markKey } from './keys.ts';
+import { EMPTY_SLOT, groupOf, GroupPacker, slotOf, withSlots } from './record-groups.ts';
 import { type NewEntries, RecordIndex } from './record-index.ts';
 import { Records, setMarks } from './records.ts';
 import type { Schema } from './schema.ts';
 import { getTableSpace, putTableSpace } from './tables.ts';
 
 const ROWS_MAX = 2 ** 20;
+const NONE: ReadonlySet<number> = new Set();
 
 export class SnapshotRows {
-  readonly #table: TableId;
-  readonly #keys: RecordKey[] = [];
-  /** Per row, the first op id it takes, counted within the flush. */
-  readonly #ordinals: number[] = [];
+  readonly #rows: PackedRows;
   /** Per row, its number counted from the chunk's first group. */
-  readonly #numbers: number[] = [];
-  readonly #partials: number[] = [];
+  readonly #numbers: Uint32Array;
   readonly #packer = new GroupPacker();
-  readonly #assembly = new Assembly();
   /** Rows by hash, and by place among equal ones: `hash * ROWS_MAX + place`, because numbers sort fast. */
-  #order = new Float64Array(0);
+  readonly #order: Float64Array;
+  readonly #partials: number[] = [];
+  #assembly = new Assembly();
 
-  private constructor(table: TableId) {
-    this.#table = table;
+  private constructor(rows: PackedRows) {
+    this.#rows = rows;
+    this.#numbers = new Uint32Array(rows.count);
+    this.#order = new Float64Array(rows.count);
   }
 
-  /** @param table as it is now; the guard, which the transaction checks, makes sure that it is still so then */
-  static async prepare<W extends RowWrite>(
-    flush: SnapshotFlush<W>,
-    table: TableState,
-    clock: Clock,
-  ): Promise<SnapshotRows> {
-    const { writes, evaluate } = flush;
-    invariant(writes.length <= ROWS_MAX, 'snapshot flush: too many rows');
-    const rows = new SnapshotRows(table.id);
-    await inSlices(clock, writes.length, (at) => {
-      const write = writes[at] as W;
-      invariant(write.tableId === table.id, 'snapshot flush: a row of another table');
-      const effect = evaluate(write, null, null, table);
-      if (effect !== null && effect.record !== null) rows.#add(write.key, effect, effect.record);
-    });
-    rows.#seal();
+  static async prepare(packed: PackedRows, clock: Clock): Promise<SnapshotRows> {
+    invariant(packed.count <= ROWS_MAX, 'snapshot flush: too many rows');
+    const rows = new SnapshotRows(packed);
+    await inSlices(clock, packed.count, (at) => rows.#add(at));
+    rows.#packer.seal();
+    rows.#order.sort();
+    rows.#assembly = rows.#assemble(NONE);
     return rows;
   }
 
-  #add(key: RecordKey, effect: Effect, record: Uint8Array): void {
-    const at = this.#keys.length;
-    this.#keys.push(key);
-    this.#ordinals.push(this.#assembly.ordinals);
-    this.#numbers.push(this.#packer.add(key, effect.partial ? PARTIAL : 0, record));
-    if (effect.partial) this.#partials.push(at);
-    this.#assembly.add(this.#table, key, effect);
+  #add(at: number): void {
+    const slot = this.#rows.slots.item(at);
+    this.#numbers[at] = this.#packer.add(slot);
+    this.#order[at] = hashSlotKey(slot) * ROWS_MAX + at;
+    if (this.#rows.isPartial(at)) this.#partials.push(at);
   }
 
-  #seal(): void {
-    this.#packer.seal();
-    this.#assembly.seal();
-    const order = new Float64Array(this.#keys.length);
-    for (let at = 0; at < order.length; at++) order[at] = hashKey(this.#keys[at] as RecordKey) * ROWS_MAX + at;
-    this.#order = order.sort();
+  #assemble(left: ReadonlySet<number>): Assembly {
+    const assembly = new Assembly();
+    assembly.addPacked(this.#rows, left);
+    return assembly.seal();
   }
 
   /** Inside the transaction. @returns the new head */
   write(schema: Schema, stream: StreamId, headOp: OpId): OpId {
-    const firstGroup = getTableSpace(schema, stream, this.#table).nextGroup;
-    const known = this.#addToIndex(schema, stream, firstGroup * GROUP_SLOTS);
-    const assembly = known.size === 0 ? this.#assembly : this.#leaveOut(known);
-    let number = firstGroup;
+    const { tableId } = this.#rows;
+    const space = getTableSpace(schema, stream, tableId);
+    const known = this.#addToIndex(schema, stream, space.nextGroup * GROUP_SLOTS);
+    if (known.size > 0) this.#emptySlots(known);
+    let group = space.nextGroup;
     for (const bytes of this.#packer.groups) {
-      if (bytes.length > 0) schema.records.putSync(groupKey(stream, this.#table, number), bytes);
-      number++;
+      if (bytes.length > 0) schema.records.putSync(groupKey(stream, tableId, group), bytes);
+      group++;
     }
-    const space = getTableSpace(schema, stream, this.#table);
-    putTableSpace(schema, stream, this.#table, { ...space, nextGroup: number });
-    for (const at of this.#partials) {
-      if (known.has(at)) continue;
-      const record = firstGroup * GROUP_SLOTS + (this.#numbers[at] as number);
-      setMarks(schema, markKey(stream, this.#table, record), PARTIAL);
-    }
-    return assembly.write(schema, stream, headOp);
+    putTableSpace(schema, stream, tableId, { ...getTableSpace(schema, stream, tableId), nextGroup: group });
+    this.#markPartials(schema, stream, { first: space.nextGroup * GROUP_SLOTS, known });
+    return (known.size === 0 ? this.#assembly : this.#assemble(known)).write(schema, stream, headOp);
   }
 
   /** @returns the rows that are there already */
-  #addToIndex(schema: Schema, stream: StreamId, first: number): Set<number> {
+  #addToIndex(schema: Schema, stream: StreamId, first: number): ReadonlySet<number> {
     const known = new Set<number>();
-    const stored = new Records(schema, stream, this.#table);
-    const entries = this.#entries(first);
-    new RecordIndex(schema, stream, this.#table).insert(entries, (place, found) => {
+    const { tableId } = this.#rows;
+    const stored = new Records(schema, stream, tableId);
+    const isKnown = (place: number, found: readonly number[]): boolean => {
       const at = this.#rowAt(place);
-      const key = this.#keys[at];
-      const isKnown = found.some(
-        (number) => (number < first ? stored.at(number)?.key : this.#keyOf(number - first)) === key,
-      );
-      if (isKnown) known.add(at);
-      return isKnown;
-    });
+      const key = this.#rows.key(at);
+      if (!found.some((number) => (number < first ? stored.at(number)?.key : this.#keyOf(number - first)) === key))
+        return false;
+      known.add(at);
+      return true;
+    };
+    new RecordIndex(schema, stream, tableId).insert(this.#entries(first), isKnown);
     return known;
   }
 
@@ -121,24 +105,32 @@ export class SnapshotRows {
   }
 
   /** Asked only when two keys of one chunk have one hash. */
-  #keyOf(number: number): RecordKey | undefined {
-    return this.#keys[this.#numbers.indexOf(number)];
+  #keyOf(number: number): RecordKey {
+    return this.#rows.key(this.#numbers.indexOf(number));
   }
 
-  /** Empties the slots of known rows. @returns the assembly without them */
-  #leaveOut(known: ReadonlySet<number>): Assembly {
+  #emptySlots(known: ReadonlySet<number>): void {
     const { groups } = this.#packer;
     const emptied = new Map<number, Map<number, Buffer>>();
-    const ordinals = new Set<number>();
     for (const at of known) {
       const number = this.#numbers[at] as number;
       const slots = emptied.get(groupOf(number)) ?? new Map<number, Buffer>();
       slots.set(slotOf(number), EMPTY_SLOT);
       emptied.set(groupOf(number), slots);
-      const end = this.#ordinals[at + 1] ?? this.#assembly.ordinals;
-      for (let ordinal = this.#ordinals[at] as number; ordinal < end; ordinal++) ordinals.add(ordinal);
     }
     for (const [group, slots] of emptied) groups[group] = withSlots(groups[group] as Buffer, slots);
-    return this.#assembly.without(ordinals);
   }
+
+  #markPartials(schema: Schema, stream: StreamId, { first, known }: Written): void {
+    const { tableId } = this.#rows;
+    for (const at of this.#partials) {
+      if (!known.has(at)) setMarks(schema, markKey(stream, tableId, first + (this.#numbers[at] as number)), PARTIAL);
+    }
+  }
+}
+
+interface Written {
+  /** Number of the chunk's first record. */
+  readonly first: number;
+  readonly known: ReadonlySet<number>;
 }

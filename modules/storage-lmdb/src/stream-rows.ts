@@ -1,20 +1,22 @@
 /**
- * The rows of one streamed flush, or of a copied chunk that is compared with older records. They are loaded and evaluated before the transaction, in their order, later ones
- * seeing earlier ones. That is safe because the writer holds its lock meanwhile and the lease keeps other processes out.
+ * The rows of one streamed flush, or of a copied chunk that is compared with older records. They are loaded and evaluated
+ * before the transaction, in their order, later ones seeing earlier ones. That is safe because the writer holds its lock meanwhile and the lease keeps other processes out.
  */
 import type { Clock, OpId, RecordKey, StreamId, TableId } from '@sluice/core';
 import {
   type CheckpointState,
+  type ComparedRows,
   type Evaluate,
   inSlices,
   needsTombstones,
+  PARTIAL,
   type RowWrite,
-  type SnapshotFlush,
   type StreamFlush,
   type TableState,
+  TOMBSTONE,
 } from '@sluice/storage';
 import { Assembly } from './assembly.ts';
-import { PARTIAL, type StoredRecord, TOMBSTONE } from './record-groups.ts';
+import type { StoredRecord } from './record-groups.ts';
 import { Records } from './records.ts';
 import type { Schema } from './schema.ts';
 import { requireTable } from './tables.ts';
@@ -52,7 +54,7 @@ export class StreamRows {
   }
 
   /** Copied rows of an unconfirmed table: those that have a tombstone are left alone. */
-  async compare<W extends RowWrite>({ writes, evaluate }: SnapshotFlush<W>, clock: Clock): Promise<void> {
+  async compare<W extends RowWrite>({ writes, evaluate }: ComparedRows<W>, clock: Clock): Promise<void> {
     await inSlices(clock, writes.length, (at) => {
       const write = writes[at] as W;
       const { stored, record } = load(this.#table(write.tableId), write.key);

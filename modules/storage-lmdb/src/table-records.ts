@@ -1,8 +1,7 @@
 /** What is done to the records of a whole table, inside a transaction. */
 import type { StreamId, TableId } from '@sluice/core';
-import { needsTombstones, type TableState } from '@sluice/storage';
+import { needsTombstones, type TableState, TOMBSTONE } from '@sluice/storage';
 import { afterPrefix, getU64, groupKey, markKey } from './keys.ts';
-import { TOMBSTONE } from './record-groups.ts';
 import { Records, scanGroups } from './records.ts';
 import type { Schema, Store } from './schema.ts';
 import { getCheckpointState } from './streams.ts';

@@ -20,6 +20,7 @@ import {
   type ChunkGuard,
   commit,
   type CommitOutcome,
+  type ComparedRows,
   copyDone,
   copyRequired,
   type EraseRows,
@@ -33,6 +34,7 @@ import {
   newTable,
   newTask,
   notCopied,
+  PackedRows,
   type PlannedRange,
   type PublishedRows,
   type PublishRows,
@@ -131,18 +133,19 @@ export class LmdbWriter implements StreamWriter {
     this.#schema.root.resetReadTxn();
     const table = getTable(this.#schema, this.#stream, guard.tableId);
     if (table === undefined || !guardHolds(guard, table)) return this.#write(() => ({ kind: 'discarded' }));
-    if (table.unconfirmed) return this.#compare(flush);
-    const rows = await SnapshotRows.prepare(flush, table, this.#context.clock);
+    if (!(flush.rows instanceof PackedRows)) return this.#compare(flush, flush.rows);
+    invariant(!table.unconfirmed, 'snapshot flush: rows of an unconfirmed table must be compared');
+    const rows = await SnapshotRows.prepare(flush.rows, this.#context.clock);
     const write = (state: CheckpointState) => rows.write(this.#schema, this.#stream, state.headOp);
     // Chunks are large: the stream, and so the acknowledgement, must not wait for all that stand in line.
     return this.#write(() => this.#writeChunk(flush, write), { lane: 'patient' });
   }
 
   /** Rows of a table that has records of an older history: each record is loaded, as for streamed rows. */
-  #compare<W extends RowWrite>(flush: SnapshotFlush<W>): Promise<FlushResult> {
+  #compare<W extends RowWrite>(flush: SnapshotFlush<W>, compared: ComparedRows<W>): Promise<FlushResult> {
     const rows = new StreamRows(this.#schema, this.#stream);
     const prepare = async () => {
-      if (this.#guardHolds(flush.guard)) await rows.compare(flush, this.#context.clock);
+      if (this.#guardHolds(flush.guard)) await rows.compare(compared, this.#context.clock);
     };
     return this.#write(() => this.#writeChunk(flush, (state) => rows.write(state)), { lane: 'patient', prepare });
   }

@@ -1,9 +1,9 @@
 /**
- * The rows of one copied chunk. They are evaluated and packed before the transaction, as if none of them was there yet,
+ * The rows of one copied chunk. What they amount to is packed before the transaction, as if none of them was there yet,
  * which is nearly always so; the transaction then asks which are, and leaves those out.
  */
-import { type Clock, invariant, type RecordKey, type TableId } from '@sluice/core';
-import { type Effect, inSlices, type RowWrite, type SnapshotFlush, type TableState } from '@sluice/storage';
+import type { Clock, RecordKey, TableId } from '@sluice/core';
+import { type Effect, inSlices, type PackedRows } from '@sluice/storage';
 import { append, type Appended } from './append.ts';
 import { Assembly } from './assembly.ts';
 import type { Names } from './names.ts';
@@ -33,19 +33,12 @@ export class SnapshotRows {
     this.#table = table;
   }
 
-  /** @param table as it is now; the guard, which the transaction checks, makes sure that it is still so then */
-  static async prepare<W extends RowWrite>(
-    { writes, evaluate }: SnapshotFlush<W>,
-    table: TableState,
-    clock: Clock,
-  ): Promise<SnapshotRows> {
-    const rows = new SnapshotRows(table.id);
-    await inSlices(clock, writes.length, (at) => {
-      const write = writes[at] as W;
-      invariant(write.tableId === table.id, 'snapshot flush: a row of another table');
-      if (rows.#keys.has(write.key)) return;
-      const effect = evaluate(write, null, null, table);
-      if (effect !== null && effect.record !== null) rows.#add(write.key, effect, effect.record);
+  static async prepare(packed: PackedRows, clock: Clock): Promise<SnapshotRows> {
+    const rows = new SnapshotRows(packed.tableId);
+    await inSlices(clock, packed.count, (at) => {
+      const key = packed.key(at);
+      const effect = packed.effect(at);
+      if (!rows.#keys.has(key)) rows.#add(key, effect, effect.record);
     });
     rows.#assembly.seal();
     return rows;

@@ -16,12 +16,14 @@ import {
   advance,
   commit,
   type CommitOutcome,
+  type ComparedRows,
   type EraseRows,
   type FlushResult,
   guardHolds,
   type JsonValue,
   type Lane,
   needsTombstones,
+  PackedRows,
   type PlannedRange,
   type PublishedRows,
   type PublishRows,
@@ -117,8 +119,9 @@ export class PostgresWriter implements StreamWriter {
       await this.#inOrder(() => this.#held());
       return { kind: 'discarded' };
     }
-    if (table.unconfirmed) return this.#compare(flush);
-    const rows = await SnapshotRows.prepare(flush, table, this.#context.clock);
+    if (!(flush.rows instanceof PackedRows)) return this.#compare(flush, flush.rows);
+    invariant(!table.unconfirmed, 'snapshot flush: rows of an unconfirmed table must be compared');
+    const rows = await SnapshotRows.prepare(flush.rows, this.#context.clock);
     const write = () =>
       this.#writeChunk(flush, {
         ahead: (sql) => rows.known(sql, this.#own),
@@ -129,10 +132,10 @@ export class PostgresWriter implements StreamWriter {
   }
 
   /** Rows of a table that has records of an older history: each record is loaded, as for streamed rows. */
-  #compare<W extends RowWrite>(flush: SnapshotFlush<W>): Promise<FlushResult> {
+  #compare<W extends RowWrite>(flush: SnapshotFlush<W>, compared: ComparedRows<W>): Promise<FlushResult> {
     const write = async (): Promise<FlushResult> => {
       const rows = await this.#evaluated(async (fresh, from) => {
-        if (guardHolds(flush.guard, await from.tables.get(flush.guard.tableId))) await fresh.compare(flush, from);
+        if (guardHolds(flush.guard, await from.tables.get(flush.guard.tableId))) await fresh.compare(compared, from);
       });
       return this.#writeChunk(flush, { ahead: nothingAhead, rows: (sql, row) => rows.write(sql, this.#own, row) });
     };

@@ -1,5 +1,6 @@
 export { invariant, unreachable } from './assert.ts';
 export { ByteRows } from './byte-rows.ts';
+export { ByteSlab } from './byte-slab.ts';
 export { ByteSpace, copyBytes, copyEscaped, escapedLength } from './byte-space.ts';
 export type {
   Column,

@@ -1,8 +1,6 @@
-/**
- * Writes bodies of ops (op.ts) one behind the other in large buffers. A buffer that is full is let go, not written again:
- * what was made of it stays.
- */
+/** Writes bodies of ops (op.ts) one behind the other in large buffers. */
 import { crc32 } from 'node:zlib';
+import { ByteSlab } from './byte-slab.ts';
 import { ByteSpace, copyBytes } from './byte-space.ts';
 import { writeText } from './text-bytes.ts';
 
@@ -17,25 +15,20 @@ export interface OpObject {
 export const CHECKSUM_AT = '\x10checksum\0'.length;
 const SUBKEY_HEAD = spaceOf(Buffer.from('\x02subkey\0', 'latin1'));
 const DATA_HEAD = spaceOf(Buffer.from('\x02data\0', 'latin1'));
-const SLAB_BYTES = 1 << 20;
 const HEADS_MAX = 10_000;
 
 /** Everything before the object id's value, by object type: rules have few of them. */
 const putHeads = new Map<string, ByteSpace>();
 const removeHeads = new Map<string, ByteSpace>();
 
-export class OpSlab {
-  space = new ByteSpace(Buffer.allocUnsafeSlow(0));
-  /** The newest body in it. */
-  start = 0;
-  end = 0;
+export class OpSlab extends ByteSlab {
   /** Where the data of the open body starts, behind its length. */
   #data = 0;
 
   /** @returns where to write the data; there is room for `dataBytes` */
   beginPut(object: OpObject, dataBytes: number): number {
     this.#data =
-      this.#writeHead(this.#begin(headFor(putHeads, 'PUT', object.objectType), object, dataBytes), DATA_HEAD) + 4;
+      this.#writeHead(this.#head(headFor(putHeads, 'PUT', object.objectType), object, dataBytes), DATA_HEAD) + 4;
     return this.#data;
   }
 
@@ -48,33 +41,19 @@ export class OpSlab {
 
   /** @returns the checksum */
   remove(object: OpObject): number {
-    return this.#seal(this.#begin(headFor(removeHeads, 'REMOVE', object.objectType), object, 0));
-  }
-
-  get bytes(): Buffer {
-    return this.space.bytes;
-  }
-
-  /** The newest body, viewing `bytes`. */
-  body(): Uint8Array {
-    return new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + this.start, this.end - this.start);
+    return this.#seal(this.#head(headFor(removeHeads, 'REMOVE', object.objectType), object, 0));
   }
 
   /** Makes room, and writes all that stands before the data. */
-  #begin(head: ByteSpace, { objectId, subkey }: OpObject, dataBytes: number): number {
-    const bytesMax = head.bytes.length + 64 + 3 * (objectId.length + subkey.length) + dataBytes;
-    if (this.end + bytesMax > this.bytes.length) {
-      this.space = new ByteSpace(Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytesMax)));
-      this.end = 0;
-    }
-    this.start = this.end;
+  #head(head: ByteSpace, { objectId, subkey }: OpObject, dataBytes: number): number {
+    this.begin(head.bytes.length + 64 + 3 * (objectId.length + subkey.length) + dataBytes);
     const at = this.#writeString(this.#writeHead(this.start, head), objectId);
     return this.#writeString(this.#writeHead(at, SUBKEY_HEAD), subkey);
   }
 
   #seal(end: number): number {
     this.end = end;
-    const checksum = crc32(this.body()) | 0;
+    const checksum = crc32(this.view()) | 0;
     this.#writeLength(this.start + CHECKSUM_AT, checksum);
     return checksum;
   }

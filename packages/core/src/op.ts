@@ -42,13 +42,13 @@ const slab = new OpSlab();
 export function putOp(bucket: string, objectType: string, objectId: string, subkey: string, data: string): OpDraft {
   const at = slab.beginPut({ objectType, objectId, subkey }, 3 * data.length);
   const checksum = slab.endPut(at + writeText(slab.bytes, data, at));
-  return { bucket, checksum, body: slab.body() };
+  return { bucket, checksum, body: slab.view() };
 }
 
 /** The end of a row in a bucket. */
 export function removeOp(bucket: string, objectType: string, objectId: string, subkey: string): OpDraft {
   const checksum = slab.remove({ objectType, objectId, subkey });
-  return { bucket, checksum, body: slab.body() };
+  return { bucket, checksum, body: slab.view() };
 }
 
 const FIELDS = { op: 'op', object_type: 'objectType', object_id: 'objectId', subkey: 'subkey', data: 'data' } as const;

@@ -33,8 +33,11 @@ export {
   type TableControl,
   type TableHold,
 } from './snapshot-control.ts';
+export { PackedRows } from './packed-rows.ts';
+export { type Item, itemOf, type Places } from './places.ts';
 export type { Membership, SourceRecord } from './record-format.ts';
 export { RecordSlab } from './record-slab.ts';
+export { keyEnd, keyOf, packSlot, PARTIAL, SLOT_HEAD_BYTES, TOMBSTONE } from './record-slot.ts';
 export { decodeRecord, encodeRecord, historyOf } from './source-record.ts';
 export {
   afterCopy,
@@ -64,6 +67,7 @@ export {
   whileCopying,
 } from './table-state.ts';
 export type {
+  ComparedRows,
   Effect,
   EraseRows,
   Evaluate,

@@ -1,8 +1,16 @@
 /**
- * Writes source records (record-format.ts says what they look like) one behind the other in large buffers. A buffer that
- * is full is let go, not written again: what was made of it stays.
+ * Writes source records one behind the other in large buffers: alone (record-format.ts says what they look like), or behind
+ * their keys (record-slot.ts).
  */
-import { type ByteRows, ByteSpace, copyBytes, type RawValue, writeText } from '@sluice/core';
+import {
+  type ByteRows,
+  ByteSlab,
+  type ByteSpace,
+  copyBytes,
+  type RawValue,
+  type RecordKey,
+  writeText,
+} from '@sluice/core';
 import {
   COPIED,
   FIRST_HISTORY,
@@ -13,27 +21,17 @@ import {
   type SourceRecord,
   VERSION,
 } from './record-format.ts';
-
-const SLAB_BYTES = 1 << 20;
+import { SLOT_HEAD_BYTES } from './record-slot.ts';
 
 /** What a copied row's record holds beside its values. */
 type CopiedRecord = Pick<SourceRecord, 'history' | 'memberships' | 'lookups'>;
 
-export class RecordSlab {
-  space = new ByteSpace(Buffer.allocUnsafeSlow(0));
-  /** The newest record. */
-  start = 0;
-  end = 0;
-
-  get bytes(): Buffer {
-    return this.space.bytes;
-  }
-
+export class RecordSlab extends ByteSlab {
   write(record: SourceRecord): void {
     const { readAhead, history, values } = record;
     let characters = (readAhead?.length ?? 0) + charactersOf(record);
     for (const value of values) characters += (value?.length ?? 0) + 5;
-    this.#begin(32 + 3 * characters);
+    this.begin(32 + 3 * characters);
     const origin = readAhead === null ? 0 : readAhead === 'copy' ? COPIED : READ_AHEAD;
     const era = history === FIRST_HISTORY ? 0 : LATER_HISTORY;
     this.bytes[this.end++] = VERSION | origin | era | (record.partial ? PARTIAL : 0);
@@ -44,13 +42,14 @@ export class RecordSlab {
     for (const value of values) this.#value(value);
   }
 
-  /** The record of a copied row, the one that `rows` looks at. */
-  writeCopied(rows: ByteRows, about: CopiedRecord): void {
+  /** Key and record of a copied row, the one that `rows` looks at. */
+  writeCopied(key: RecordKey, rows: ByteRows, about: CopiedRecord): void {
     const { columns, starts, ends } = rows;
     const first = rows.at * columns;
     const rowStart = first === 0 ? 0 : (ends[first - 1] as number);
     const rowEnd = columns === 0 ? rowStart : (ends[first + columns - 1] as number);
-    this.#begin(32 + 3 * charactersOf(about) + (rowEnd - rowStart) + 5 * columns);
+    this.begin(32 + 3 * (key.length + charactersOf(about)) + (rowEnd - rowStart) + 5 * columns);
+    this.#slotHead(key);
     const era = about.history === FIRST_HISTORY ? 0 : LATER_HISTORY;
     this.bytes[this.end++] = VERSION | COPIED | era;
     if (era !== 0) this.#varint(about.history);
@@ -63,12 +62,12 @@ export class RecordSlab {
     }
   }
 
-  #begin(bytesMax: number): void {
-    if (this.end + bytesMax > this.bytes.length) {
-      this.space = new ByteSpace(Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytesMax)));
-      this.end = 0;
-    }
-    this.start = this.end;
+  #slotHead(key: RecordKey): void {
+    const keyBytes = writeText(this.bytes, key, this.end + SLOT_HEAD_BYTES);
+    this.bytes[this.end] = 0;
+    this.bytes[this.end + 1] = keyBytes & 0xff;
+    this.bytes[this.end + 2] = keyBytes >>> 8;
+    this.end += SLOT_HEAD_BYTES + keyBytes;
   }
 
   #places({ memberships, lookups }: Pick<SourceRecord, 'memberships' | 'lookups'>): void {

@@ -15,7 +15,7 @@ const slab = new RecordSlab();
 
 export function encodeRecord(record: SourceRecord): Uint8Array {
   slab.write(record);
-  return slab.bytes.subarray(slab.start, slab.end);
+  return slab.view();
 }
 
 export function decodeRecord(bytes: Uint8Array): SourceRecord {

@@ -8,6 +8,7 @@
  */
 import type { OpDraft, OpId, Position, RecordKey, Relation, TableId } from '@sluice/core';
 import type { CommitOutcome } from './checkpoint-state.ts';
+import type { PackedRows } from './packed-rows.ts';
 import type {
   ChunkGuard,
   JsonValue,
@@ -69,13 +70,15 @@ export interface StreamFlush<W extends RowWrite> {
   readonly boundary: Position;
 }
 
-export interface SnapshotFlush<W extends RowWrite> {
+/** Copied rows of an `unconfirmed` table: a live record is passed as the prior, and the function decides. */
+export interface ComparedRows<W extends RowWrite> {
   readonly writes: readonly W[];
-  /**
-   * A row that has a record or a tombstone is left alone, and the prior is null, with one exception: while the table is
-   * `unconfirmed`, a live record is passed as the prior, and the function decides.
-   */
   readonly evaluate: Evaluate<W>;
+}
+
+export interface SnapshotFlush<W extends RowWrite> {
+  /** A row that has a record or a tombstone is left alone; `ComparedRows` say what is done to those that have a record. */
+  readonly rows: PackedRows | ComparedRows<W>;
   readonly guard: ChunkGuard;
   /** Stored in the same transaction as the rows. */
   readonly progress: TaskProgress;

@@ -1,6 +1,6 @@
 import { systemClock } from '@sluice/core';
 import type { EngineStreamFacts, ReplicatorFacts } from '@sluice/replication';
-import { createMemoryStorage } from '@sluice/storage';
+import { createMemoryStorage, PackedRows } from '@sluice/storage';
 import { expect, it } from 'vitest';
 import { ClientConnections } from '../http/client-connections.ts';
 import { statusDocument } from './model.ts';
@@ -72,13 +72,12 @@ it('tells how far a copy is, which gate waits for it, and what is wrong', async 
     { index: 1, range: 'second', rowsEstimate: 600, bytesEstimate: 6000 },
   ]);
   const guard = { tableId: big.id, generation: big.generation, truncateEpoch: big.truncateEpoch };
-  const evaluate = () => ({ record: new Uint8Array([1]), ops: [], lookups: [], partial: false });
   for (const [index, rows, done] of [
     [0, 200, true],
     [1, 100, false],
   ] as const) {
     const progress = { index, cursor: 'x', rows, bytes: rows * 10, done };
-    await writer.flushSnapshot({ writes: [], evaluate, guard, progress });
+    await writer.flushSnapshot({ rows: new PackedRows(big.id), guard, progress });
   }
   const small = await writer.addTable(relation('small'), [0]);
   await writer.planTable(small.id, { hash: '', strategy: '' }, []);

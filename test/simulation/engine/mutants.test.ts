@@ -11,6 +11,9 @@ import {
   encodeRecord,
   guardHolds,
   needsTombstones,
+  PackedRows,
+  type RowWrite,
+  type SnapshotFlush,
   type StreamFlush,
   whileCopying,
 } from '@sluice/storage';
@@ -58,6 +61,12 @@ interface Rule extends Mutant {
   readonly lives?: number;
   /** Where to look. */
   readonly likings?: Partial<Likings>;
+}
+
+function withoutFirst<W extends RowWrite>(rows: SnapshotFlush<W>['rows']): SnapshotFlush<W>['rows'] {
+  if (!(rows instanceof PackedRows)) return { ...rows, writes: rows.writes.slice(1) };
+  const packed = Array.from({ length: rows.count }, (_, at) => ({ key: rows.key(at), effect: rows.effect(at) }));
+  return PackedRows.of(rows.tableId, packed.slice(1));
 }
 
 /** What needs a rare interleaving is searched for at full size only. */
@@ -115,9 +124,16 @@ const rules: Record<string, Rule> = {
   'R6: a copied row does not replace what the stream said': {
     writer: (writer) => ({
       flushSnapshot: async (flush) => {
-        const result = await writer.flushSnapshot({ ...flush, writes: [] });
-        if (result.kind === 'flushed')
-          await writer.flush({ ...flush, boundary: BEFORE_ALL } as unknown as StreamFlush<ChangeWrite>);
+        const { rows } = flush;
+        if (!(rows instanceof PackedRows)) return writer.flushSnapshot(flush);
+        const result = await writer.flushSnapshot({ ...flush, rows: new PackedRows(rows.tableId) });
+        if (result.kind === 'discarded') return result;
+        const writes = Array.from({ length: rows.count }, (_, at) => ({
+          tableId: rows.tableId,
+          key: rows.key(at),
+          at,
+        }));
+        await writer.flush({ writes, evaluate: ({ at }) => rows.effect(at), boundary: BEFORE_ALL });
         return result;
       },
     }),
@@ -175,7 +191,7 @@ const rules: Record<string, Rule> = {
   },
   'R9: a cursor is stored with its rows': {
     writer: (writer) => ({
-      flushSnapshot: (flush) => writer.flushSnapshot({ ...flush, writes: flush.writes.slice(1) }),
+      flushSnapshot: (flush) => writer.flushSnapshot({ ...flush, rows: withoutFirst(flush.rows) }),
     }),
   },
   'R5: rows of a staged table are stored aside': {

@@ -1,19 +1,21 @@
 /** The bytes of copied rows against `evaluate`, which makes the same of single rows by way of strings. */
-import { ByteRows, decodeOp, type RawRow, type Relation } from '@sluice/core';
+import { ByteRows, decodeOp, type RawRow, recordKey, type Relation } from '@sluice/core';
 import {
   decodeRecord,
   type Effect,
   encodeRecord,
   initialCheckpointState,
   newTable,
+  PackedRows,
   type SourceRecord,
   type TableState,
 } from '@sluice/storage';
 import { parseSyncRules } from '@sluice/sync-rules';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type CopiedRow, CopiedRows, evaluateCopied } from './copied-rows.ts';
+import { copiedRows } from './copied-rows.ts';
 import { evaluate } from '../rows/evaluate.ts';
+import type { UpsertWrite } from '../rows/row-write.ts';
 import type { TableBinding } from '../tables/table-binding.ts';
 
 const digits = (max: number) => fc.stringMatching(new RegExp(`^\\d{0,${max}}$`));
@@ -139,18 +141,30 @@ test.each(Object.keys(DOCUMENTS))('copied rows amount to what single rows do: %s
       fc.boolean(),
       (copied: readonly RawRow[], kind, keyColumns, hadOlder) => {
         const table = { ...kind, keyColumns };
-        const packed = new CopiedRows(bindingOf(yaml, table, bytesErrors));
+        const taken = copiedRows(bindingOf(yaml, table, bytesErrors));
         const bytes = ByteRows.of(copied, relation.columns.length);
-        for (bytes.at = 0; bytes.at < bytes.count; bytes.at++) packed.add(bytes);
+        for (bytes.at = 0; bytes.at < bytes.count; bytes.at++) taken.add(bytes);
         const binding = bindingOf(yaml, table, textErrors);
         const older = hadOlder && table.unconfirmed ? { ...OLDER, values: copied[0] ?? [] } : null;
         const prior = older === null ? null : encodeRecord(older);
         for (const [at, row] of copied.entries()) {
-          const write = packed.writes[at] as CopiedRow;
-          const single = { ...write, kind: 'upsert', binding, row, boundary: null, replayed: false } as const;
-          expect(comparable(evaluateCopied(write, prior, null, table))).toEqual(
-            comparable(evaluate(single, prior, null, table)),
-          );
+          const key = recordKey(row, keyColumns);
+          const single = {
+            kind: 'upsert',
+            tableId: table.id,
+            key,
+            binding,
+            row,
+            boundary: null,
+            replayed: false,
+          } as const;
+          const { flushed } = taken;
+          const isPacked = flushed instanceof PackedRows;
+          expect(isPacked ? flushed.key(at) : flushed.writes[at]?.key).toBe(key);
+          const effect = isPacked
+            ? flushed.effect(at)
+            : flushed.evaluate(flushed.writes[at] as UpsertWrite, prior, null, table);
+          expect(comparable(effect)).toEqual(comparable(evaluate(single, prior, null, table)));
         }
         expect(bytesErrors).toEqual(textErrors);
       },

@@ -7,7 +7,7 @@ import { type ByteRows, type Clock, type Logger, nextTurn, SluiceError } from '@
 import type { JsonValue, StreamReader, StreamWriter, TableState, TaskState } from '@sluice/storage';
 import type { ByteBudget } from '../byte-budget.ts';
 import type { ChangeSource, TaskChunk } from '../change-source.ts';
-import { CopiedRows, evaluateCopied } from './copied-rows.ts';
+import { type CopiedRows, copiedRows } from './copied-rows.ts';
 import { ChunkSize } from './chunk-size.ts';
 import type { Pace } from './pace.ts';
 import { ReadFailure } from './task-failure.ts';
@@ -83,7 +83,7 @@ export async function runSnapshotTask(
       flushing = flushRows(ports, { table, task, gathered, meter }).finally(() => ports.budget.give(flushBytes));
       flushing.catch(() => {}); // Awaited at the next turn; without this a failure while reading would count as unhandled.
       if (gathered.last) return (await flushing) === 'flushed' ? 'done' : 'again';
-      pace.read({ rows: gathered.rows.writes.length, bytes: gathered.bytes });
+      pace.read({ rows: gathered.rows.count, bytes: gathered.bytes });
       chunkMs = clock.monotonic() - startedAt;
       size.took(gathered.bytes, clock.monotonic() - askedAt);
     }
@@ -134,7 +134,7 @@ async function gather(ports: SnapshotTaskPorts, gathering: Gathering): Promise<G
   const { chunks, binding, flushBytes, meter, signal } = gathering;
   meter.enter('wait');
   await budget.take(flushBytes, signal);
-  const gathered: Gathered = { rows: new CopiedRows(binding), bytes: 0, cursor: null, last: false };
+  const gathered: Gathered = { rows: copiedRows(binding), bytes: 0, cursor: null, last: false };
   try {
     while (gathered.bytes < flushBytes && !gathered.last) {
       meter.enter('read');
@@ -182,7 +182,7 @@ function take(rows: ByteRows, into: CopiedRows): void {
   try {
     into.add(rows);
   } catch (cause) {
-    throw new ReadFailure(undecodable(into.table, cause));
+    throw new ReadFailure(undecodable(into.binding.table, cause));
   }
 }
 
@@ -208,15 +208,14 @@ async function flushRows(
   const tableId = table.id;
   const startedAt = clock.monotonic();
   const result = await writer.flushSnapshot({
-    writes: rows.writes,
-    evaluate: evaluateCopied,
+    rows: rows.flushed,
     guard: { tableId, generation: table.generation, truncateEpoch: table.truncateEpoch },
-    progress: { index: task.index, cursor, rows: rows.writes.length, bytes, done: last },
+    progress: { index: task.index, cursor, rows: rows.count, bytes, done: last },
   });
   if (result.kind === 'discarded') {
     progress.discardedChunks++;
     return 'discarded';
   }
-  meter.flushed({ rows: rows.writes.length, bytes, ops: result.ops, flushMs: clock.monotonic() - startedAt });
+  meter.flushed({ rows: rows.count, bytes, ops: result.ops, flushMs: clock.monotonic() - startedAt });
   return 'flushed';
 }

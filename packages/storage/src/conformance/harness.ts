@@ -1,6 +1,7 @@
 /** What an adapter brings to the suite, and the small world each test plays in. */
 import { type Checkpoint, invariant, type OpId, type Position, type Relation, type TableId } from '@sluice/core';
 import type { BucketStorage, StreamInfo, StreamReader } from '../bucket-storage.ts';
+import { PackedRows } from '../packed-rows.ts';
 import type { JsonValue, TableState } from '../table-state.ts';
 import type { FlushResult, PublishedRows, StreamWriter } from '../writer.ts';
 import {
@@ -122,9 +123,9 @@ export class World {
     writes: readonly ToyWrite[],
     progress: { readonly index?: number; readonly done?: boolean; readonly cursor?: string } = {},
   ): Promise<FlushResult> {
+    const evaluated = writes.map((write) => ({ key: write.key, effect: evaluateToyRow(write, null, null, table) }));
     return this.writer.flushSnapshot({
-      writes,
-      evaluate: compareToyRow,
+      rows: table.unconfirmed ? { writes, evaluate: compareToyRow } : PackedRows.of(table.id, evaluated),
       guard: { tableId: table.id, generation: table.generation, truncateEpoch: table.truncateEpoch },
       progress: {
         index: progress.index ?? 0,

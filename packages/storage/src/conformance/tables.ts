@@ -1,6 +1,7 @@
 /** Tables, tasks, guards, generations and epochs. */
 import type { Column, Relation } from '@sluice/core';
 import { expect, test } from 'vitest';
+import { PackedRows } from '../packed-rows.ts';
 import { at, PLAN, relationOf } from './harness.ts';
 import { put } from './toy-rows.ts';
 import type { WithWorld } from './with-world.ts';
@@ -126,8 +127,7 @@ export function tableConformance(withWorld: WithWorld): void {
       const split = { tableId: table.id, generation: table.generation, index: 0, cursor, ...HALVES };
       expect(await world.writer.splitTask(split)).toBe(false);
       await world.writer.flushSnapshot({
-        writes: [],
-        evaluate: () => null,
+        rows: new PackedRows(table.id),
         guard: { tableId: table.id, generation: table.generation, truncateEpoch: table.truncateEpoch },
         progress: { index: 0, cursor: same, rows: 0, bytes: 0, done: false },
       });

@@ -1,5 +1,13 @@
 /** The write side in memory. Every method does its work in one synchronous piece: that is its transaction. */
-import { type OpId, type Position, type RecordKey, type Relation, SluiceError, type TableId } from '@sluice/core';
+import {
+  invariant,
+  type OpId,
+  type Position,
+  type RecordKey,
+  type Relation,
+  SluiceError,
+  type TableId,
+} from '@sluice/core';
 import { advance, commit, type CommitOutcome } from '../checkpoint-state.ts';
 import {
   afterCopy,
@@ -26,7 +34,9 @@ import {
   whileCopying,
   type TaskState,
 } from '../table-state.ts';
+import { PackedRows } from '../packed-rows.ts';
 import type {
+  ComparedRows,
   Effect,
   EraseRows,
   FlushResult,
@@ -71,30 +81,44 @@ export class MemoryWriter implements StreamWriter {
     return { kind: 'flushed', headOp: head, ops: head - before };
   }
 
-  async flushSnapshot<W extends RowWrite>({
-    writes,
-    evaluate,
-    guard,
-    progress,
-  }: SnapshotFlush<W>): Promise<FlushResult> {
+  async flushSnapshot<W extends RowWrite>({ rows, guard, progress }: SnapshotFlush<W>): Promise<FlushResult> {
     this.#assertLease();
-    if (!guardHolds(guard, this.#stream.tables.get(guard.tableId))) return { kind: 'discarded' };
+    const table = this.#stream.tables.get(guard.tableId);
+    if (table === undefined || !guardHolds(guard, table)) return { kind: 'discarded' };
     const before = this.#stream.state.headOp;
     let head = before;
     this.#allOrNothing(() => {
-      for (const write of writes) {
-        const table = this.#table(write.tableId);
-        const stored = this.#rows(write.tableId).get(write.key);
-        if (stored !== undefined && (stored.kind === 'tombstone' || !table.unconfirmed)) continue;
-        const effect = evaluate(write, stored?.bytes ?? null, null, table);
-        if (effect !== null) head = this.#apply(write.tableId, write.key, effect, head);
-      }
+      head = rows instanceof PackedRows ? this.#insert(rows, table, head) : this.#compare(rows, table, head);
     });
     this.#stream.tasks = this.#stream.tasks.map((task) =>
       task.tableId !== guard.tableId || task.index !== progress.index ? task : taskAfter(task, progress),
     );
     this.#stream.state = advance(this.#stream.state, { kind: 'flushed', headOp: head, boundary: null });
     return { kind: 'flushed', headOp: head, ops: head - before };
+  }
+
+  /** @returns the new head */
+  #insert(rows: PackedRows, table: TableState, head: OpId): OpId {
+    invariant(!table.unconfirmed, 'snapshot flush: rows of an unconfirmed table must be compared');
+    const stored = this.#rows(table.id);
+    let newHead = head;
+    for (let at = 0; at < rows.count; at++) {
+      const key = rows.key(at);
+      if (!stored.has(key)) newHead = this.#apply(table.id, key, rows.effect(at), newHead);
+    }
+    return newHead;
+  }
+
+  /** @returns the new head */
+  #compare<W extends RowWrite>({ writes, evaluate }: ComparedRows<W>, table: TableState, head: OpId): OpId {
+    let newHead = head;
+    for (const write of writes) {
+      const stored = this.#rows(table.id).get(write.key);
+      if (stored?.kind === 'tombstone') continue;
+      const effect = evaluate(write, stored?.bytes ?? null, null, table);
+      if (effect !== null) newHead = this.#apply(table.id, write.key, effect, newHead);
+    }
+    return newHead;
   }
 
   async commit(position: Position, options: { readonly createEmpty?: boolean } = {}): Promise<CommitOutcome> {

@@ -1,0 +1,32 @@
+/**
+ * Items written one behind the other in large buffers. A buffer that is full is let go, not written again: what was made
+ * of it stays.
+ */
+import { ByteSpace } from './byte-space.ts';
+
+const SLAB_BYTES = 1 << 20;
+
+export class ByteSlab {
+  space = new ByteSpace(Buffer.allocUnsafeSlow(0));
+  /** The newest item. */
+  start = 0;
+  end = 0;
+
+  get bytes(): Buffer {
+    return this.space.bytes;
+  }
+
+  /** The newest item, viewing `bytes`. */
+  view(): Uint8Array {
+    return this.space.view8(this.start, this.end);
+  }
+
+  /** Makes room for an item of at most so many bytes behind the newest one, which ends there until `end` is moved. */
+  protected begin(bytesMax: number): void {
+    if (this.end + bytesMax > this.bytes.length) {
+      this.space = new ByteSpace(Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytesMax)));
+      this.end = 0;
+    }
+    this.start = this.end;
+  }
+}

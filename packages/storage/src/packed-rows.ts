@@ -1,0 +1,109 @@
+/**
+ * Copied rows of one table with what they amount to while none of them is stored: few objects for many rows, so that
+ * adapters copy bytes instead of looking at rows.
+ */
+import type { BucketName, OpDraft, RecordKey, TableId } from '@sluice/core';
+import { type Item, itemOf, Places } from './places.ts';
+import { keyEnd, keyOf, packSlot, PARTIAL } from './record-slot.ts';
+import type { Effect, LookupDraft } from './writer.ts';
+
+const NONE: readonly never[] = [];
+
+export class PackedRows {
+  readonly tableId: TableId;
+  /** Key and record of each row: record-slot.ts. */
+  readonly slots = new Places();
+  /** Bodies of ops, in the order of their rows. */
+  readonly bodies = new Places();
+  /** Of the ops, too. */
+  readonly checksums: number[] = [];
+  readonly bucketNumbers: number[] = [];
+  /** By number. */
+  readonly buckets: BucketName[] = [];
+  readonly #numbers = new Map<BucketName, number>();
+  readonly #firstOps: number[] = [0];
+  readonly #lookups = new Map<number, readonly LookupDraft[]>();
+
+  constructor(tableId: TableId) {
+    this.tableId = tableId;
+  }
+
+  /** @param rows whose effects have records */
+  static of(tableId: TableId, rows: Iterable<{ readonly key: RecordKey; readonly effect: Effect }>): PackedRows {
+    const packed = new PackedRows(tableId);
+    for (const { key, effect } of rows) {
+      const { ops, record, lookups, partial } = effect;
+      if (record === null) continue;
+      for (const { bucket, checksum, body } of ops) packed.addOp(bucket, checksum, itemOf(body));
+      packed.endRow(itemOf(packSlot(key, partial ? PARTIAL : 0, record)), lookups);
+    }
+    return packed;
+  }
+
+  get count(): number {
+    return this.slots.count;
+  }
+
+  /** Of the row that `endRow` ends. @returns the op's number */
+  addOp(bucket: BucketName, checksum: number, body: Item): number {
+    this.bucketNumbers.push(this.#numberOf(bucket));
+    this.bodies.add(body);
+    return this.checksums.push(checksum) - 1;
+  }
+
+  /** Another body in the place of an op of the same bucket. */
+  replaceOp(op: number, checksum: number, body: Item): void {
+    this.bodies.replace(op, body);
+    this.checksums[op] = checksum;
+  }
+
+  endRow(slot: Item, lookups: readonly LookupDraft[]): void {
+    if (lookups.length > 0) this.#lookups.set(this.count, lookups);
+    this.slots.add(slot);
+    this.#firstOps.push(this.checksums.length);
+  }
+
+  #numberOf(bucket: BucketName): number {
+    const last = this.bucketNumbers.length - 1;
+    const lastNumber = this.bucketNumbers[last];
+    if (lastNumber !== undefined && this.buckets[lastNumber] === bucket) return lastNumber;
+    const known = this.#numbers.get(bucket);
+    if (known !== undefined) return known;
+    const number = this.buckets.push(bucket) - 1;
+    this.#numbers.set(bucket, number);
+    return number;
+  }
+
+  key(at: number): RecordKey {
+    return keyOf(this.slots.space(at).bytes, this.slots.start(at));
+  }
+
+  isPartial(at: number): boolean {
+    return ((this.slots.space(at).bytes[this.slots.start(at)] as number) & PARTIAL) !== 0;
+  }
+
+  /** The number of the row's first op; that of the next row's, if it has none. */
+  firstOp(at: number): number {
+    return this.#firstOps[at] as number;
+  }
+
+  lookups(at: number): readonly LookupDraft[] {
+    return this.#lookups.size === 0 ? NONE : (this.#lookups.get(at) ?? NONE);
+  }
+
+  /** Views what was packed. */
+  record(at: number): Uint8Array {
+    const space = this.slots.space(at);
+    return space.view8(keyEnd(space.bytes, this.slots.start(at)), this.slots.end(at));
+  }
+
+  /** For adapters that look at single rows. Views what was packed. */
+  effect(at: number): Effect & { readonly record: Uint8Array } {
+    const ops: OpDraft[] = [];
+    for (let op = this.firstOp(at); op < this.firstOp(at + 1); op++) {
+      const bucket = this.buckets[this.bucketNumbers[op] as number] as BucketName;
+      ops.push({ bucket, checksum: this.checksums[op] as number, body: this.bodies.view(op) });
+    }
+    return { record: this.record(at), ops, lookups: this.lookups(at), partial: this.isPartial(at) };
+  }
+}
