@@ -22,6 +22,7 @@ export {
   type Gate,
   initialCheckpointState,
 } from './checkpoint-state.ts';
+export type { Effect, LookupDraft } from './effect.ts';
 export { createMemoryStorage, type MemoryStorage } from './memory/memory-storage.ts';
 export {
   holdOf,
@@ -68,11 +69,9 @@ export {
 } from './table-state.ts';
 export type {
   ComparedRows,
-  Effect,
   EraseRows,
   Evaluate,
   FlushResult,
-  LookupDraft,
   PublishedRows,
   PublishRows,
   RowWrite,

@@ -5,7 +5,7 @@
 import type { BucketName, OpDraft, RecordKey, TableId } from '@sluice/core';
 import { type Item, itemOf, Places } from './places.ts';
 import { keyEnd, keyOf, packSlot, PARTIAL } from './record-slot.ts';
-import type { Effect, LookupDraft } from './writer.ts';
+import type { Effect, LookupDraft } from './effect.ts';
 
 const NONE: readonly never[] = [];
 

@@ -6,8 +6,9 @@
  * not awaited the earlier ones. A failed `flush` or `eraseRows` ends the writer: later calls are refused with the same
  * error, so that no commit can publish a position whose rows are missing.
  */
-import type { OpDraft, OpId, Position, RecordKey, Relation, TableId } from '@sluice/core';
+import type { OpId, Position, RecordKey, Relation, TableId } from '@sluice/core';
 import type { CommitOutcome } from './checkpoint-state.ts';
+import type { Effect } from './effect.ts';
 import type { PackedRows } from './packed-rows.ts';
 import type {
   ChunkGuard,
@@ -29,24 +30,6 @@ export interface RowWrite {
   readonly key: RecordKey;
   /** The key the row had before, where this change moved it: its record is loaded too. A write of its own ends it. */
   readonly movedFrom?: RecordKey;
-}
-
-/** Parameter-index entry of a source row. An empty `value` ends the entry. */
-export interface LookupDraft {
-  /** Canonical text of the lookup tuple. */
-  readonly key: string;
-  /** JSON array text of parameter sets. */
-  readonly value: string;
-}
-
-/** What writing one row amounts to. */
-export interface Effect {
-  /** The row's next record (see source-record.ts); null ends it, leaving a tombstone where the table still needs one. */
-  readonly record: Uint8Array | null;
-  readonly ops: readonly OpDraft[];
-  readonly lookups: readonly LookupDraft[];
-  /** Whether `record` misses values: such rows are listed by `StreamReader.partialRecords` until they are completed. */
-  readonly partial: boolean;
 }
 
 /**

@@ -35,9 +35,9 @@ import {
   type TaskState,
 } from '../table-state.ts';
 import { PackedRows } from '../packed-rows.ts';
+import type { Effect } from '../effect.ts';
 import type {
   ComparedRows,
-  Effect,
   EraseRows,
   FlushResult,
   PublishedRows,
