@@ -49,6 +49,17 @@ export class ByteRows {
     return new ByteRows(columns, { count: rows.length, bytes: Buffer.concat(parts), starts, ends });
   }
 
+  /** Where the values of the row that is looked at start in `bytes`. */
+  get rowStart(): number {
+    const first = this.at * this.columns;
+    return first === 0 ? 0 : (this.ends[first - 1] as number);
+  }
+
+  get rowEnd(): number {
+    const end = (this.at + 1) * this.columns;
+    return end === 0 ? 0 : (this.ends[end - 1] as number);
+  }
+
   /** A value of the row that is looked at; null for NULL. */
   text(column: number): string | null {
     const index = this.at * this.columns + column;

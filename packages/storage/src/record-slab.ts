@@ -24,12 +24,17 @@ import {
 import { SLOT_HEAD_BYTES } from './record-slot.ts';
 
 /** What a copied row's record holds beside its values. */
-type CopiedRecord = Pick<SourceRecord, 'history' | 'memberships' | 'lookups'>;
+interface CopiedRecord {
+  readonly history: number;
+  readonly memberships: readonly Membership[];
+  readonly lookups: readonly { readonly key: string }[];
+}
 
 export class RecordSlab extends ByteSlab {
   write(record: SourceRecord): void {
     const { readAhead, history, values } = record;
-    let characters = (readAhead?.length ?? 0) + charactersOf(record);
+    let characters = (readAhead?.length ?? 0) + charactersOf(record.memberships);
+    for (const lookup of record.lookups) characters += lookup.length + 5;
     for (const value of values) characters += (value?.length ?? 0) + 5;
     this.begin(32 + 3 * characters);
     const origin = readAhead === null ? 0 : readAhead === 'copy' ? COPIED : READ_AHEAD;
@@ -37,7 +42,9 @@ export class RecordSlab extends ByteSlab {
     this.bytes[this.end++] = VERSION | origin | era | (record.partial ? PARTIAL : 0);
     if (readAhead !== null && readAhead !== 'copy') this.#string(readAhead);
     if (era !== 0) this.#varint(history);
-    this.#places(record);
+    this.#memberships(record.memberships);
+    this.#varint(record.lookups.length);
+    for (const lookup of record.lookups) this.#string(lookup);
     this.#varint(values.length);
     for (const value of values) this.#value(value);
   }
@@ -46,14 +53,16 @@ export class RecordSlab extends ByteSlab {
   writeCopied(key: RecordKey, rows: ByteRows, about: CopiedRecord): void {
     const { columns, starts, ends } = rows;
     const first = rows.at * columns;
-    const rowStart = first === 0 ? 0 : (ends[first - 1] as number);
-    const rowEnd = columns === 0 ? rowStart : (ends[first + columns - 1] as number);
-    this.begin(32 + 3 * (key.length + charactersOf(about)) + (rowEnd - rowStart) + 5 * columns);
+    let characters = key.length + charactersOf(about.memberships);
+    for (const { key: lookup } of about.lookups) characters += lookup.length + 5;
+    this.begin(32 + 3 * characters + (rows.rowEnd - rows.rowStart) + 5 * columns);
     this.#slotHead(key);
     const era = about.history === FIRST_HISTORY ? 0 : LATER_HISTORY;
     this.bytes[this.end++] = VERSION | COPIED | era;
     if (era !== 0) this.#varint(about.history);
-    this.#places(about);
+    this.#memberships(about.memberships);
+    this.#varint(about.lookups.length);
+    for (const { key: lookup } of about.lookups) this.#string(lookup);
     this.#varint(columns);
     for (let index = first; index < first + columns; index++) {
       const start = starts[index] as number;
@@ -70,15 +79,13 @@ export class RecordSlab extends ByteSlab {
     this.end += SLOT_HEAD_BYTES + keyBytes;
   }
 
-  #places({ memberships, lookups }: Pick<SourceRecord, 'memberships' | 'lookups'>): void {
+  #memberships(memberships: readonly Membership[]): void {
     this.#varint(memberships.length);
     for (const { bucket, objectType, objectId } of memberships) {
       this.#string(bucket);
       this.#string(objectType);
       this.#string(objectId);
     }
-    this.#varint(lookups.length);
-    for (const lookup of lookups) this.#string(lookup);
   }
 
   #varint(value: number): void {
@@ -129,15 +136,8 @@ export class RecordSlab extends ByteSlab {
   }
 }
 
-function charactersOf({
-  memberships,
-  lookups,
-}: {
-  memberships: readonly Membership[];
-  lookups: readonly string[];
-}): number {
+function charactersOf(memberships: readonly Membership[]): number {
   let characters = 0;
   for (const m of memberships) characters += m.bucket.length + m.objectType.length + m.objectId.length + 15;
-  for (const lookup of lookups) characters += lookup.length + 5;
   return characters;
 }

@@ -31,8 +31,9 @@ export function copiedRows(binding: TableBinding): CopiedRows {
 }
 
 function keyOf(rows: ByteRows, keyColumns: readonly number[]): RecordKey {
-  const values = keyColumns.map((column) => rows.text(column));
-  return recordKey(values, values.length === 1 ? FIRST : values.map((_, index) => index));
+  const [column] = keyColumns;
+  if (column !== undefined && keyColumns.length === 1) return recordKey([rows.text(column)], FIRST);
+  return recordKey(rows.row(), keyColumns);
 }
 
 const FIRST: readonly number[] = [0];
@@ -73,8 +74,8 @@ class RowPacker implements CopiedRows, RowSink<JsonBytes> {
   #rows: ByteRows | null = null;
   #subkey = '';
   #firstOp = 0;
-  readonly #memberships: Membership[] = [];
-  readonly #lookups: LookupDraft[] = [];
+  #memberships: Membership[] = [];
+  #lookups: LookupDraft[] = [];
 
   constructor(binding: TableBinding) {
     this.binding = binding;
@@ -92,12 +93,11 @@ class RowPacker implements CopiedRows, RowSink<JsonBytes> {
     this.#rows = rows;
     this.#subkey = subkeyOf(table.id, key);
     this.#firstOp = this.flushed.checksums.length;
-    this.#memberships.length = 0;
-    this.#lookups.length = 0;
+    this.#memberships = [];
+    this.#lookups = [];
     if (this.#isShown) copyEvaluator.evaluate(rows, this);
-    const lookups = this.#lookups.length === 0 ? NONE : this.#lookups.map((lookup) => lookup.key);
-    records.writeCopied(key, rows, { history: table.history, memberships: this.#memberships, lookups });
-    this.flushed.endRow(records, this.#lookups.length === 0 ? NONE : [...this.#lookups]);
+    records.writeCopied(key, rows, { history: table.history, memberships: this.#memberships, lookups: this.#lookups });
+    this.flushed.endRow(records, this.#lookups);
   }
 
   data(bucket: string, objectType: string, objectId: string, json: JsonBytes): void {
@@ -133,5 +133,3 @@ class RowPacker implements CopiedRows, RowSink<JsonBytes> {
     this.binding.reportRowError(definition, message);
   }
 }
-
-const NONE: readonly never[] = [];

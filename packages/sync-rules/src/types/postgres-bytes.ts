@@ -10,7 +10,7 @@ import { BYTES_WRITER_ROOM, type BytesWriter, NOT_WRITTEN, typeOptions } from '.
 
 const [OPEN, CLOSE] = [0x7b, 0x7d];
 const NULL = spaceOf('null');
-/** Texts beyond this are looked through before room for them is made. */
+/** Values of larger rows are looked through before room for them is made. */
 const SHORT_BYTES = 4096;
 const ESCAPED_BYTES_MAX = 6;
 
@@ -65,30 +65,38 @@ function memberOf({ name, column: placed, value }: ObjectKey<ByteRows>, types: P
 class ObjectBytes implements JsonBytes {
   readonly #members: readonly Member[];
   readonly #fixedBytes: number;
+  /** Members that go by text. */
+  readonly #byText: readonly number[];
   readonly #texts: (string | undefined)[];
+  /** How often one column's bytes may be written. */
+  readonly #copiesMax: number;
 
   constructor(members: readonly Member[]) {
     this.#members = members;
+    this.#byText = members.flatMap(({ column }, index) => (column < 0 ? [index] : []));
+    this.#copiesMax = mostOften(members.map(({ column }) => column));
     this.#texts = members.map(() => undefined);
     this.#fixedBytes = members.reduce((sum, { head }) => sum + head.bytes.length + BYTES_WRITER_ROOM, 2);
   }
 
   prepare(rows: ByteRows): number {
-    const members = this.#members;
-    const first = rows.at * rows.columns;
     let bytes = this.#fixedBytes;
-    for (let index = 0; index < members.length; index++) {
-      const { column, text } = members[index] as Member;
-      if (column < 0) {
-        const json = (this.#texts[index] = text(rows));
-        bytes += 3 * (json?.length ?? 0);
-        continue;
-      }
-      const start = rows.starts[first + column] as number;
-      if (start < 0) continue;
-      const end = rows.ends[first + column] as number;
-      bytes +=
-        end - start <= SHORT_BYTES ? ESCAPED_BYTES_MAX * (end - start) : escapedLength(rows.space, start, end) + 2;
+    for (const index of this.#byText) {
+      const json = (this.#texts[index] = (this.#members[index] as Member).text(rows));
+      bytes += 3 * (json?.length ?? 0);
+    }
+    const rowBytes = rows.rowEnd - rows.rowStart;
+    return (
+      bytes + (rowBytes <= SHORT_BYTES ? ESCAPED_BYTES_MAX * rowBytes * this.#copiesMax : this.#escapedBytes(rows))
+    );
+  }
+
+  #escapedBytes(rows: ByteRows): number {
+    const first = rows.at * rows.columns;
+    let bytes = 0;
+    for (const { column } of this.#members) {
+      const start = column < 0 ? -1 : (rows.starts[first + column] as number);
+      if (start >= 0) bytes += escapedLength(rows.space, start, rows.ends[first + column] as number) + 2;
     }
     return bytes;
   }
@@ -118,6 +126,10 @@ class ObjectBytes implements JsonBytes {
     target.bytes[end] = CLOSE;
     return end + 1;
   }
+}
+
+function mostOften(values: readonly number[]): number {
+  return Math.max(0, ...values.map((value) => values.filter((other) => other === value).length));
 }
 
 function spaceOf(text: string): ByteSpace {
