@@ -102,6 +102,7 @@ export class App {
       storage,
       facts: engineFacts,
       verdict,
+      notice: () => this.#deployer.notice,
       connections: this.#connections,
       clock,
       version: ports.version,
@@ -157,7 +158,7 @@ export class App {
    */
   async start(): Promise<void> {
     const { config, logger, role } = this.#ports;
-    if (replicates(role) && config.syncRules !== null) await this.#deployer.ensure(config.syncRules.content);
+    if (replicates(role)) await this.#deployer.ensure(processName(config), config.syncRules?.content ?? null);
     this.#url = await listen(this.#http, config);
     if (serves(role)) this.#keepRunning('serving', (signal) => this.#versions.run(signal));
     this.#keepRunning('watching storage', (signal) => this.#storageWatch.run(signal));
@@ -216,6 +217,11 @@ function createEngine(ports: AppPorts): ReplicationEngine | null {
     concurrency: config.snapshot.concurrency,
     throttle: config.snapshot.throttle,
   });
+}
+
+/** The same at every start on one machine, or in one container. */
+function processName(config: Config): string {
+  return `${hostname()} ${config.file}`;
 }
 
 /** Unlike the slots of other storages on the same source, and the same at every attempt. */

@@ -1,4 +1,5 @@
 /** Deploys of sync rules: a new stream beside the one that serves, which takes over at its first checkpoint. */
+import { createHash } from 'node:crypto';
 import { type Clock, type Logger, SluiceError } from '@sluice/core';
 import type { BucketStorage, StreamInfo } from '@sluice/storage';
 import { meansTheSame, parseRules, requireRules } from './rules.ts';
@@ -8,7 +9,12 @@ export interface DeployedRules {
   readonly next: StreamInfo | null;
 }
 
+/** Of how many that deploy at the same time the last one may be. */
+const ATTEMPTS = 8;
+
 export class Deployer {
+  /** That the rules of the configuration are the older ones; null if they are not. */
+  notice: SluiceError | null = null;
   readonly #storage: BucketStorage;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -28,11 +34,31 @@ export class Deployer {
     };
   }
 
-  /** The rules of the configuration, at every start: deployed if those of the newest stream mean something else. */
-  async ensure(rules: string): Promise<void> {
-    const { current, next } = await this.deployed();
-    const newest = next ?? current;
-    if (newest === null || !meansTheSame(newest.rules, rules)) await this.#create(rules);
+  /**
+   * The rules of the configuration, at every start: deployed if those of the newest stream mean something else. Unless
+   * they are what this process had at its last start: then the others came since, and it was not given them.
+   * @param process the same at every start
+   * @param rules null: the configuration names none
+   */
+  async ensure(process: string, rules: string | null): Promise<void> {
+    const hash = rules === null ? null : createHash('sha256').update(rules).digest('hex');
+    const known = (await this.#storage.configuredRules()).find((each) => each.process === process)?.hash ?? null;
+    if (rules !== null) {
+      await this.#inTurn(async ({ current, next }) => {
+        const newest = next ?? current;
+        if (newest !== null && meansTheSame(newest.rules, rules)) return;
+        if (newest !== null && known === hash) this.#noteOlder(newest);
+        else await this.#create(rules, newest);
+      });
+    }
+    if (known !== hash) await this.#storage.putConfiguredRules(process, hash);
+  }
+
+  #noteOlder(newest: StreamInfo): void {
+    const deployed = new Date(newest.createdAtMs).toISOString();
+    const message = `the sync rules of this configuration have not changed since stream ${newest.id} was deployed with others, at ${deployed}: they were not deployed`;
+    this.notice = new SluiceError('SLU_C0010', message);
+    this.#logger.warn({ code: this.notice.code, hint: this.notice.hint }, message);
   }
 
   /**
@@ -40,25 +66,40 @@ export class Deployer {
    * replaced all the same.
    * @throws PSYNC_R0001
    */
-  async deploy(rules: string): Promise<StreamInfo> {
-    requireRules(parseRules(rules), 'the sync rules');
-    const { current, next } = await this.deployed();
-    const newest = next ?? current;
-    if (newest === null || newest.error !== null || !meansTheSame(newest.rules, rules)) return this.#create(rules);
-    this.#logger.info({ stream: newest.id }, 'Sync rules deployed that mean what is there already: nothing to do');
-    return newest;
+  deploy(rules: string): Promise<StreamInfo> {
+    return this.#inTurn(async ({ current, next }) => {
+      requireRules(parseRules(rules), 'the sync rules');
+      const newest = next ?? current;
+      if (newest === null || newest.error !== null || !meansTheSame(newest.rules, rules)) {
+        return this.#create(rules, newest);
+      }
+      this.#logger.info({ stream: newest.id }, 'Sync rules deployed that mean what is there already: nothing to do');
+      return newest;
+    });
   }
 
   /** The active rules once more, from the start. @throws PSYNC_S4104, PSYNC_S4106 */
-  async reprocess(): Promise<StreamInfo> {
-    const { current, next } = await this.deployed();
-    if (next !== null) throw new SluiceError('PSYNC_S4106', `stream ${next.id} is being prepared`);
-    if (current === null) throw new SluiceError('PSYNC_S4104', 'there are no active sync rules');
-    return this.#create(current.rules);
+  reprocess(): Promise<StreamInfo> {
+    return this.#inTurn(async ({ current, next }) => {
+      if (next !== null) throw new SluiceError('PSYNC_S4106', `stream ${next.id} is being prepared`);
+      if (current === null) throw new SluiceError('PSYNC_S4104', 'there are no active sync rules');
+      return this.#create(current.rules, current);
+    });
   }
 
-  async #create(rules: string): Promise<StreamInfo> {
-    const stream = await this.#storage.createStream(rules, this.#clock.now());
+  /** Storage refuses what was decided on what is not so any more: then it is decided again. @throws SLU_T1212 */
+  async #inTurn<T>(decide: (deployed: DeployedRules) => Promise<T>): Promise<T> {
+    for (let attempts = 1; ; attempts++) {
+      try {
+        return await decide(await this.deployed());
+      } catch (error) {
+        if (!(error instanceof SluiceError) || error.code !== 'SLU_T1212' || attempts === ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  async #create(rules: string, after: StreamInfo | null): Promise<StreamInfo> {
+    const stream = await this.#storage.createStream(rules, this.#clock.now(), after?.id ?? null);
     this.#logger.info({ stream: stream.id }, 'Sync rules deployed; their stream takes over at its first checkpoint');
     return stream;
   }

@@ -48,14 +48,13 @@ test('each process is restarted in turn, and no client notices', { timeout: 600_
   const population = await seedRows(connection, { rows: ROWS });
   await recordHistory(connection);
   const options = { sourceUri: source.uri, rules: RULES };
-  const first = await ServiceProcess.start({ ...options, role: 'replicate' });
-  const shared = { ...options, config: { storage: { type: 'lmdb', path: first.storagePath } } };
-  const [second, ...servers] = await Promise.all([
-    ServiceProcess.start({ ...shared, role: 'replicate' }),
-    ServiceProcess.start({ ...shared, role: 'serve' }),
-    ServiceProcess.start({ ...shared, role: 'serve' }),
-  ]);
-  const all = [second, ...servers, first];
+  const one = await ServiceProcess.prepare({ ...options, role: 'replicate' });
+  const shared = { ...options, config: { storage: one.storage } };
+  const two = await ServiceProcess.prepare({ ...shared, role: 'replicate' });
+  const servers = await Promise.all([1, 2].map(() => ServiceProcess.prepare({ ...shared, role: 'serve' })));
+  const all = [two, ...servers, one];
+  // On a storage that does not exist yet.
+  await Promise.all(all.map((service) => service.start()));
   const door = await TcpSwitch.start(servers);
   const load = await startLoad({ uri: source.uri, population, writesPerSecond: WRITES_PER_SECOND, seed: testSeed });
   const clients = TEST_USERS.map((user, index) =>
@@ -64,6 +63,9 @@ test('each process is restarted in turn, and no client notices', { timeout: 600_
   try {
     await allReach(clients, load);
     for (const client of clients) client.refusals.clear();
+    // Both started at once: one deployed, one replicates.
+    expect(((await one.status()) as StatusDocument).streams).toHaveLength(1);
+    const [first, second] = (await phaseOf(one)) === 'standby' ? [two, one] : [one, two];
     // A standby is ready, serves nobody, and says once that it stands by.
     expect(await phaseOf(second)).toBe('standby');
     expect(await second.probe('readiness')).toBe(200);

@@ -115,7 +115,8 @@ export class ServiceProcess {
     return !this.#exited;
   }
 
-  #storage(): StorageKeys {
+  /** For the configuration of other processes on the same storage. */
+  get storage(): StorageKeys {
     if (process.env['SLUICE_TEST_STORAGE'] !== 'postgresql') return { type: 'lmdb', path: this.storagePath };
     // In the source's own database: what storage writes must not come back as changes.
     return { type: 'postgresql', uri: this.#options.sourceUri, sslmode: 'disable', schema: this.#storageSchema };
@@ -124,7 +125,7 @@ export class ServiceProcess {
   /** The storage itself, for a look while the service is dead. The caller closes it. */
   async openStorage(): Promise<BucketStorage> {
     const tools = { clock: systemClock, random: systemRandom, logger: silentLogger };
-    const keys = this.#storage();
+    const keys = this.storage;
     return keys.type === 'lmdb' ? openLmdbStorage({ ...tools, path: keys.path }) : openPostgresStorage(keys, tools);
   }
 
@@ -136,7 +137,7 @@ export class ServiceProcess {
           { type: 'postgresql', uri: this.#options.sourceUri, sslmode: 'disable', ...this.#options.connection },
         ],
       },
-      storage: this.#storage(),
+      storage: this.storage,
       port: this.#port,
       sync_rules: { content: this.#options.rules },
       client_auth: {

@@ -140,7 +140,8 @@ export type DocumentKind =
   | 'error'
   | 'changeLog'
   | 'snapshotControl'
-  | 'tablesStamp';
+  | 'tablesStamp'
+  | 'configured';
 
 const TAGS: Record<DocumentKind, number> = {
   format: 1,
@@ -156,6 +157,7 @@ const TAGS: Record<DocumentKind, number> = {
   changeLog: 11,
   snapshotControl: 12,
   tablesStamp: 13,
+  configured: 14,
 };
 
 export function documentKey(kind: DocumentKind, ...numbers: readonly number[]): Buffer {

@@ -10,6 +10,7 @@ import {
 } from '@sluice/core';
 import {
   type BucketStorage,
+  type ConfiguredRules,
   type SnapshotControl,
   snapshotControlAfter,
   type SnapshotControlChange,
@@ -28,8 +29,10 @@ import {
   activate,
   createStream,
   getCheckpointState,
+  getConfigured,
   getSnapshotControl,
   listStreams,
+  putConfigured,
   putError,
   putSnapshotControl,
   requireStream,
@@ -72,8 +75,8 @@ class LmdbStorage implements BucketStorage {
     );
   }
 
-  async createStream(rules: string, createdAtMs: number): Promise<StreamInfo> {
-    const stream = await atomically(this.#schema, () => createStream(this.#schema, rules, createdAtMs));
+  async createStream(rules: string, createdAtMs: number, after?: StreamId | null): Promise<StreamInfo> {
+    const stream = await atomically(this.#schema, () => createStream(this.#schema, { rules, createdAtMs, after }));
     this.#streams.refresh();
     return stream;
   }
@@ -93,6 +96,15 @@ class LmdbStorage implements BucketStorage {
       requireStream(this.#schema, id);
       putError(this.#schema, id, error);
     });
+  }
+
+  async configuredRules(): Promise<readonly ConfiguredRules[]> {
+    this.#schema.root.resetReadTxn();
+    return getConfigured(this.#schema);
+  }
+
+  async putConfiguredRules(process: string, hash: string | null): Promise<void> {
+    await atomically(this.#schema, () => putConfigured(this.#schema, { process, hash }));
   }
 
   async dropStream(id: StreamId): Promise<void> {

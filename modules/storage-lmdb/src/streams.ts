@@ -2,8 +2,11 @@
 import { invariant, type StreamId } from '@sluice/core';
 import {
   type CheckpointState,
+  configuredAfter,
+  type ConfiguredRules,
   initialCheckpointState,
   initialSnapshotControl,
+  requireNewest,
   type SnapshotControl,
   type StreamInfo,
 } from '@sluice/storage';
@@ -44,8 +47,12 @@ export function putStream({ documents }: Schema, stream: StreamInfo): void {
   putDocument(documents, documentKey('stream', stream.id), stream);
 }
 
-export function createStream(schema: Schema, rules: string, createdAtMs: number): StreamInfo {
+export function createStream(
+  schema: Schema,
+  { rules, createdAtMs, after }: { rules: string; createdAtMs: number; after: StreamId | null | undefined },
+): StreamInfo {
   const { documents } = schema;
+  requireNewest(listStreams(schema), after);
   const id = (getDocument<number>(documents, documentKey('streamCount')) ?? 0) + 1;
   putDocument(documents, documentKey('streamCount'), id);
   stopOthers(schema, 'processing', id);
@@ -68,6 +75,14 @@ function stopOthers(schema: Schema, lifecycle: StreamInfo['lifecycle'], except: 
   for (const stream of listStreams(schema)) {
     if (stream.id !== except && stream.lifecycle === lifecycle) putStream(schema, { ...stream, lifecycle: 'stopped' });
   }
+}
+
+export function getConfigured({ documents }: Schema): readonly ConfiguredRules[] {
+  return getDocument<readonly ConfiguredRules[]>(documents, documentKey('configured')) ?? [];
+}
+
+export function putConfigured(schema: Schema, entry: { process: string; hash: string | null }): void {
+  putDocument(schema.documents, documentKey('configured'), configuredAfter(getConfigured(schema), entry));
 }
 
 export function getCheckpointState({ documents }: Schema, id: StreamId): CheckpointState {

@@ -53,7 +53,9 @@ export function beginEpoch(config: PostgresStorageConfig, tools: PostgresStorage
     await sql.run(`update ${names.streams} set lifecycle = 'stopped'`);
     // Whoever still writes loses its lease.
     await sql.run(`update ${names.states} set lease_token = lease_token + 1, lease_owner = null, lease_until = null`);
-    const stream = newest === undefined ? null : (await createStream(sql, names, newest.rules, tools.clock.now())).id;
+    const again =
+      newest === undefined ? null : { rules: newest.rules, createdAtMs: tools.clock.now(), after: undefined };
+    const stream = again === null ? null : (await createStream(sql, names, again)).id;
     await client.query('commit');
     return { before: about.epoch, epoch: (renewed as { epoch: string }).epoch, stream };
   });

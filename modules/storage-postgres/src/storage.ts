@@ -2,6 +2,7 @@
 import { type Checkpoint, noFailpoints, type Position, type StreamId } from '@sluice/core';
 import type {
   BucketStorage,
+  ConfiguredRules,
   SnapshotControl,
   SnapshotControlChange,
   StreamInfo,
@@ -29,7 +30,16 @@ import { resolveSettings } from './settings.ts';
 import { ConnectionSql } from './sql.ts';
 import { createWriteCheckpoint, getWriteCheckpoints, requestWriteCheckpoint } from './sql/write-checkpoints.ts';
 import { readCheckpointState } from './state-row.ts';
-import { activate, controlSnapshot, createStream, dropStream, listStreams, putError } from './streams.ts';
+import {
+  activate,
+  controlSnapshot,
+  createStream,
+  dropStream,
+  listStreams,
+  putConfigured,
+  putError,
+  readConfigured,
+} from './streams.ts';
 import { Watched } from './watch.ts';
 import { PostgresWriter } from './writer.ts';
 
@@ -90,8 +100,9 @@ class PostgresStorage implements BucketStorage {
     );
   }
 
-  async createStream(rules: string, createdAtMs: number): Promise<StreamInfo> {
-    const stream = await this.#database.transact((sql) => createStream(sql, this.#names, rules, createdAtMs));
+  async createStream(rules: string, createdAtMs: number, after?: StreamId | null): Promise<StreamInfo> {
+    const wanted = { rules, createdAtMs, after };
+    const stream = await this.#database.transact((sql) => createStream(sql, this.#names, wanted));
     this.#streams.refresh();
     return stream;
   }
@@ -106,6 +117,14 @@ class PostgresStorage implements BucketStorage {
 
   async reportError(id: StreamId, error: StreamInfo['error']): Promise<void> {
     await putError(this.#database, this.#names, id, error);
+  }
+
+  configuredRules(): Promise<readonly ConfiguredRules[]> {
+    return readConfigured(this.#database, this.#names);
+  }
+
+  putConfiguredRules(process: string, hash: string | null): Promise<void> {
+    return this.#database.transact((sql) => putConfigured(sql, this.#names, { process, hash }));
   }
 
   async dropStream(id: StreamId): Promise<void> {

@@ -1,9 +1,12 @@
 /** Replication streams: a row each, and tables of their own. Ids are never given twice. */
 import { invariant, type StreamId } from '@sluice/core';
 import {
+  configuredAfter,
+  type ConfiguredRules,
   initialCheckpointState,
   initialSnapshotControl,
   type JsonValue,
+  requireNewest,
   type SnapshotControl,
   snapshotControlAfter,
   type SnapshotControlChange,
@@ -41,13 +44,25 @@ function infoOf(row: Row): StreamInfo {
   };
 }
 
-/** Inside a transaction. */
-export async function createStream(sql: Sql, names: Names, rules: string, createdAtMs: number): Promise<StreamInfo> {
+export interface NewStream {
+  readonly rules: string;
+  readonly createdAtMs: number;
+  /** Undefined: whichever it is. */
+  readonly after: StreamId | null | undefined;
+}
+
+/** Inside a transaction. @throws SLU_T1212 */
+export async function createStream(
+  sql: Sql,
+  names: Names,
+  { rules, createdAtMs, after }: NewStream,
+): Promise<StreamInfo> {
   // Whoever else makes a stream waits here.
   const [given] = await sql.rows<{ id: StreamId }>(
     `update ${names.about} set last_stream = last_stream + 1 returning last_stream as id`,
   );
   invariant(given !== undefined, 'the storage has no row about itself');
+  requireNewest(await sql.rows<Pick<Row, 'id' | 'lifecycle'>>(`select id, lifecycle from ${names.streams}`), after);
   await sql.run(`update ${names.streams} set lifecycle = 'stopped' where lifecycle = 'processing'`);
   const [row] = await sql.rows<Row>(
     `insert into ${names.streams} (id, lifecycle, rules, created_at_ms) values ($1, 'processing', $2, $3)
@@ -108,6 +123,23 @@ export function clearError(sql: Tx, names: Names, id: StreamId): void {
 
 export function saveSource(sql: Tx, names: Names, id: StreamId, source: JsonValue): void {
   sql.send(`update ${names.streams} set source = $2 where id = $1`, [id, JSON.stringify(source)]);
+}
+
+export async function readConfigured(sql: Sql, names: Names): Promise<readonly ConfiguredRules[]> {
+  const [about] = await sql.rows<{ configured_rules: string }>(`select configured_rules from ${names.about}`);
+  invariant(about !== undefined, 'the storage has no row about itself');
+  return JSON.parse(about.configured_rules) as readonly ConfiguredRules[];
+}
+
+/** Inside a transaction. */
+export async function putConfigured(
+  sql: Sql,
+  names: Names,
+  entry: { readonly process: string; readonly hash: string | null },
+): Promise<void> {
+  await sql.run(`select 1 from ${names.about} for update`);
+  const configured = configuredAfter(await readConfigured(sql, names), entry);
+  await sql.run(`update ${names.about} set configured_rules = $1`, [JSON.stringify(configured)]);
 }
 
 interface ControlRow {

@@ -50,6 +50,10 @@ export const errorCodes = {
     'Mend the key that is named: its kty, alg, size or encoding.',
   ),
   SLU_C0009: entry('The service cannot be asked.', 'Check that it runs, its address (--url) and the token (--token).'),
+  SLU_C0010: entry(
+    'The sync rules of this configuration are older than those that are deployed, and were not deployed.',
+    'Give this replicator the newest rules. To go back to these, change their file (a comment is enough) and start again.',
+  ),
 
   // --- sync rules ---------------------------------------------------------------------------------------------------
   PSYNC_R0001: entry(
@@ -235,6 +239,12 @@ export const errorCodes = {
     'Give uri, or hostname, username, password and database; certificates as PEM text or as a path.',
   ),
   SLU_T1211: entry('The stream was dropped.', 'Nothing to do: its successor is used.', 'retry'),
+  SLU_T1212: entry(
+    'Another process deployed sync rules at the same time.',
+    'Look at what is deployed now; deploy again if it is still wanted.',
+    'reject',
+    409,
+  ),
 
   // --- clients --------------------------------------------------------------------------------------------------------
   PSYNC_S2001: entry('The request is not valid.', 'See the details: they name the field.', 'reject', 400),

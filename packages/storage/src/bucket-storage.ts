@@ -5,6 +5,7 @@
  */
 import type { BucketName, Checkpoint, OpId, Position, RecordKey, StreamId, TableId } from '@sluice/core';
 import type { CheckpointState } from './checkpoint-state.ts';
+import type { ConfiguredRules } from './configured-rules.ts';
 import type { SnapshotControl, SnapshotControlChange } from './snapshot-control.ts';
 import type { JsonValue, TableState, TaskState } from './table-state.ts';
 import type { StreamWriter } from './writer.ts';
@@ -25,13 +26,21 @@ export interface StreamInfo {
 }
 
 export interface BucketStorage {
-  /** A new stream in `processing`. Any other `processing` stream becomes `stopped` in the same transaction. */
-  createStream(rules: string, createdAtMs: number): Promise<StreamInfo>;
+  /**
+   * A new stream in `processing`. Any other `processing` stream becomes `stopped` in the same transaction.
+   * @param after if given: the newest stream that is not stopped, or null if there is none
+   * @throws SLU_T1212 if `after` is not so (any more)
+   */
+  createStream(rules: string, createdAtMs: number, after?: StreamId | null): Promise<StreamInfo>;
   /** All streams that are not dropped, by id. */
   listStreams(): Promise<readonly StreamInfo[]>;
   /** Makes a stream active and every other active one stopped, in one transaction. No-op if it is active already. */
   activate(id: StreamId): Promise<void>;
   reportError(id: StreamId, error: StreamInfo['error']): Promise<void>;
+  /** Oldest first. */
+  configuredRules(): Promise<readonly ConfiguredRules[]>;
+  /** In place of what was known of the process; null: nothing is known of it any more. */
+  putConfiguredRules(process: string, hash: string | null): Promise<void>;
   /** Deletes a stopped stream and all its data. Idempotent. */
   dropStream(id: StreamId): Promise<void>;
   /** Yields (without data) at once, then whenever the list or a lifecycle changed, here or in another process. Coalesces. */

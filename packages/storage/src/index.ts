@@ -22,8 +22,10 @@ export {
   type Gate,
   initialCheckpointState,
 } from './checkpoint-state.ts';
+export { configuredAfter, type ConfiguredRules } from './configured-rules.ts';
 export type { Effect, LookupDraft } from './effect.ts';
 export { createMemoryStorage, type MemoryStorage } from './memory/memory-storage.ts';
+export { requireNewest } from './newest-stream.ts';
 export {
   holdOf,
   initialSnapshotControl,

@@ -9,6 +9,7 @@ import { type Document, LineCounter, type Node, parseDocument, type ScalarTag, v
 export type ConfigPath = readonly (string | number)[];
 
 export interface ConfigSource {
+  readonly file: string;
   readonly value: unknown;
   /** `file:line:column` of the value at the path, or of the nearest one around it. */
   locate(path: ConfigPath): string;
@@ -44,6 +45,7 @@ export function parseConfig(
   }
   insertEnvironment(document, { ...origin, place });
   return {
+    file: origin.file,
     value: toPlain(document, origin.file),
     locate: (path) => place(offsetOf(document, path)),
   };

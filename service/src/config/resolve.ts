@@ -1,6 +1,6 @@
 /** The configuration the program works with: checked, defaults filled in, files read. */
 import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { limits, SluiceError } from '@sluice/core';
 import { type CopyThrottle, NO_THROTTLE } from '@sluice/replication';
 import { type ConfigSource, readConfigFile } from './read.ts';
@@ -14,6 +14,8 @@ import {
 } from './schema.ts';
 
 export interface Config {
+  /** Absolute path of the file it was read from. */
+  readonly file: string;
   readonly host: string;
   /** 0: one that is free. */
   readonly port: number;
@@ -75,6 +77,7 @@ export function resolveConfig(source: ConfigSource, base: string): Config {
   }
   const parameters = raw.api?.parameters;
   return {
+    file: resolve(base, basename(source.file)),
     host: raw.host ?? '0.0.0.0',
     port: raw.port ?? 8080,
     connection,

@@ -98,6 +98,7 @@ function developmentConfig(about: {
   const own = join(about.folder, 'sync-rules.yaml');
   const rules = existsSync(own) ? own : EXAMPLE_RULES;
   return {
+    file: rules,
     host: '127.0.0.1',
     port: about.port,
     connection: { type: 'postgresql', uri: about.sourceUri, sslmode: 'disable' },

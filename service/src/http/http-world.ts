@@ -157,6 +157,7 @@ export class HttpWorld {
 
 function baseConfig(): Config {
   return {
+    file: '/etc/sluice.yaml',
     host: '127.0.0.1',
     port: 0,
     connection: { type: 'postgresql' },

@@ -1,4 +1,4 @@
-import { systemClock } from '@sluice/core';
+import { SluiceError, systemClock } from '@sluice/core';
 import type { EngineStreamFacts, ReplicatorFacts } from '@sluice/replication';
 import { createMemoryStorage, PackedRows } from '@sluice/storage';
 import { expect, it } from 'vitest';
@@ -93,6 +93,7 @@ it('tells how far a copy is, which gate waits for it, and what is wrong', async 
     storage,
     facts: () => [facts],
     verdict: () => ({ ready: false, started: false, reason: 'the first copy is not complete', touchedAtMs: null }),
+    notice: () => new SluiceError('SLU_C0010', 'older rules'),
     connections: new ClientConnections(7),
     clock,
     version: '1.2.3',
@@ -106,6 +107,7 @@ it('tells how far a copy is, which gate waits for it, and what is wrong', async 
     uptimeSeconds: 30,
     ready: false,
     reason: 'the first copy is not complete',
+    notice: { code: 'SLU_C0010', message: 'older rules', hint: expect.stringContaining('newest rules') },
   });
   expect(document.clients).toMatchObject({ connected: 0, max: 7 });
   const [status] = document.streams;
@@ -168,6 +170,7 @@ it('shows the stored error of a stream that nobody replicates, with its remedy',
     storage,
     facts: () => [],
     verdict: () => ({ ready: true, started: true, reason: '', touchedAtMs: null }),
+    notice: () => null,
     connections: new ClientConnections(1),
     clock,
     version: '1',

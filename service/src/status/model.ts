@@ -1,5 +1,5 @@
 /** The status document: one JSON snapshot for the operator's page, the command line and scripts. */
-import type { Clock, Position } from '@sluice/core';
+import type { Clock, Position, SluiceError } from '@sluice/core';
 import type { EngineStreamFacts, ReplicatorFacts } from '@sluice/replication';
 import type { BucketStorage, CheckpointState, StreamInfo } from '@sluice/storage';
 import { closedGate } from '@sluice/storage';
@@ -13,6 +13,7 @@ export interface StatusPorts {
   readonly storage: BucketStorage;
   readonly facts: () => readonly EngineStreamFacts[];
   readonly verdict: () => Verdict;
+  readonly notice: () => SluiceError | null;
   readonly connections: ClientConnections;
   readonly clock: Clock;
   readonly version: string;
@@ -30,6 +31,8 @@ export interface StatusDocument {
     readonly role: Role;
     readonly ready: boolean;
     readonly reason: string;
+    /** What somebody should look at, though it works. */
+    readonly notice: { readonly code: string; readonly message: string; readonly hint: string } | null;
     readonly memory: { readonly rssBytes: number; readonly heapUsedBytes: number };
   };
   readonly streams: readonly StreamStatus[];
@@ -113,6 +116,7 @@ export async function statusDocument(ports: StatusPorts): Promise<StatusDocument
   const { clock, connections } = ports;
   const verdict = ports.verdict();
   const facts = ports.facts();
+  const notice = ports.notice();
   const streams = await ports.storage.listStreams();
   const memory = process.memoryUsage();
   return {
@@ -122,6 +126,7 @@ export async function statusDocument(ports: StatusPorts): Promise<StatusDocument
       role: ports.role,
       ready: verdict.ready,
       reason: verdict.reason,
+      notice: notice === null ? null : { code: notice.code, message: notice.message, hint: notice.hint },
       memory: { rssBytes: memory.rss, heapUsedBytes: memory.heapUsed },
     },
     streams: await Promise.all(

@@ -68,7 +68,8 @@ function drawStream(main, stream) {
 function draw(status) {
   const { service, clients, streams } = status;
   byId('version').textContent = service.version;
-  byId('state').textContent = (service.ready ? 'Ready: ' : 'Not ready: ') + service.reason;
+  byId('state').textContent = (service.ready ? 'Ready: ' : 'Not ready: ') + service.reason +
+    (service.notice === null ? '' : ' [' + service.notice.code + '] ' + service.notice.message);
   byId('state').className = service.ready ? 'good' : 'bad';
   const main = document.createElement('main');
   main.id = 'main';

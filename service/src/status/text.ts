@@ -6,6 +6,9 @@ export function statusText(document: StatusDocument): string {
   const { service, streams, clients } = document;
   const lines = [
     `Sluice ${service.version}, up ${duration(service.uptimeSeconds)}, ${service.ready ? 'ready' : 'NOT READY'}: ${service.reason}`,
+    ...(service.notice === null
+      ? []
+      : [`Notice: [${service.notice.code}] ${service.notice.message}`, `        → ${service.notice.hint}`]),
     `Clients: ${clients.connected} of ${clients.max} (${clients.byActivity.current} current, ${clients.byActivity.downloading} downloading, ${clients.byActivity.blocked} blocked)`,
     ...streams.flatMap(streamText),
   ];

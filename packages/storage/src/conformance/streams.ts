@@ -23,6 +23,45 @@ export function streamConformance(withWorld: WithWorld): void {
       ]);
     }));
 
+  test('a stream is made after the newest one only, where that is asked for', () =>
+    withWorld(async ({ storage, stream }) => {
+      const refused = { code: 'SLU_T1212' };
+      await expect(storage.createStream('rules', 2, null)).rejects.toMatchObject(refused);
+      const next = await storage.createStream('rules', 2, stream.id);
+      await expect(storage.createStream('rules', 3, stream.id)).rejects.toMatchObject(refused);
+      await storage.activate(next.id);
+      const last = await storage.createStream('rules', 3, next.id);
+      await expect(storage.createStream('rules', 4, next.id)).rejects.toMatchObject(refused);
+      expect((await storage.listStreams()).map(({ id, lifecycle }) => [id, lifecycle])).toEqual([
+        [stream.id, 'stopped'],
+        [next.id, 'active'],
+        [last.id, 'processing'],
+      ]);
+      const outcomes = await Promise.allSettled([4, 5, 6, 7].map((at) => storage.createStream('rules', at, last.id)));
+      expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected', 'rejected', 'rejected']);
+    }));
+
+  test('what configurations said of the rules is kept by process, and the oldest forgotten', () =>
+    withWorld(async (world) => {
+      expect(await world.storage.configuredRules()).toEqual([]);
+      await world.storage.putConfiguredRules('a', '1');
+      await world.storage.putConfiguredRules("b's\n", '2');
+      await world.storage.putConfiguredRules('a', '3');
+      await world.crash();
+      const known = [
+        { process: "b's\n", hash: '2' },
+        { process: 'a', hash: '3' },
+      ];
+      expect(await world.storage.configuredRules()).toEqual(known);
+      await world.storage.putConfiguredRules('a', null);
+      await world.storage.putConfiguredRules('c', null);
+      expect(await world.storage.configuredRules()).toEqual(known.slice(0, 1));
+      for (let n = 0; n < 70; n++) await world.storage.putConfiguredRules(`process ${n}`, 'x');
+      const kept = await world.storage.configuredRules();
+      expect(kept.at(0)?.process).toBe('process 6');
+      expect(kept.at(-1)?.process).toBe('process 69');
+    }));
+
   test('activation stops the stream that was active; it can be repeated', () =>
     withWorld(async ({ storage, stream }) => {
       await storage.activate(stream.id);

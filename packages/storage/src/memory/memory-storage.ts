@@ -4,6 +4,8 @@
  */
 import { Latest, type Position, SluiceError, type StreamId } from '@sluice/core';
 import type { BucketStorage, StreamInfo, StreamReader, WriteCheckpoint } from '../bucket-storage.ts';
+import { configuredAfter, type ConfiguredRules } from '../configured-rules.ts';
+import { requireNewest } from '../newest-stream.ts';
 import { type SnapshotControl, snapshotControlAfter, type SnapshotControlChange } from '../snapshot-control.ts';
 import type { StreamWriter } from '../writer.ts';
 import { MemoryReader } from './memory-reader.ts';
@@ -16,24 +18,25 @@ export interface MemoryStorage extends BucketStorage {
 }
 
 export function createMemoryStorage(): MemoryStorage {
-  return new MemoryBucketStorage(new Map(), new Map(), { nextId: 1 });
+  return new MemoryBucketStorage(new Map(), new Map(), { nextId: 1, configured: [] });
+}
+
+interface Shared {
+  nextId: StreamId;
+  configured: readonly ConfiguredRules[];
 }
 
 class MemoryBucketStorage implements MemoryStorage {
   readonly #streams: Map<StreamId, MemoryStream>;
   readonly #writeCheckpoints: Map<string, WriteCheckpoint>;
-  readonly #ids: { nextId: StreamId };
+  readonly #shared: Shared;
   readonly #listWoken = new Latest(0);
   readonly #woken = new Map<StreamId, Latest<number>>();
 
-  constructor(
-    streams: Map<StreamId, MemoryStream>,
-    writeCheckpoints: Map<string, WriteCheckpoint>,
-    ids: { nextId: StreamId },
-  ) {
+  constructor(streams: Map<StreamId, MemoryStream>, writeCheckpoints: Map<string, WriteCheckpoint>, shared: Shared) {
     this.#streams = streams;
     this.#writeCheckpoints = writeCheckpoints;
-    this.#ids = ids;
+    this.#shared = shared;
   }
 
   afterCrash(): MemoryStorage {
@@ -41,21 +44,22 @@ class MemoryBucketStorage implements MemoryStorage {
       stream.token++;
       stream.writerOpen = false;
     }
-    return new MemoryBucketStorage(this.#streams, this.#writeCheckpoints, this.#ids);
+    return new MemoryBucketStorage(this.#streams, this.#writeCheckpoints, this.#shared);
   }
 
-  async createStream(rules: string, createdAtMs: number): Promise<StreamInfo> {
+  async createStream(rules: string, createdAtMs: number, after?: StreamId | null): Promise<StreamInfo> {
+    requireNewest(this.#list(), after);
     for (const stream of this.#streams.values()) {
       if (stream.info.lifecycle === 'processing') stream.info = { ...stream.info, lifecycle: 'stopped' };
     }
-    const stream = newMemoryStream(this.#ids.nextId++, rules, createdAtMs);
+    const stream = newMemoryStream(this.#shared.nextId++, rules, createdAtMs);
     this.#streams.set(stream.info.id, stream);
     this.#wakeList();
     return stream.info;
   }
 
   async listStreams(): Promise<readonly StreamInfo[]> {
-    return [...this.#streams.values()].map((stream) => stream.info);
+    return this.#list();
   }
 
   async activate(id: StreamId): Promise<void> {
@@ -78,6 +82,14 @@ class MemoryBucketStorage implements MemoryStorage {
     if (stream.info.lifecycle !== 'stopped') throw new SluiceError('SLU_X0001', `stream ${id} is not stopped`);
     this.#streams.delete(id);
     this.#wakeList();
+  }
+
+  async configuredRules(): Promise<readonly ConfiguredRules[]> {
+    return this.#shared.configured;
+  }
+
+  async putConfiguredRules(process: string, hash: string | null): Promise<void> {
+    this.#shared.configured = configuredAfter(this.#shared.configured, { process, hash });
   }
 
   async *watchStreams(signal: AbortSignal): AsyncIterable<void> {
@@ -132,6 +144,10 @@ class MemoryBucketStorage implements MemoryStorage {
   }
 
   async close(): Promise<void> {}
+
+  #list(): StreamInfo[] {
+    return [...this.#streams.values()].map((stream) => stream.info);
+  }
 
   #stream(id: StreamId): MemoryStream {
     const stream = this.#streams.get(id);
