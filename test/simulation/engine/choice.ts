@@ -5,11 +5,14 @@ import type { Life } from './life.ts';
 import type { Beginning, Step } from './step.ts';
 import { ID, LONG, type ModelTable, OWNER, type Row, TEXT } from './tables.ts';
 import { OWNERS } from './rules.ts';
+import type { Strategy } from './scripted-ranges.ts';
 
 const NAMES = ['alpha', 't_a', 't_b', 'x_a'] as const;
 
 /** What one life is inclined to: chances per step, or per transaction. */
 export interface Likings {
+  /** How long the life is before everything flows. */
+  readonly steps: number;
   readonly writing: number;
   readonly failing: number;
   readonly crashing: number;
@@ -23,12 +26,19 @@ export interface Likings {
   readonly flushing: number;
   readonly revealing: number;
   readonly catchingUp: number;
+  /** How many keys rows have to share: few are used again and again. */
+  readonly keys: number;
+  /** Of changes of rows: chances that a table is emptied; of updates: that the row moves to another key. */
+  readonly truncating: number;
+  readonly moving: number;
+  readonly strategy: Strategy;
   /** How quick those are who wait under a label; others are as chance has it. */
   readonly haste: Readonly<Record<string, number>>;
 }
 
 function likingsBy(random: SeededRandom): Likings {
   return {
+    steps: 220,
     writing: random.pick([0.04, 0.1, 0.2]),
     failing: random.pick([0, 0, 0.005, 0.02]),
     crashing: random.pick([0, 0.003, 0.01]),
@@ -38,6 +48,10 @@ function likingsBy(random: SeededRandom): Likings {
     flushing: random.pick([1, 0.9, 0.3]),
     revealing: random.pick([1, 0.9, 0.5]),
     catchingUp: random.pick([0.05, 0.01]),
+    keys: 25,
+    truncating: 0.02,
+    moving: 1 / 3,
+    strategy: 'blocks',
     haste: {},
   };
 }
@@ -48,13 +62,15 @@ export class Chooser {
   readonly #haste = new Map<string, number>();
   readonly beginning: Beginning;
   #nextOid = 100;
+  #chosen = 0;
 
   constructor(seed: number, likings: Partial<Likings> = {}) {
     const random = seededRandom(seed);
     this.#random = random;
     // By the number, not by chance: other lives stay what they were.
     const losing = seed % 5 === 3 ? 0.01 : 0;
-    this.#likings = { ...likingsBy(random), losing, ...likings };
+    const strategy = seed % 4 === 1 ? 'keys' : 'blocks';
+    this.#likings = { ...likingsBy(random), losing, strategy, ...likings };
     for (const [label, haste] of Object.entries(this.#likings.haste)) this.#haste.set(label, haste);
     const tables = NAMES.slice(0, 1 + random.int(3)).map((name) => ({ oid: this.#newOid(), name }));
     const creation = tables.map(({ oid, name }): Change => ({ kind: 'create table', oid, name }));
@@ -66,6 +82,7 @@ export class Chooser {
       storage: seed % 20 === 0 ? 'lmdb' : 'memory',
       slowReads: random.int(2) === 0,
       concurrency: 1 + random.int(3),
+      strategy: this.#likings.strategy,
       before: [
         { kind: 'commit', changes: [...creation, ...rows], flushed: true, visible: true },
         // Committed before the slot is made, so not in its stream; and perhaps not visible to reads yet.
@@ -79,7 +96,9 @@ export class Chooser {
     };
   }
 
-  next(life: Life): Step {
+  /** Null at the end. */
+  next(life: Life): Step | null {
+    if (this.#chosen++ === this.#likings.steps) return null;
     const random = this.#random;
     const { writing, crashing, losing, catchingUp, rewriting, failing } = this.#likings;
     const dice = random.next();
@@ -157,12 +176,12 @@ export class Chooser {
     if (keys.length === 0 || dice < 0.25) return { kind: 'insert', oid, row: this.#row(this.#key()) };
     const key = random.pick(keys);
     if (dice < 0.4) return { kind: 'delete', oid, key };
-    if (dice < 0.42) return { kind: 'truncate', oids: random.int(4) === 0 ? oids : [oid] };
+    if (dice < 0.4 + this.#likings.truncating) return { kind: 'truncate', oids: random.int(4) === 0 ? oids : [oid] };
     const set: Record<number, string | null> = {};
     if (random.int(2) === 0) set[OWNER] = this.#owner();
     if (random.int(2) === 0) set[TEXT] = this.#text();
     if (random.int(3) === 0) set[LONG] = this.#long();
-    if (random.int(3) === 0) set[ID] = this.#key();
+    if (random.next() < this.#likings.moving) set[ID] = this.#key();
     const added = now?.get(oid)?.shape.columns.find(({ attribute }) => attribute > LONG)?.attribute;
     if (added !== undefined && random.int(2) === 0) set[added] = random.int(2) === 0 ? this.#long() : this.#text();
     return { kind: 'update', oid, key, set };
@@ -182,7 +201,7 @@ export class Chooser {
   }
 
   #key(): string {
-    return String(10 + this.#random.int(25));
+    return String(10 + this.#random.int(this.#likings.keys));
   }
 
   #owner(): string | null {

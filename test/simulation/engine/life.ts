@@ -164,7 +164,7 @@ export class Life {
 
   #startProcess(): void {
     const turns = this.#turns;
-    const { slowReads, concurrency } = this.#beginning;
+    const { slowReads, concurrency, strategy = 'blocks' } = this.#beginning;
     const { mutant } = this.#world;
     const watched = altered(this.#opened.storage, {
       reportError: async (id, error) => {
@@ -175,7 +175,7 @@ export class Life {
     const engine = new ReplicationEngine({
       storage: slowStorage(watched, { turns, slowReads, mutant: mutant?.writer }),
       createSource: () => {
-        const source = new ScriptedSource(this.database, this.#slot, turns);
+        const source = new ScriptedSource(this.database, this.#slot, { turns, strategy });
         return mutant?.source === undefined ? source : altered(source, mutant.source(source, this.database));
       },
       compileRules: () => rules,

@@ -28,6 +28,7 @@ import type {
   UnfinishedTask,
 } from '@sluice/replication';
 import type { JsonValue } from '@sluice/storage';
+import { partOf, planOf, splitOf, type Strategy } from './scripted-ranges.ts';
 import { positionAt, type SourceDatabase, type Transaction } from './source-database.ts';
 import { type Heap, ID, rawRow, type Row, type Shape } from './tables.ts';
 import type { Turns } from './turns.ts';
@@ -38,8 +39,6 @@ export interface Slot {
   session: number;
 }
 
-type BlockRange = { readonly from: number; readonly to: number | null; readonly file: number };
-
 /** So large that a chunk is a flush of its own, or so small that it never is. */
 const CHUNK_BYTES = [100, 5 << 20] as const;
 
@@ -48,8 +47,10 @@ export class ScriptedSource implements ChangeSource {
   readonly #slot: Slot;
   readonly #turns: Turns;
   readonly #session: number;
+  readonly #strategy: Strategy;
 
-  constructor(database: SourceDatabase, slot: Slot, turns: Turns) {
+  constructor(database: SourceDatabase, slot: Slot, { turns, strategy }: { turns: Turns; strategy: Strategy }) {
+    this.#strategy = strategy;
     this.#database = database;
     this.#slot = slot;
     this.#turns = turns;
@@ -118,46 +119,26 @@ export class ScriptedSource implements ChangeSource {
     const draw = await this.#turns.take(`plan ${relation.name}`);
     const heap = this.#heapOf(relation);
     if (heap === null) throw new SluiceError('SLU_R1104', `${relation.name} does not exist any more`);
-    const cut = Math.floor(draw * 16);
-    const { file } = heap;
-    const ranges: BlockRange[] = [
-      { from: 0, to: cut, file },
-      { from: cut, to: null, file },
-    ];
+    const plan = planOf(heap, this.#strategy, draw);
     await this.#turns.take(`planned ${relation.name}`);
-    return { hash: `${file} ${cut}`, strategy: 'blocks', tasks: ranges.map(plannedTask) };
+    return plan;
   }
 
   async splitTask({ relation, range, cursor }: UnfinishedTask): Promise<readonly [PlannedTask, PlannedTask] | null> {
-    const draw = await this.#turns.take(`split ${relation.name}`);
-    const blocks = range as unknown as BlockRange;
-    const from = typeof cursor === 'number' ? cursor : blocks.from;
-    const to = blocks.to ?? from + 10;
-    if (to - from < 2) return null;
-    const middle = from + 1 + Math.floor(draw * (to - from - 1));
-    return [plannedTask({ ...blocks, to: middle }), plannedTask({ ...blocks, from: middle })];
+    return splitOf(range, cursor, await this.#turns.take(`split ${relation.name}`));
   }
 
-  async *readTask({ relation, range, cursor, signal }: ReadTask): AsyncIterable<TaskChunk> {
-    const { from, to, file } = range as unknown as BlockRange;
-    for (let at = typeof cursor === 'number' ? cursor : from; ; ) {
+  async *readTask({ relation, range, cursor: stored, signal }: ReadTask): AsyncIterable<TaskChunk> {
+    for (let at = stored; ; ) {
       const draw = await this.#turns.take(`read ${relation.name}`);
       signal.throwIfAborted();
-      const heap = this.#heapOf(relation);
-      if (heap === null || heap.file !== file) throw new SluiceError('SLU_T1205', `${relation.name} has another file`);
-      const end = Math.min(to ?? Number.MAX_SAFE_INTEGER, at + 1 + Math.floor(draw * 8));
-      const rows = [...heap.slots].filter(([slot]) => slot >= at && slot < end).map(([, row]) => row);
+      const { rows, cursor, last } = partOf(this.#heapOf(relation), range, at, draw);
       const raw = this.#selected(relation, rows);
-      const last = end >= (to ?? Math.max(0, ...heap.slots.keys()) + 1);
       const arrival = await this.#turns.take(`chunk of ${relation.name}`);
-      yield {
-        rows: ByteRows.of(raw, relation.columns.length),
-        bytes: CHUNK_BYTES[arrival < 0.5 ? 0 : 1],
-        cursor: end,
-        last,
-      };
+      const bytes = CHUNK_BYTES[arrival < 0.5 ? 0 : 1];
+      yield { rows: ByteRows.of(raw, relation.columns.length), bytes, cursor, last };
       if (last) return;
-      at = end;
+      at = cursor;
     }
   }
 
@@ -223,10 +204,6 @@ export class ScriptedSource implements ChangeSource {
     }
     return rows.map((row) => rawRow({ columns: wanted }, row));
   }
-}
-
-function plannedTask(range: BlockRange): PlannedTask {
-  return { range, rowsEstimate: 10, bytesEstimate: 1000 };
 }
 
 function discovered({ relation, identity }: Shape): DiscoveredTable {

@@ -12,8 +12,6 @@ export interface Outcome {
   readonly checkpoints: number;
 }
 
-const STEPS = 220;
-
 export interface LifeOptions {
   readonly seed: number;
   /** In place of what the seed says. */
@@ -25,9 +23,8 @@ export async function liveBySeed({ seed, likings, mutant }: LifeOptions): Promis
   const chooser = new Chooser(seed, likings);
   const steps: Step[] = [];
   const choose = (life: Life) => {
-    if (steps.length === STEPS) return null;
     const step = chooser.next(life);
-    steps.push(step);
+    if (step !== null) steps.push(step);
     return step;
   };
   const { violation, checkpoints } = await live({ beginning: chooser.beginning, steps }, choose, mutant);

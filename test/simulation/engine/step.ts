@@ -1,5 +1,6 @@
 /** A life as data: how it begins, and what happens in it, step by step. Everything random about a life is in here. */
 import { type Change, describeChange } from './change.ts';
+import type { Strategy } from './scripted-ranges.ts';
 
 export type Step =
   /** `flushed`, `visible`: at once; else later steps make it so. */
@@ -27,6 +28,8 @@ export interface Beginning {
   readonly slowReads: boolean;
   /** Snapshot tasks read at once. */
   readonly concurrency: number;
+  /** How tables are cut; by blocks where it is not said. */
+  readonly strategy?: Strategy;
   /** In the source before the slot is made. */
   readonly before: readonly Step[];
 }
