@@ -25,21 +25,12 @@ export class Assembly {
     for (const lookup of lookups) this.#addLookup(table, row, lookup);
   }
 
-  /** All but those rows. */
-  addPacked(rows: PackedRows, left: ReadonlySet<number>): void {
-    const { tableId, bodies, checksums, bucketNumbers } = rows;
-    const runs = rows.buckets.map((bucket) => this.#runs(bucket));
-    for (let at = 0; at < rows.count; at++) {
-      if (left.size > 0 && left.has(at)) continue;
-      for (let op = rows.firstOp(at); op < rows.firstOp(at + 1); op++) {
-        (runs[bucketNumbers[op] as number] as BucketRuns).add(
-          bodies.item(op),
-          checksums[op] as number,
-          this.ordinals++,
-        );
-      }
-      for (const lookup of rows.lookups(at)) this.#addLookup(tableId, rows.key(at), lookup);
+  addPacked(rows: PackedRows, at: number): void {
+    for (let op = rows.firstOp(at); op < rows.firstOp(at + 1); op++) {
+      const runs = this.#runs(rows.buckets[op] as BucketName);
+      runs.add(rows.bodies.item(op), rows.checksums[op] as number, this.ordinals++);
     }
+    for (const lookup of rows.lookups(at)) this.#addLookup(rows.tableId, rows.key(at), lookup);
   }
 
   #runs(bucket: BucketName): BucketRuns {

@@ -15,7 +15,6 @@ import type { Schema } from './schema.ts';
 import { getTableSpace, putTableSpace } from './tables.ts';
 
 const ROWS_MAX = 2 ** 20;
-const NONE: ReadonlySet<number> = new Set();
 
 export class SnapshotRows {
   readonly #rows: PackedRows;
@@ -25,7 +24,7 @@ export class SnapshotRows {
   /** Rows by hash, and by place among equal ones: `hash * ROWS_MAX + place`, because numbers sort fast. */
   readonly #order: Float64Array;
   readonly #partials: number[] = [];
-  #assembly = new Assembly();
+  readonly #assembly = new Assembly();
 
   private constructor(rows: PackedRows) {
     this.#rows = rows;
@@ -38,8 +37,8 @@ export class SnapshotRows {
     const rows = new SnapshotRows(packed);
     await inSlices(clock, packed.count, (at) => rows.#add(at));
     rows.#packer.seal();
+    rows.#assembly.seal();
     rows.#order.sort();
-    rows.#assembly = rows.#assemble(NONE);
     return rows;
   }
 
@@ -48,11 +47,12 @@ export class SnapshotRows {
     this.#numbers[at] = this.#packer.add(slot);
     this.#order[at] = hashSlotKey(slot) * ROWS_MAX + at;
     if (this.#rows.isPartial(at)) this.#partials.push(at);
+    this.#assembly.addPacked(this.#rows, at);
   }
 
-  #assemble(left: ReadonlySet<number>): Assembly {
+  #assembleWithout(known: ReadonlySet<number>): Assembly {
     const assembly = new Assembly();
-    assembly.addPacked(this.#rows, left);
+    for (let at = 0; at < this.#rows.count; at++) if (!known.has(at)) assembly.addPacked(this.#rows, at);
     return assembly.seal();
   }
 
@@ -69,7 +69,7 @@ export class SnapshotRows {
     }
     putTableSpace(schema, stream, tableId, { ...getTableSpace(schema, stream, tableId), nextGroup: group });
     this.#markPartials(schema, stream, { first: space.nextGroup * GROUP_SLOTS, known });
-    return (known.size === 0 ? this.#assembly : this.#assemble(known)).write(schema, stream, headOp);
+    return (known.size === 0 ? this.#assembly : this.#assembleWithout(known)).write(schema, stream, headOp);
   }
 
   /** @returns the rows that are there already */

@@ -13,14 +13,10 @@ export class PackedRows {
   readonly tableId: TableId;
   /** Key and record of each row: record-slot.ts. */
   readonly slots = new Places();
-  /** Bodies of ops, in the order of their rows. */
+  /** Ops, in the order of their rows. */
   readonly bodies = new Places();
-  /** Of the ops, too. */
   readonly checksums: number[] = [];
-  readonly bucketNumbers: number[] = [];
-  /** By number. */
   readonly buckets: BucketName[] = [];
-  readonly #numbers = new Map<BucketName, number>();
   readonly #firstOps: number[] = [0];
   readonly #lookups = new Map<number, readonly LookupDraft[]>();
 
@@ -46,7 +42,7 @@ export class PackedRows {
 
   /** Of the row that `endRow` ends. @returns the op's number */
   addOp(bucket: BucketName, checksum: number, body: Item): number {
-    this.bucketNumbers.push(this.#numberOf(bucket));
+    this.buckets.push(bucket);
     this.bodies.add(body);
     return this.checksums.push(checksum) - 1;
   }
@@ -61,17 +57,6 @@ export class PackedRows {
     if (lookups.length > 0) this.#lookups.set(this.count, lookups);
     this.slots.add(slot);
     this.#firstOps.push(this.checksums.length);
-  }
-
-  #numberOf(bucket: BucketName): number {
-    const last = this.bucketNumbers.length - 1;
-    const lastNumber = this.bucketNumbers[last];
-    if (lastNumber !== undefined && this.buckets[lastNumber] === bucket) return lastNumber;
-    const known = this.#numbers.get(bucket);
-    if (known !== undefined) return known;
-    const number = this.buckets.push(bucket) - 1;
-    this.#numbers.set(bucket, number);
-    return number;
   }
 
   key(at: number): RecordKey {
@@ -101,8 +86,8 @@ export class PackedRows {
   effect(at: number): Effect & { readonly record: Uint8Array } {
     const ops: OpDraft[] = [];
     for (let op = this.firstOp(at); op < this.firstOp(at + 1); op++) {
-      const bucket = this.buckets[this.bucketNumbers[op] as number] as BucketName;
-      ops.push({ bucket, checksum: this.checksums[op] as number, body: this.bodies.view(op) });
+      const [bucket, checksum] = [this.buckets[op] as BucketName, this.checksums[op] as number];
+      ops.push({ bucket, checksum, body: this.bodies.view(op) });
     }
     return { record: this.record(at), ops, lookups: this.lookups(at), partial: this.isPartial(at) };
   }
