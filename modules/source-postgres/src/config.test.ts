@@ -35,6 +35,7 @@ describe('source settings', () => {
 
   it.each([
     ['PSYNC_S1109', { uri: 'not a uri' }],
+    ['PSYNC_S1109', { uri: 'postgresql://a:100%@c/d' }],
     ['PSYNC_S1109', { uri: 'mysql://a:b@c/d' }],
     ['PSYNC_S1105', { uri: 'postgresql://a:b@c' }],
     ['PSYNC_S1106', { username: 'a', password: 'b', database: 'd' }],

@@ -1,25 +1,18 @@
 /** What a person can say about the source, and what the drivers need of it. */
-import { readFileSync } from 'node:fs';
-import { SluiceError } from '@sluice/core';
+import {
+  type AddressPart,
+  type AddressRules,
+  type ErrorCode,
+  serverAddress,
+  type ServerKeys,
+  SluiceError,
+} from '@sluice/core';
 import type { ClientConfig } from 'pg';
 
 export type PlanStrategy = 'auto' | 'blocks' | 'keys';
 
-export interface PostgresSourceConfig {
-  /** `postgresql://user:password@host:port/database`; the single fields below win over its parts. */
-  readonly uri?: string;
-  /** Host name, address, or the directory of a unix socket. */
-  readonly hostname?: string;
-  readonly port?: number;
-  readonly username?: string;
-  readonly password?: string;
-  readonly database?: string;
-  /** Default `verify-full`. Cannot be set by the URI. */
-  readonly sslmode?: 'verify-full' | 'verify-ca' | 'disable';
-  /** PEM text, or the path of a PEM file, of the authority that signed the server's certificate. */
-  readonly cacert?: string;
-  readonly clientCertificate?: string;
-  readonly clientPrivateKey?: string;
+/** The URI begins with `postgresql://`. */
+export interface PostgresSourceConfig extends ServerKeys {
   /** Goes into `Relation.connectionTag`. Default `default`. */
   readonly tag?: string;
   /** Name of the replication slot that `open` makes. Default `sluice`. */
@@ -80,6 +73,24 @@ const SESSION_SETTINGS: Readonly<Record<string, string>> = {
   lock_timeout: '30s',
 };
 
+const ADDRESS_CODES = {
+  uri: 'PSYNC_S1109',
+  hostname: 'PSYNC_S1106',
+  port: 'PSYNC_S1110',
+  username: 'PSYNC_S1107',
+  password: 'PSYNC_S1108',
+  database: 'PSYNC_S1105',
+  tls: 'PSYNC_S1104',
+} as const satisfies Record<AddressPart, ErrorCode>;
+
+const ADDRESS: AddressRules = {
+  schemes: ['postgres', 'postgresql'],
+  defaultPort: 5432,
+  portMin: 1024,
+  refuse: (part, problem, cause) =>
+    new SluiceError(ADDRESS_CODES[part], `the source connection: ${problem}`, cause === undefined ? {} : { cause }),
+};
+
 /** @throws PSYNC_S1104 – PSYNC_S1110 naming the part that is missing or wrong */
 export function resolveSettings(config: PostgresSourceConfig): SourceSettings {
   return {
@@ -98,87 +109,16 @@ export function resolveSettings(config: PostgresSourceConfig): SourceSettings {
 }
 
 function clientConfig(config: PostgresSourceConfig): ClientConfig {
-  const fromUri = config.uri === undefined ? {} : parseUri(config.uri);
-  const host = config.hostname ?? fromUri.hostname;
-  const user = config.username ?? fromUri.username;
-  const password = config.password ?? fromUri.password;
-  const database = config.database ?? fromUri.database;
-  const port = config.port ?? fromUri.port ?? 5432;
-  if (!database) throw new SluiceError('PSYNC_S1105', 'the source connection has no database');
-  if (!host) throw new SluiceError('PSYNC_S1106', 'the source connection has no hostname');
-  if (!user) throw new SluiceError('PSYNC_S1107', 'the source connection has no username');
-  if (password === undefined) throw new SluiceError('PSYNC_S1108', 'the source connection has no password');
-  if (!Number.isInteger(port) || port < 1024 || port > 65_535) {
-    throw new SluiceError('PSYNC_S1110', `${port} is not a port between 1024 and 65535`);
-  }
   const settings = { ...SESSION_SETTINGS, wal_sender_timeout: String(config.walSenderTimeoutMs ?? 15_000) };
   const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
   return {
-    host,
-    port,
-    user,
-    password,
-    database,
-    ssl: tls(config),
+    ...serverAddress(config, ADDRESS),
     application_name: 'sluice',
     options: options.join(' '),
     keepAlive: true,
     keepAliveInitialDelayMillis: 40_000,
     connectionTimeoutMillis: config.connectTimeoutMs ?? 15_000,
   };
-}
-
-interface UriParts {
-  readonly hostname?: string;
-  readonly port?: number;
-  readonly username?: string;
-  readonly password?: string;
-  readonly database?: string;
-}
-
-function parseUri(uri: string): UriParts {
-  let url: URL;
-  try {
-    url = new URL(uri);
-  } catch (cause) {
-    throw new SluiceError('PSYNC_S1109', 'the connection URI cannot be parsed', { cause });
-  }
-  if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') {
-    throw new SluiceError('PSYNC_S1109', `the connection URI begins with ${url.protocol}`);
-  }
-  const text = (part: string) => decodeURIComponent(part);
-  return {
-    ...(url.hostname === '' ? {} : { hostname: text(url.hostname).replace(/^\[|\]$/g, '') }),
-    ...(url.port === '' ? {} : { port: Number(url.port) }),
-    ...(url.username === '' ? {} : { username: text(url.username) }),
-    ...(url.password === '' ? {} : { password: text(url.password) }),
-    ...(url.pathname.length < 2 ? {} : { database: text(url.pathname.slice(1)) }),
-  };
-}
-
-function tls(config: PostgresSourceConfig): ClientConfig['ssl'] {
-  const mode = config.sslmode ?? 'verify-full';
-  if (mode === 'disable') return false;
-  const ca = config.cacert === undefined ? undefined : pem(config.cacert);
-  if (mode === 'verify-ca' && ca === undefined) {
-    throw new SluiceError('PSYNC_S1104', 'sslmode verify-ca needs a cacert');
-  }
-  return {
-    rejectUnauthorized: true,
-    ...(ca === undefined ? {} : { ca }),
-    ...(config.clientCertificate === undefined ? {} : { cert: pem(config.clientCertificate) }),
-    ...(config.clientPrivateKey === undefined ? {} : { key: pem(config.clientPrivateKey) }),
-    ...(mode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
-  };
-}
-
-function pem(textOrPath: string): string {
-  if (textOrPath.includes('-----BEGIN')) return textOrPath;
-  try {
-    return readFileSync(textOrPath, 'utf8');
-  } catch (cause) {
-    throw new SluiceError('PSYNC_S1104', `the certificate file ${textOrPath} cannot be read`, { cause });
-  }
 }
 
 function slotName(name: string): string {

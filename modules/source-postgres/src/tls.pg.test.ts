@@ -1,104 +1,27 @@
 /** Certificates: what each sslmode accepts, on ordinary and on replication connections. */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../../../test/kit/postgres.ts';
 import { changesOf, sourceOn, streamToHead } from '../../../test/kit/postgres-source.ts';
-import { findRunAs } from '../../../service/src/dev/postgres-binaries.ts';
+import { hasOpenssl, ServerTls } from '../../../test/kit/server-tls.ts';
 import type { PostgresSourceConfig } from './config.ts';
 
-const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
-const directory = mkdtempSync(join(tmpdir(), 'sluice-tls-'));
-const file = (name: string) => join(directory, name);
+let tls: ServerTls | null = null;
 let postgres: TestPostgres;
 let database: TestDatabase;
 
-function openssl(...args: string[]): void {
-  execFileSync('openssl', args, { cwd: directory, stdio: 'ignore' });
-}
-
-/** An authority, and a certificate of it for the host name localhost alone. */
-function makeCertificates(): void {
-  openssl(
-    'req',
-    '-x509',
-    '-newkey',
-    'rsa:2048',
-    '-nodes',
-    '-keyout',
-    'ca.key',
-    '-out',
-    'ca.crt',
-    '-subj',
-    '/CN=test authority',
-    '-days',
-    '2',
-  );
-  openssl(
-    'req',
-    '-newkey',
-    'rsa:2048',
-    '-nodes',
-    '-keyout',
-    'server.key',
-    '-out',
-    'server.csr',
-    '-subj',
-    '/CN=localhost',
-  );
-  openssl(
-    'x509',
-    '-req',
-    '-in',
-    'server.csr',
-    '-CA',
-    'ca.crt',
-    '-CAkey',
-    'ca.key',
-    '-CAcreateserial',
-    '-out',
-    'server.crt',
-    '-days',
-    '2',
-  );
-  openssl(
-    'req',
-    '-x509',
-    '-newkey',
-    'rsa:2048',
-    '-nodes',
-    '-keyout',
-    'other.key',
-    '-out',
-    'other.crt',
-    '-subj',
-    '/CN=other',
-    '-days',
-    '2',
-  );
-}
-
-async function serverTls(): Promise<Record<string, string>> {
-  // The server wants a key that belongs to it and to nobody else.
-  const { uid, gid } = await findRunAs();
-  if (uid !== undefined) chownSync(file('server.key'), uid, gid ?? uid);
-  chmodSync(file('server.key'), 0o600);
-  return { ssl: 'on', ssl_cert_file: file('server.crt'), ssl_key_file: file('server.key') };
-}
-
 beforeAll(async () => {
-  if (hasOpenssl) makeCertificates();
-  chmodSync(directory, 0o755);
-  postgres = await startPostgres(hasOpenssl ? { settings: await serverTls() } : {});
+  tls = hasOpenssl ? await ServerTls.make() : null;
+  postgres = await startPostgres(tls === null ? {} : { settings: tls.settings });
   database = await postgres.createDatabase();
   await database.query('create table t (id int primary key); create publication powersync for all tables');
 });
 afterAll(async () => {
   await postgres.stop();
-  rmSync(directory, { recursive: true, force: true });
+  tls?.remove();
 });
+
+const authority = () => tls?.authority ?? '';
 
 async function verdict(config: PostgresSourceConfig): Promise<string | null> {
   const source = sourceOn(database, config);
@@ -114,7 +37,7 @@ async function verdict(config: PostgresSourceConfig): Promise<string | null> {
 
 describe.skipIf(!hasOpenssl)('sslmode', () => {
   it('verify-full accepts a certificate of the authority for the right host only', async () => {
-    const cacert = file('ca.crt');
+    const cacert = authority();
     expect(await verdict({ sslmode: 'verify-full', hostname: 'localhost', cacert })).toBeNull();
     expect(await verdict({ sslmode: 'verify-full', hostname: '127.0.0.1', cacert })).toMatch(
       /^PSYNC_S1121 .*127\.0\.0\.1/,
@@ -126,15 +49,15 @@ describe.skipIf(!hasOpenssl)('sslmode', () => {
   });
 
   it('verify-ca accepts any host of the authority, and no other authority', async () => {
-    const pem = readFileSync(file('ca.crt'), 'utf8');
+    const pem = readFileSync(authority(), 'utf8');
     expect(await verdict({ sslmode: 'verify-ca', hostname: '127.0.0.1', cacert: pem })).toBeNull();
-    expect(await verdict({ sslmode: 'verify-ca', hostname: '127.0.0.1', cacert: file('other.crt') })).toMatch(
+    expect(await verdict({ sslmode: 'verify-ca', hostname: '127.0.0.1', cacert: tls?.otherAuthority ?? '' })).toMatch(
       /^PSYNC_S1121/,
     );
   });
 
   it('applies to the stream, which is then encrypted too', async () => {
-    const source = sourceOn(database, { sslmode: 'verify-full', hostname: 'localhost', cacert: file('ca.crt') });
+    const source = sourceOn(database, { sslmode: 'verify-full', hostname: 'localhost', cacert: authority() });
     await source.open(null);
     await database.query('insert into t values (1)');
     const reading = streamToHead(source);

@@ -1,21 +1,8 @@
 /** What a person can say about a storage in Postgres, and the bounds it works in. */
-import type { Clock, Failpoints, Logger, Random } from '@sluice/core';
+import type { Clock, Failpoints, Logger, Random, ServerKeys } from '@sluice/core';
 
-export interface PostgresStorageConfig {
-  /** `postgresql://user:password@host:port/database`; the single fields below win over its parts. */
-  readonly uri?: string;
-  /** Host name, address, or the directory of a unix socket. */
-  readonly hostname?: string;
-  readonly port?: number;
-  readonly username?: string;
-  readonly password?: string;
-  readonly database?: string;
-  /** Default `verify-full`. Cannot be set by the URI. */
-  readonly sslmode?: 'verify-full' | 'verify-ca' | 'disable';
-  /** PEM text, or the path of a PEM file, of the authority that signed the server's certificate. */
-  readonly cacert?: string;
-  readonly clientCertificate?: string;
-  readonly clientPrivateKey?: string;
+/** The URI begins with `postgresql://`. */
+export interface PostgresStorageConfig extends ServerKeys {
   /** All tables stand in this schema, which belongs to Sluice. Default `sluice`. */
   readonly schema?: string;
   /** Connections for reads, besides one for each stream that is written and one that listens. Default 8. */

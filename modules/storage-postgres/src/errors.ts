@@ -28,7 +28,8 @@ export function isPassing(error: unknown): boolean {
 /** What sockets and the driver throw; anything else without a state is our own. */
 function isOfTheDriver(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  if ('code' in error && typeof error.code === 'string' && /^E[A-Z]/.test(error.code)) return true;
+  // ECONNREFUSED, UNABLE_TO_VERIFY_LEAF_SIGNATURE: of sockets and of TLS.
+  if ('code' in error && typeof error.code === 'string' && /^[A-Z][A-Z_]+$/.test(error.code)) return true;
   return /connection|timeout|Client (was|has)|not queryable|socket/i.test(error.message);
 }
 

@@ -1,6 +1,5 @@
 /** From a configuration to what the driver takes. */
-import { readFileSync } from 'node:fs';
-import { SluiceError } from '@sluice/core';
+import { type AddressRules, serverAddress, SluiceError } from '@sluice/core';
 import type { ClientConfig } from 'pg';
 import type { PostgresStorageConfig } from './config.ts';
 
@@ -33,27 +32,24 @@ export interface StorageSettings {
   readonly where: string;
 }
 
+const ADDRESS: AddressRules = {
+  schemes: ['postgres', 'postgresql'],
+  defaultPort: 5432,
+  portMin: 1,
+  refuse: (_part, problem, cause) =>
+    new SluiceError('SLU_T1210', `storage: ${problem}`, cause === undefined ? {} : { cause }),
+};
+
 /** @throws SLU_T1210 naming the part that is missing or wrong */
 export function resolveSettings(config: PostgresStorageConfig, leaseMs: number): StorageSettings {
-  const fromUri = config.uri === undefined ? {} : parseUri(config.uri);
-  const host = required('hostname', config.hostname ?? fromUri.hostname);
-  const user = required('username', config.username ?? fromUri.username);
-  const password = required('password', config.password ?? fromUri.password);
-  const database = required('database', config.database ?? fromUri.database);
-  const port = config.port ?? fromUri.port ?? 5432;
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw unusable(`${port} is not a port`);
+  const address = serverAddress(config, ADDRESS);
   // A holder of the lease that sleeps inside a transaction must not keep the row, and so the stream, for ever.
   const idleMs = Math.max(leaseMs, IDLE_MS_MIN);
   const settings = { ...SESSION_SETTINGS, idle_in_transaction_session_timeout: `${idleMs}` };
   return {
-    where: `${host}:${port}/${database}`,
+    where: `${address.host}:${address.port}/${address.database}`,
     client: {
-      host,
-      port,
-      user,
-      password,
-      database,
-      ssl: tls(config),
+      ...address,
       application_name: 'sluice storage',
       options: Object.entries(settings)
         .map(([name, value]) => `-c ${name}=${value}`)
@@ -63,58 +59,4 @@ export function resolveSettings(config: PostgresStorageConfig, leaseMs: number):
       connectionTimeoutMillis: config.connectTimeoutMs ?? 15_000,
     },
   };
-}
-
-function required(name: string, value: string | undefined): string {
-  if (value === undefined || (value === '' && name !== 'password')) throw unusable(`there is no ${name}`);
-  return value;
-}
-
-function unusable(what: string, cause?: unknown): SluiceError {
-  return new SluiceError('SLU_T1210', `storage: ${what}`, cause === undefined ? {} : { cause });
-}
-
-type Address = Pick<PostgresStorageConfig, 'hostname' | 'port' | 'username' | 'password' | 'database'>;
-
-function parseUri(uri: string): Address {
-  let url: URL;
-  try {
-    url = new URL(uri);
-  } catch (cause) {
-    throw unusable('the URI cannot be parsed', cause);
-  }
-  if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') {
-    throw unusable(`the URI begins with ${url.protocol}`);
-  }
-  const text = (part: string) => decodeURIComponent(part);
-  return {
-    ...(url.hostname === '' ? {} : { hostname: text(url.hostname).replace(/^\[|\]$/g, '') }),
-    ...(url.port === '' ? {} : { port: Number(url.port) }),
-    ...(url.username === '' ? {} : { username: text(url.username) }),
-    ...(url.password === '' ? {} : { password: text(url.password) }),
-    ...(url.pathname.length < 2 ? {} : { database: text(url.pathname.slice(1)) }),
-  };
-}
-
-function tls(config: PostgresStorageConfig): ClientConfig['ssl'] {
-  const mode = config.sslmode ?? 'verify-full';
-  if (mode === 'disable') return false;
-  const ca = config.cacert === undefined ? undefined : pem(config.cacert);
-  if (mode === 'verify-ca' && ca === undefined) throw unusable('sslmode verify-ca needs a cacert');
-  return {
-    rejectUnauthorized: true,
-    ...(ca === undefined ? {} : { ca }),
-    ...(config.clientCertificate === undefined ? {} : { cert: pem(config.clientCertificate) }),
-    ...(config.clientPrivateKey === undefined ? {} : { key: pem(config.clientPrivateKey) }),
-    ...(mode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
-  };
-}
-
-function pem(textOrPath: string): string {
-  if (textOrPath.includes('-----BEGIN')) return textOrPath;
-  try {
-    return readFileSync(textOrPath, 'utf8');
-  } catch (cause) {
-    throw unusable(`the certificate file ${textOrPath} cannot be read`, cause);
-  }
 }

@@ -29,4 +29,11 @@ export { type DecodedOp, decodeOp, type OpDraft, type OpKind, putOp, removeOp } 
 export { OpSlab } from './op-slab.ts';
 export { BEFORE_ALL, maxPosition, type Position } from './position.ts';
 export { RECORD_KEY_BYTES_MAX, recordKey } from './record-key.ts';
+export {
+  type AddressPart,
+  type AddressRules,
+  type ServerAddress,
+  serverAddress,
+  type ServerKeys,
+} from './server-address.ts';
 export { readUtf8, writeText } from './text-bytes.ts';
