@@ -3,7 +3,7 @@
  * it into a schema of its own beside the source's tables, else it is a directory of LMDB's); started, killed without
  * warning and started again on the same storage. Ends only what it started.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -186,6 +186,16 @@ export class ServiceProcess {
     function killNow() {
       child.kill('SIGKILL');
     }
+  }
+
+  /** Another command of the same program with the same configuration. @returns what it printed; throws if it failed */
+  command(name: string, ...args: readonly string[]): Promise<string> {
+    const command = [...LOADER, CLI, name, '--config', this.configPath, ...args];
+    return new Promise((resolve, reject) => {
+      execFile(process.execPath, command, { cwd: ROOT }, (error, out) =>
+        error === null ? resolve(out) : reject(error),
+      );
+    });
   }
 
   /** For the next start. */
