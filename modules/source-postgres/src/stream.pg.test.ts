@@ -321,7 +321,8 @@ describe('a stream', () => {
         user: 'x',
         password: 'x',
         database: database.name,
-        connectionTimeoutMillis: 5_000,
+        // Longer than the test may take.
+        connectionTimeoutMillis: 300_000,
       },
       where: 'nowhere',
       slot: 'x',
@@ -337,9 +338,7 @@ describe('a stream', () => {
       onMessage: () => undefined,
       onKeepalive: () => undefined,
     });
-    const startedAt = performance.now();
     await expect(connection).rejects.toMatchObject({ name: 'TimeoutError' });
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
     await new Promise((done) => silent.close(done));
   });
 

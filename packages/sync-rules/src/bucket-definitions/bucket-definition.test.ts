@@ -1,5 +1,6 @@
 import type { RawValue } from '@sluice/core';
 import { describe, expect, test } from 'vitest';
+import { cpuTimed } from '../test-cpu-time.ts';
 import type { RowSink, SyncRules } from '../api.ts';
 import { parseSyncRules } from '../parse.ts';
 
@@ -245,15 +246,17 @@ test.each([
   ],
 ])('twenty thousand operands: %s', (_, operator, operand) => {
   const where = Array.from({ length: 20_000 }, (_, index) => operand(index)).join(` ${operator} `);
-  const start = performance.now();
-  const rules = rulesOf(definition(['SELECT request.user_id() AS u'], [`SELECT id FROM t WHERE ${where}`]));
-  evaluate(rules, 't', [{ id: '1', u: 'ann' }]);
-  expect(performance.now() - start).toBeLessThan(5000);
+  const { cpuMs } = cpuTimed(() => {
+    const rules = rulesOf(definition(['SELECT request.user_id() AS u'], [`SELECT id FROM t WHERE ${where}`]));
+    evaluate(rules, 't', [{ id: '1', u: 'ann' }]);
+  });
+  expect(cpuMs).toBeLessThan(5000);
 });
 
 test('twenty thousand parameters in one key', () => {
   const where = Array.from({ length: 20_000 }, (_, index) => `c${index} = request.jwt() ->> 'k${index}'`).join(' AND ');
-  const start = performance.now();
-  rulesOf(definition([`SELECT id AS u FROM p WHERE ${where}`], ['SELECT id FROM t WHERE u = bucket.u']));
-  expect(performance.now() - start).toBeLessThan(5000);
+  const { cpuMs } = cpuTimed(() =>
+    rulesOf(definition([`SELECT id AS u FROM p WHERE ${where}`], ['SELECT id FROM t WHERE u = bucket.u'])),
+  );
+  expect(cpuMs).toBeLessThan(5000);
 });
