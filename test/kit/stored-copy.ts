@@ -4,11 +4,8 @@ import type { BucketStorage, TableState, TaskState } from '@sluice/storage';
 import type { Client } from 'pg';
 import type { BlockRead } from './block-reads.ts';
 
-/**
- * What one task may hold that its cursor does not cover: a chunk on its way to storage, one being gathered, and the
- * statements that these overshoot by.
- */
-export const IN_FLIGHT_BYTES_MAX = 2 * limits.snapshotFlushBytesMax + 3 * limits.snapshotChunkBytes;
+/** What one task may hold that its cursor does not cover: one chunk. */
+export const IN_FLIGHT_BYTES_MAX = limits.snapshotChunkBytesMax;
 
 /** Blocks are seen on the wire. */
 export const READ_BY_BLOCKS = { snapshot: { strategy: 'blocks' } } as const;

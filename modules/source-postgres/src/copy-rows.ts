@@ -1,14 +1,12 @@
 /** Reads the rows of one query with COPY, in a statement of its own, in parts; says in our words what went wrong. */
 import { type Clock, type Relation, SluiceError } from '@sluice/core';
+import { READ_OVERSHOOT } from '@sluice/replication';
 import { type CopiedPart, CopyOut } from './copy-out.ts';
 import type { CopyTextParser } from './copy-text.ts';
 import type { Database } from './database.ts';
 import { sourceError, sqlState } from './errors.ts';
 import { tableChanged } from './plan.ts';
 import { qualifiedName } from './quote.ts';
-
-/** Statements aim below the size of a chunk, and are split well above it: a split holds the table's lock meanwhile. */
-const SPLIT = 1.5;
 
 export interface ReadContext {
   readonly database: Database;
@@ -40,7 +38,8 @@ export async function* copyRows(context: ReadContext, request: CopyRequest): Asy
     client.query(copy);
     while (!complete) {
       watchdog.fed();
-      const part = await copy.next(SPLIT * chunkBytes);
+      // Statements aim below the size of a chunk, and are split well above it: a split holds the table's lock meanwhile.
+      const part = await copy.next(READ_OVERSHOOT * chunkBytes);
       watchdog.pause();
       complete = part.last;
       yield part;

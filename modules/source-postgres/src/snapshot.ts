@@ -80,7 +80,7 @@ async function* readBlocks(
     if (final.rows.count > 0 || last) yield { rows: final.rows, bytes: final.bytes, cursor: to, last };
     if (last) return;
     from = to;
-    blocks = nextBlocks(blocks, bytes, chunkBytes);
+    blocks = nextBlocks(blocks, bytes, request.chunkBytes);
   }
 }
 
@@ -113,7 +113,7 @@ async function* readKeys(context: ReadContext, request: ReadTask, range: KeyRang
       if (part.rows.count > 0 || last) yield { rows: part.rows, bytes: part.bytes, cursor: after && [...after], last };
       if (last) return;
     }
-    const factor = bytes === 0 ? 4 : Math.max(0.1, Math.min(4, (AIM * chunkBytes) / bytes));
+    const factor = bytes === 0 ? 4 : Math.max(0.1, Math.min(4, (AIM * request.chunkBytes) / bytes));
     limit = Math.max(1, Math.min(KEY_ROWS_MAX, Math.round(limit * factor)));
   }
 }

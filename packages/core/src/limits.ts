@@ -10,10 +10,11 @@ export const limits = {
   streamReservedBytes: 32 * 1024 * 1024,
   /** One storage transaction of the stream. */
   streamFlushBytesMax: 8 * 1024 * 1024,
-  /** One read of a snapshot task: rows are evaluated and let go after so many source bytes. */
-  snapshotChunkBytes: 1024 * 1024,
-  /** One storage transaction of a snapshot task. */
-  snapshotFlushBytesMax: 4 * 1024 * 1024,
+  /**
+   * What one task of a copy holds that its stored cursor does not cover, and reads again after a crash. Half of it is one
+   * storage transaction, which is under way while the other half is gathered.
+   */
+  snapshotChunkBytesMax: 8 * 1024 * 1024,
   /** Buckets of one connection. */
   bucketsPerConnectionMax: 1000,
   /** Parameter sets found for one connection at one checkpoint. */

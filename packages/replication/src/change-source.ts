@@ -50,7 +50,10 @@ export interface ChangeSource {
    */
   splitTask(task: UnfinishedTask): Promise<readonly [kept: PlannedTask, given: PlannedTask] | null>;
 
-  /** Reads one range from its cursor on, in short transactions; chunks of about `chunkBytes` source bytes. */
+  /**
+   * Reads one range from its cursor on, in short transactions; chunks of about `chunkBytes` source bytes, and of
+   * `READ_OVERSHOOT` times as many at most, but for their last row.
+   */
   readTask(request: ReadTask): AsyncIterable<TaskChunk>;
 
   /** Reads single rows by key, complete, as they are now; rows that are gone are left out. Same order of columns. */
@@ -150,6 +153,9 @@ export interface PlannedTask {
   readonly rowsEstimate: number;
   readonly bytesEstimate: number;
 }
+
+/** How much larger than it was asked for a chunk may be, if rows are larger than they were expected to be. */
+export const READ_OVERSHOOT = 1.5;
 
 export interface ReadTask {
   readonly relation: Relation;

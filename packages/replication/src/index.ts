@@ -1,3 +1,4 @@
+export { READ_OVERSHOOT } from './change-source.ts';
 export type {
   ChangeSource,
   DiscoveredTable,

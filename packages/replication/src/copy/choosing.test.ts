@@ -1,5 +1,5 @@
 /** The choosing functions of the copy, each with the cases that it is there for. */
-import { type Clock, SluiceError } from '@sluice/core';
+import { type Clock, limits, SluiceError } from '@sluice/core';
 import {
   initialCheckpointState,
   initialSnapshotControl,
@@ -9,9 +9,11 @@ import {
   snapshotControlAfter,
   type SnapshotControlChange,
 } from '@sluice/storage';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { READ_OVERSHOOT } from '../change-source.ts';
 import { ChunkSize } from './chunk-size.ts';
 import { chooseDisplaced, chooseSplit, chooseTasks, isHeld, type QueuedTask } from './copy-order.ts';
+import { Forecast } from './forecast.ts';
 import { FULL_ALLOWANCE, govern, placesOf, type Pressure } from './governor.ts';
 import { Pace } from './pace.ts';
 import { Retries } from './retries.ts';
@@ -165,35 +167,57 @@ function slowClock(): Clock & { slept: number } {
 }
 
 const never = new AbortController().signal;
+const NOTHING = { rows: 0, bytes: 0 };
 
 describe('the pace', () => {
   it('keeps to rows and bytes a second, over all tasks', async () => {
     const clock = slowClock();
     const pace = new Pace(clock, { rowsPerSecondMax: 1000, bytesPerSecondMax: 1e6 });
     for (let chunk = 0; chunk < 10; chunk++) {
-      await pace.ready(0, never);
-      pace.read({ rows: 500, bytes: chunk < 5 ? 0 : 2e6 });
+      await pace.ready({ rows: 500, bytes: chunk < 5 ? 0 : 2e6 }, 0, never);
+      expect(clock.slept).toBe(chunk < 5 ? (chunk + 1) * 500 : 2500 + (chunk - 4) * 2000);
     }
-    await pace.ready(0, never);
-    expect(clock.slept).toBe(5 * 500 + 5 * 2000);
   });
 
   it('does not save up what was not used', async () => {
     const clock = slowClock();
     const pace = new Pace(clock, { rowsPerSecondMax: 1000, bytesPerSecondMax: null });
     await clock.sleep(60_000);
-    pace.read({ rows: 1000, bytes: 0 });
-    await pace.ready(0, never);
+    await pace.ready({ rows: 1000, bytes: 0 }, 0, never);
     expect(clock.slept).toBe(61_000);
+  });
+
+  it('settles what a chunk was against what it was expected to be', async () => {
+    const clock = slowClock();
+    const pace = new Pace(clock, { rowsPerSecondMax: 1000, bytesPerSecondMax: null });
+    const expected = { rows: 100, bytes: 0 };
+    await pace.ready(expected, 0, never);
+    pace.settle(expected, { rows: 2100, bytes: 0 });
+    await pace.ready(expected, 0, never);
+    expect(clock.slept).toBe(100 + 2000 + 100);
+    pace.settle(expected, { rows: 0, bytes: 0 });
+    await clock.sleep(50);
+    await pace.ready(expected, 0, never);
+    expect(clock.slept).toBe(2200 + 50 + 100);
+  });
+
+  it('asks nothing of a task that was stopped while it waited', async () => {
+    const clock = slowClock();
+    const pace = new Pace(clock, { rowsPerSecondMax: 1000, bytesPerSecondMax: null });
+    const sleeping = vi.spyOn(clock, 'sleep').mockRejectedValueOnce(new Error('stopped'));
+    await expect(pace.ready({ rows: 5000, bytes: 0 }, 0, never)).rejects.toThrow('stopped');
+    sleeping.mockRestore();
+    await pace.ready({ rows: 1000, bytes: 0 }, 0, never);
+    expect(clock.slept).toBe(1000);
   });
 
   it('rests as long as it worked at a share of a half', async () => {
     const clock = slowClock();
     const pace = new Pace(clock, { rowsPerSecondMax: null, bytesPerSecondMax: null });
-    await pace.ready(400, never);
+    await pace.ready(NOTHING, 400, never);
     expect(clock.slept).toBe(0);
     pace.allowance = { share: 0.5, strain: 'lag' };
-    await pace.ready(400, never);
+    await pace.ready(NOTHING, 400, never);
     expect(clock.slept).toBe(400);
   });
 });
@@ -201,14 +225,34 @@ describe('the pace', () => {
 describe('the size of chunks', () => {
   it('follows what half a second takes, and keeps to its bounds', () => {
     const size = new ChunkSize();
-    for (let i = 0; i < 20; i++) size.took(size.bytes, (size.bytes / (2 * MB)) * 1000);
-    expect(size.bytes).toBeGreaterThan(0.9 * MB);
-    expect(size.bytes).toBeLessThan(1.1 * MB);
-    for (let i = 0; i < 20; i++) size.took(size.bytes, 0);
-    expect(size.bytes).toBe(4 * MB);
-    expect(size.readBytes).toBe(MB);
-    for (let i = 0; i < 20; i++) size.took(size.bytes, 60_000);
-    expect(size.bytes).toBe(64 * 1024);
+    for (let i = 0; i < 20; i++) size.took(size.halfBytes, (size.halfBytes / (4 * MB)) * 1000);
+    expect(size.halfBytes).toBeGreaterThan(0.9 * MB);
+    expect(size.halfBytes).toBeLessThan(1.1 * MB);
+    for (let i = 0; i < 20; i++) size.took(size.halfBytes, 0);
+    expect(2 * size.halfBytes).toBe(limits.snapshotChunkBytesMax);
+    for (let i = 0; i < 20; i++) size.took(size.halfBytes, 60_000);
+    expect(size.halfBytes).toBe(64 * 1024);
+  });
+
+  it('holds one chunk and no more: a read that may still be begun fits into its half', () => {
+    const size = new ChunkSize();
+    for (const ms of [0, 0, 0, 0, 900, 10, 60_000, 60_000]) {
+      expect(size.fullBytes).toBeGreaterThan(size.halfBytes / 2);
+      expect(size.fullBytes + READ_OVERSHOOT * size.readBytes).toBeLessThanOrEqual(size.halfBytes);
+      size.took(size.halfBytes, ms);
+    }
+  });
+
+  it('is told before it is read, by the plan and then by the last one', () => {
+    const planned = { rowsEstimate: 100, bytesEstimate: 10_000, rows: 0, bytes: 0 };
+    const at = { tableId: 1, index: 0, range: null, cursor: null, state: 'pending' } as const;
+    const forecast = new Forecast({ ...at, ...planned });
+    expect(forecast.of(4000)).toEqual({ bytes: 4000, rows: 40 });
+    forecast.saw({ bytes: 4000, rows: 8 });
+    expect(forecast.of(50_000)).toEqual({ bytes: 6000, rows: 12 });
+    forecast.saw({ bytes: 6000, rows: 12 });
+    expect(forecast.of(50_000)).toEqual({ bytes: 50_000, rows: 100 });
+    expect(new Forecast({ ...at, ...planned, bytesEstimate: 0 }).of(10)).toMatchObject({ bytes: 10 });
   });
 });
 

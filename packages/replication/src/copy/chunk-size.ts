@@ -1,34 +1,48 @@
 /**
- * How many bytes the next chunk of one task should have: what has lately taken about half a second, so that the copy
- * obeys, yields and saves its cursor that often, whatever the speed of source and storage.
+ * How large the next chunk of one task should be: what has lately taken about half a second, so that the copy obeys,
+ * yields and saves its cursor that often, whatever the speed of source and storage.
+ *
+ * A chunk is what a task holds that its stored cursor does not cover, and so what is read again after a crash. It has two
+ * halves: one is on its way to storage while the other is gathered. Neither grows beyond its size, since a half is full as
+ * soon as one more read might not fit; only a row that is larger than that is taken all the same.
  */
 import { limits } from '@sluice/core';
+import { READ_OVERSHOOT } from '../change-source.ts';
 
-const TARGET_MS = 500;
-const BYTES_MIN = 64 * 1024;
+const HALF_TARGET_MS = 250;
+const HALF_BYTES_MIN = 64 * 1024;
 /** Small, so that a copy which is held to a rate is so from its first chunk; it doubles with each that is quick. */
-const BYTES_FIRST = 256 * 1024;
+const HALF_BYTES_FIRST = 256 * 1024;
+const HALF_BYTES_MAX = limits.snapshotChunkBytesMax / 2;
+/** Of a half, about. */
+const READS = 5;
 /** One slow chunk, or one quick one, does not say much. */
 const GROWTH_MAX = 2;
 const SHRINK_MAX = 0.25;
 
 export class ChunkSize {
-  #bytes = BYTES_FIRST;
+  #half = HALF_BYTES_FIRST;
 
-  get bytes(): number {
-    return this.#bytes;
+  /** What a half may hold at most. */
+  get halfBytes(): number {
+    return this.#half;
   }
 
-  /** Of one read: smaller chunks are read at once. */
+  /** Asked for in one read. */
   get readBytes(): number {
-    return Math.min(this.#bytes, limits.snapshotChunkBytes);
+    return Math.floor(this.#half / READS);
   }
 
-  /** @param ms from the begin of the chunk to the begin of the next one, waits included */
+  /** From here on another read might be too much. */
+  get fullBytes(): number {
+    return this.#half - READ_OVERSHOOT * this.readBytes;
+  }
+
+  /** @param ms from the begin of a half to the begin of the next one, waits included */
   took(bytes: number, ms: number): void {
-    if (bytes < BYTES_MIN) return;
-    const factor = ms <= 0 ? GROWTH_MAX : Math.min(GROWTH_MAX, Math.max(SHRINK_MAX, TARGET_MS / ms));
-    const wanted = Math.round(Math.max(this.#bytes * SHRINK_MAX, Math.min(bytes, this.#bytes) * factor));
-    this.#bytes = Math.min(limits.snapshotFlushBytesMax, Math.max(BYTES_MIN, wanted));
+    if (bytes < HALF_BYTES_MIN / 2) return;
+    const factor = ms <= 0 ? GROWTH_MAX : Math.min(GROWTH_MAX, Math.max(SHRINK_MAX, HALF_TARGET_MS / ms));
+    const wanted = Math.round(Math.max(this.#half * SHRINK_MAX, Math.min(bytes, this.#half) * factor));
+    this.#half = Math.min(HALF_BYTES_MAX, Math.max(HALF_BYTES_MIN, wanted));
   }
 }

@@ -1,8 +1,9 @@
 /**
- * Keeps the tasks of a copy below what is configured and what the governor allows, together: each asks before a chunk
- * and tells what it was. Waits are short and can be aborted.
+ * Keeps the tasks of a copy below what is configured and what the governor allows, together: what is going to be read is
+ * paid for before, by what it is expected to be, and the difference is settled when it is known. Waits can be aborted.
  */
 import type { Clock } from '@sluice/core';
+import type { CopiedAmount } from './forecast.ts';
 import { type Allowance, FULL_ALLOWANCE } from './governor.ts';
 
 export interface CopyThrottle {
@@ -18,7 +19,7 @@ const REST_MS_MAX = 5_000;
 export class Pace {
   readonly #clock: Clock;
   readonly #throttle: CopyThrottle;
-  /** When what was read so far would have been read at the configured rate. */
+  /** When everything that was asked for so far is paid for at the configured rate. */
   #paidAt = 0;
   allowance: Allowance = FULL_ALLOWANCE;
 
@@ -27,23 +28,33 @@ export class Pace {
     this.#throttle = throttle;
   }
 
-  /** Resolves when the next chunk may be read; at once where nothing limits the copy. */
-  async ready(lastChunkMs: number, signal: AbortSignal): Promise<void> {
+  /** Resolves when so much may be read; at once where nothing limits the copy. */
+  async ready(expected: CopiedAmount, lastChunkMs: number, signal: AbortSignal): Promise<void> {
     const idleMs = Math.min(REST_MS_MAX, this.#idleMs(lastChunkMs));
     if (idleMs >= 1) await this.#clock.sleep(idleMs, signal);
-    for (let owedMs = this.#owedMs(); owedMs >= 1; owedMs = this.#owedMs()) await this.#clock.sleep(owedMs, signal);
-  }
-
-  read(chunk: { readonly rows: number; readonly bytes: number }): void {
-    const { rowsPerSecondMax, bytesPerSecondMax } = this.#throttle;
-    const forRows = rowsPerSecondMax === null ? 0 : (chunk.rows / rowsPerSecondMax) * 1000;
-    const forBytes = bytesPerSecondMax === null ? 0 : (chunk.bytes / bytesPerSecondMax) * 1000;
+    const cost = this.#costMs(expected);
     // Time in which nothing was read is not saved up.
-    this.#paidAt = Math.max(this.#paidAt, this.#clock.monotonic()) + Math.max(forRows, forBytes);
+    const paidAt = Math.max(this.#paidAt, this.#clock.monotonic()) + cost;
+    this.#paidAt = paidAt;
+    try {
+      for (let leftMs = paidAt - this.#clock.monotonic(); leftMs >= 1; leftMs = paidAt - this.#clock.monotonic())
+        await this.#clock.sleep(leftMs, signal);
+    } catch (error) {
+      this.#paidAt -= cost;
+      throw error;
+    }
   }
 
-  #owedMs(): number {
-    return this.#paidAt - this.#clock.monotonic();
+  /** What was read in place of what was expected. */
+  settle(expected: CopiedAmount, read: CopiedAmount): void {
+    this.#paidAt += this.#costMs(read) - this.#costMs(expected);
+  }
+
+  #costMs({ rows, bytes }: CopiedAmount): number {
+    const { rowsPerSecondMax, bytesPerSecondMax } = this.#throttle;
+    const forRows = rowsPerSecondMax === null ? 0 : (rows / rowsPerSecondMax) * 1000;
+    const forBytes = bytesPerSecondMax === null ? 0 : (bytes / bytesPerSecondMax) * 1000;
+    return Math.max(forRows, forBytes);
   }
 
   /** For a share of a half, as long as the chunk took. */

@@ -1,6 +1,6 @@
 /**
- * Reads one task to its end. Rows are evaluated as they arrive, so that they die young, and gathered to flushes; each is
- * one storage transaction with the task's cursor, and one is under way while the next is gathered. A flush of rows that
+ * Reads one task to its end. Rows are evaluated as they arrive, so that they die young, and gathered to halves of a chunk;
+ * each is one storage transaction with the task's cursor, and one is under way while the next is gathered. A flush of rows that
  * were read under an older state of their table is discarded there; then the task starts over from what is stored.
  */
 import { type ByteRows, type Clock, type Logger, nextTurn, SluiceError } from '@sluice/core';
@@ -9,6 +9,7 @@ import type { ByteBudget } from '../byte-budget.ts';
 import type { ChangeSource, TaskChunk } from '../change-source.ts';
 import { type CopiedRows, copiedRows } from './copied-rows.ts';
 import { ChunkSize } from './chunk-size.ts';
+import { Forecast } from './forecast.ts';
 import type { Pace } from './pace.ts';
 import { ReadFailure } from './task-failure.ts';
 import type { CopyProgress, TaskMeter } from './copy-progress.ts';
@@ -50,6 +51,7 @@ export async function runSnapshotTask(
   const binding = ports.catalog.bindingFor(table);
   const meter = ports.progress.startTask(table.id, task.index);
   const size = new ChunkSize();
+  const forecast = new Forecast(task);
   const ending = AbortSignal.any([signal, stop]);
   const chunks = ports.source
     .readTask({
@@ -68,22 +70,25 @@ export async function runSnapshotTask(
     for (;;) {
       meter.enter('wait');
       const askedAt = clock.monotonic();
-      await unlessStopped(pace.ready(chunkMs, ending), stop);
+      const expected = forecast.of(size.fullBytes);
+      await unlessStopped(pace.ready(expected, chunkMs, ending), stop);
       signal.throwIfAborted();
       if (stop.aborted) return 'again';
       const startedAt = clock.monotonic();
-      const flushBytes = size.bytes;
-      const gathered = await gather(ports, { chunks, binding, flushBytes, meter, signal });
+      const { halfBytes, fullBytes } = size;
+      const gathered = await gather(ports, { chunks, binding, halfBytes, fullBytes, meter, signal });
       if (gathered === null) return 'again';
+      const read = { rows: gathered.rows.count, bytes: gathered.bytes };
+      pace.settle(expected, read);
+      forecast.saw(read);
       meter.enter('flush');
       if ((await flushing) === 'discarded') {
-        ports.budget.give(flushBytes);
+        ports.budget.give(halfBytes);
         return 'again';
       }
-      flushing = flushRows(ports, { table, task, gathered, meter }).finally(() => ports.budget.give(flushBytes));
+      flushing = flushRows(ports, { table, task, gathered, meter }).finally(() => ports.budget.give(halfBytes));
       flushing.catch(() => {}); // Awaited at the next turn; without this a failure while reading would count as unhandled.
       if (gathered.last) return (await flushing) === 'flushed' ? 'done' : 'again';
-      pace.read({ rows: gathered.rows.count, bytes: gathered.bytes });
       chunkMs = clock.monotonic() - startedAt;
       size.took(gathered.bytes, clock.monotonic() - askedAt);
     }
@@ -123,27 +128,29 @@ interface Gathered {
 interface Gathering {
   readonly chunks: AsyncIterator<TaskChunk>;
   readonly binding: TableBinding;
-  readonly flushBytes: number;
+  /** What it may hold at most, and from where on another read might be too much. */
+  readonly halfBytes: number;
+  readonly fullBytes: number;
   readonly meter: TaskMeter;
   readonly signal: AbortSignal;
 }
 
-/** Takes `flushBytes` from the budget, which the caller gives back; null (and nothing taken) if the reading ended early. */
+/** Takes `halfBytes` from the budget, which the caller gives back; null (and nothing taken) if the reading ended early. */
 async function gather(ports: SnapshotTaskPorts, gathering: Gathering): Promise<Gathered | null> {
   const { clock, budget } = ports;
-  const { chunks, binding, flushBytes, meter, signal } = gathering;
+  const { chunks, binding, halfBytes, fullBytes, meter, signal } = gathering;
   meter.enter('wait');
-  await budget.take(flushBytes, signal);
+  await budget.take(halfBytes, signal);
   const gathered: Gathered = { rows: copiedRows(binding), bytes: 0, cursor: null, last: false };
   try {
-    while (gathered.bytes < flushBytes && !gathered.last) {
+    while (gathered.bytes <= fullBytes && !gathered.last) {
       meter.enter('read');
       const next = await chunks.next().catch((error: unknown) => {
         signal.throwIfAborted();
         throw new ReadFailure(error);
       });
       if (next.done === true) {
-        budget.give(flushBytes);
+        budget.give(halfBytes);
         return null;
       }
       meter.enter('evaluate');
@@ -153,7 +160,7 @@ async function gather(ports: SnapshotTaskPorts, gathering: Gathering): Promise<G
       gathered.last = next.value.last;
     }
   } catch (error) {
-    budget.give(flushBytes);
+    budget.give(halfBytes);
     throw error;
   }
   return gathered;
