@@ -6,7 +6,7 @@
 import type { Position, Relation } from '@sluice/core';
 import { expectedOf, inScope } from './rules.ts';
 import type { SourceDatabase, Transaction } from './source-database.ts';
-import type { DatabaseState, Shape } from './tables.ts';
+import { type DatabaseState, rawRow, type Row, type Shape } from './tables.ts';
 import { Violation } from './witness.ts';
 
 type Held = ReadonlyMap<string, string>;
@@ -70,6 +70,7 @@ export class Oracle {
       );
       const rows = [...(table?.rows.values() ?? [])];
       const expected = [...shapes].map((each) => (each === null ? new Map<string, string>() : expectedOf(each, rows)));
+      if (shape !== null) expected.push(...withoutNulls(shape, log.slice(0, start), rows));
       found.push({ rank: 2 * start + 1, expected });
       // Its changes cannot be told from the log, so it may not be taken in at all.
       if (this.#database.log.some(({ state }) => state.get(shape?.oid ?? '')?.shape.identity === 'nothing'))
@@ -90,6 +91,28 @@ function tableNamed(state: DatabaseState, name: string) {
 
 function shapeNamed(transaction: Transaction | undefined, name: string): Shape | null {
   return (transaction === undefined ? null : tableNamed(transaction.state, name))?.shape ?? null;
+}
+
+/**
+ * The name may have stood for something else in between, and nobody noticed: rows that were read by the columns of before
+ * lack those that came since, which is no difference to a client if they are null.
+ */
+function withoutNulls(shape: Shape, before: readonly Transaction[], rows: readonly Row[]): readonly Held[] {
+  const earlier = new Set(before.map((transaction) => shapeNamed(transaction, shape.name)));
+  return [...earlier].flatMap((old) => {
+    if (old === null || !isSameEra(old, shape)) return [];
+    const known = old.columns.length;
+    return [
+      expectedOf(
+        old,
+        rows.filter((row) =>
+          rawRow(shape, row)
+            .slice(known)
+            .every((value) => value === null),
+        ),
+      ),
+    ];
+  });
 }
 
 function eraStart(log: readonly Transaction[], end: number, name: string): number {

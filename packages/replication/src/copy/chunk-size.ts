@@ -14,8 +14,8 @@ const HALF_BYTES_MIN = 64 * 1024;
 /** Small, so that a copy which is held to a rate is so from its first chunk; it doubles with each that is quick. */
 const HALF_BYTES_FIRST = 256 * 1024;
 const HALF_BYTES_MAX = limits.snapshotChunkBytesMax / 2;
-/** Of a half, about. */
-const READS = 5;
+/** Reads are statements, and each holds a lock on the table and rows in memory while it lasts. */
+const READ_BYTES_MAX = 1024 * 1024;
 /** One slow chunk, or one quick one, does not say much. */
 const GROWTH_MAX = 2;
 const SHRINK_MAX = 0.25;
@@ -28,9 +28,9 @@ export class ChunkSize {
     return this.#half;
   }
 
-  /** Asked for in one read. */
+  /** Asked for in one read: of a small half as much as it may hold, since the way to the source may be long. */
   get readBytes(): number {
-    return Math.floor(this.#half / READS);
+    return Math.min(READ_BYTES_MAX, Math.floor(this.#half / READ_OVERSHOOT));
   }
 
   /** From here on another read might be too much. */
@@ -38,11 +38,14 @@ export class ChunkSize {
     return this.#half - READ_OVERSHOOT * this.readBytes;
   }
 
+  /** What a half is about, when it is full: the last read is rarely a whole one. */
+  get expectedBytes(): number {
+    return this.fullBytes + this.readBytes / 2;
+  }
+
   /** @param ms from the begin of a half to the begin of the next one, waits included */
-  took(bytes: number, ms: number): void {
-    if (bytes < HALF_BYTES_MIN / 2) return;
+  took(ms: number): void {
     const factor = ms <= 0 ? GROWTH_MAX : Math.min(GROWTH_MAX, Math.max(SHRINK_MAX, HALF_TARGET_MS / ms));
-    const wanted = Math.round(Math.max(this.#half * SHRINK_MAX, Math.min(bytes, this.#half) * factor));
-    this.#half = Math.min(HALF_BYTES_MAX, Math.max(HALF_BYTES_MIN, wanted));
+    this.#half = Math.min(HALF_BYTES_MAX, Math.max(HALF_BYTES_MIN, Math.round(this.#half * factor)));
   }
 }

@@ -70,7 +70,7 @@ export async function runSnapshotTask(
     for (;;) {
       meter.enter('wait');
       const askedAt = clock.monotonic();
-      const expected = forecast.of(size.fullBytes);
+      const expected = forecast.of(size.expectedBytes);
       await unlessStopped(pace.ready(expected, chunkMs, ending), stop);
       signal.throwIfAborted();
       if (stop.aborted) return 'again';
@@ -90,7 +90,7 @@ export async function runSnapshotTask(
       flushing.catch(() => {}); // Awaited at the next turn; without this a failure while reading would count as unhandled.
       if (gathered.last) return (await flushing) === 'flushed' ? 'done' : 'again';
       chunkMs = clock.monotonic() - startedAt;
-      size.took(gathered.bytes, clock.monotonic() - askedAt);
+      size.took(clock.monotonic() - askedAt);
     }
   } catch (error) {
     if (!(error instanceof ReadFailure) || error.reason.code !== 'SLU_T1205') throw error;
