@@ -257,9 +257,10 @@ export class TableCatalog {
     const { writer, logger } = this.#ports;
     const table = `${stored.relation.schema}.${stored.relation.name}`;
     logger.info({ table, id: stored.id }, 'table ended; its rows are removed');
-    this.#ended.add(stored.id);
     // Closes the snapshot gate: the stream may be behind the boundary already, and no part may be shown without the rest.
     await writer.markTableSnapshotRequired(stored.id);
+    // Not before: until the gate is closed, a checkpoint must have the table's rows.
+    this.#ended.add(stored.id);
     await this.#erase(stored, boundary);
     await writer.removeTable(stored.id);
     this.#changed();
