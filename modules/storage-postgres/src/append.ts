@@ -5,7 +5,7 @@ import type { Names } from './names.ts';
 import type { Tx } from './sql.ts';
 import { appendChanges } from './sql/append-changes.ts';
 import { appendLookups } from './sql/append-lookups.ts';
-import { appendOps } from './sql/append-ops.ts';
+import { appendOps, type BucketNumbers } from './sql/append-ops.ts';
 import type { Counters, StateRow } from './state-row.ts';
 
 export interface Appended {
@@ -13,17 +13,23 @@ export interface Appended {
   readonly counters: Counters;
 }
 
-/** Inside the transaction that locked `row`, after `seal`. */
+export interface Appendable {
+  /** Sealed. */
+  readonly assembly: Assembly;
+  readonly numbers: BucketNumbers;
+}
+
+/** Inside the transaction that locked `row`. */
 export async function append(
   sql: Tx,
   tables: ReturnType<Names['of']>,
   { state, counters }: StateRow,
-  assembly: Assembly,
+  { assembly, numbers }: Appendable,
 ): Promise<Appended> {
   if (assembly.ordinals === 0) return { headOp: state.headOp, counters };
   const first = state.headOp + 1;
   const headOp = state.headOp + assembly.ordinals;
-  appendOps(sql, tables, assembly, { first, checkpoint: state.checkpoint?.opId ?? 0 });
+  appendOps(sql, tables, assembly, { first, checkpoint: state.checkpoint?.opId ?? 0, numbers });
   appendLookups(sql, tables.lookups, assembly.lookups, first);
   return { headOp, counters: await appendChanges(sql, tables.changes, assembly, { headOp, counters }) };
 }

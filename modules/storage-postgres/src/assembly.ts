@@ -4,7 +4,7 @@
  */
 import type { BucketName, RecordKey, TableId } from '@sluice/core';
 import type { Effect } from '@sluice/storage';
-import { BucketRuns } from './op-runs.ts';
+import { BucketRuns, type PackedRun } from './op-runs.ts';
 
 export interface LookupEntry {
   readonly key: string;
@@ -31,9 +31,24 @@ export class Assembly {
     }
   }
 
+  /** Behind what is here already. Both must be sealed. */
+  append(other: Assembly): void {
+    for (const [bucket, { runs }] of other.buckets) {
+      let own = this.buckets.get(bucket);
+      if (own === undefined) this.buckets.set(bucket, (own = new BucketRuns()));
+      for (const run of runs) own.runs.push(shifted(run, this.ordinals));
+    }
+    for (const entry of other.lookups) this.lookups.push({ ...entry, ordinal: entry.ordinal + this.ordinals });
+    this.ordinals += other.ordinals;
+  }
+
   /** Packs what is still open; nothing can be added afterwards. */
   seal(): this {
     for (const runs of this.buckets.values()) runs.seal();
     return this;
   }
+}
+
+function shifted(run: PackedRun, by: number): PackedRun {
+  return { ...run, firstOrdinal: run.firstOrdinal + by, lastOrdinal: run.lastOrdinal + by };
 }

@@ -17,6 +17,7 @@ import {
 import { append, type Appended } from './append.ts';
 import { Assembly } from './assembly.ts';
 import type { Done } from './session.ts';
+import { bucketNumbers } from './sql/append-ops.ts';
 import { deleteRecords, LIVE, PARTIAL, putRecords, type RecordPut, someRecords, TOMBSTONE } from './sql/records.ts';
 import type { Within } from './table-work.ts';
 
@@ -40,7 +41,7 @@ export async function eraseRows(
   } else {
     deleteRecords(sql, own.records, { tableId, keys: erased.map(({ key }) => key) });
   }
-  const { headOp, counters } = await append(sql, own, row, assembly.seal());
+  const { headOp, counters } = await appendAll(within, assembly);
   const state = advance(row.state, { kind: 'flushed', headOp, boundary });
   return { value: { erased: erased.length, remaining: found.length > erased.length }, next: { state, counters } };
 }
@@ -102,7 +103,8 @@ interface RewrittenPart extends Appended {
 }
 
 /** Live records get what their effect says, or end without a tombstone. */
-async function rewriteRows({ sql, own, row }: Within, part: Part): Promise<RewrittenPart> {
+async function rewriteRows(within: Within, part: Part): Promise<RewrittenPart> {
+  const { sql, own } = within;
   const { tableId, limit, effectOf } = part;
   const after = typeof part.after === 'string' ? part.after : undefined;
   const found = await someRecords(sql, own.records, { tableId, which: 'live', limit: limit + 1, after });
@@ -121,9 +123,14 @@ async function rewriteRows({ sql, own, row }: Within, part: Part): Promise<Rewri
   }
   putRecords(sql, own.records, tableId, puts);
   deleteRecords(sql, own.records, { tableId, keys: deletes });
-  const appended = await append(sql, own, row, assembly.seal());
+  const appended = await appendAll(within, assembly);
   const next = remaining ? (looked.at(-1)?.key ?? null) : null;
   return { ...appended, next, rewritten: puts.length + deletes.length };
+}
+
+async function appendAll({ sql, own, row }: Within, assembly: Assembly): Promise<Appended> {
+  const numbers = await bucketNumbers(sql, own.buckets, assembly.buckets.keys());
+  return append(sql, own, row, { assembly: assembly.seal(), numbers });
 }
 
 /** Drops up to `limit` tombstones of some tables. */

@@ -2,14 +2,13 @@
  * The rows of one copied chunk. What they amount to is packed before the transaction, as if none of them was there yet,
  * which is nearly always so; the transaction then asks which are, and leaves those out.
  */
-import type { Clock, RecordKey, TableId } from '@sluice/core';
+import type { BucketName, Clock, RecordKey, TableId } from '@sluice/core';
 import { type Effect, inSlices, type PackedRows } from '@sluice/storage';
-import { append, type Appended } from './append.ts';
 import { Assembly } from './assembly.ts';
 import type { Names } from './names.ts';
 import type { Sql, Tx } from './sql.ts';
-import { insertRecords, knownKeys, LIVE, PARTIAL } from './sql/records.ts';
-import type { StateRow } from './state-row.ts';
+import { CopyRows } from './copy-in.ts';
+import { insertRecords, knownKeys, LIVE, packRecords, PARTIAL } from './sql/records.ts';
 
 interface EvaluatedRow {
   readonly key: RecordKey;
@@ -17,17 +16,12 @@ interface EvaluatedRow {
   readonly record: Uint8Array;
 }
 
-export interface KnownRows {
-  readonly row: StateRow;
-  /** As the transaction found them behind its lock. */
-  readonly known: ReadonlySet<RecordKey>;
-}
-
 export class SnapshotRows {
   readonly #table: TableId;
   readonly #rows: EvaluatedRow[] = [];
   readonly #keys = new Set<RecordKey>();
   #assembly = new Assembly();
+  #records = new CopyRows();
 
   private constructor(table: TableId) {
     this.#table = table;
@@ -41,6 +35,7 @@ export class SnapshotRows {
       if (!rows.#keys.has(key)) rows.#add(key, effect, effect.record);
     });
     rows.#assembly.seal();
+    rows.#records = rows.#pack(rows.#rows);
     return rows;
   }
 
@@ -50,20 +45,35 @@ export class SnapshotRows {
     this.#assembly.add(this.#table, key, effect);
   }
 
+  get buckets(): Iterable<BucketName> {
+    return this.#assembly.buckets.keys();
+  }
+
   /** Which of the rows are there already. */
   known(sql: Sql, tables: ReturnType<Names['of']>): Promise<ReadonlySet<RecordKey>> {
     const keys = this.#rows.map(({ key }) => key);
     return knownKeys(sql, tables.records, { tableId: this.#table, keys });
   }
 
-  /** Inside the transaction. */
-  async write(sql: Tx, tables: ReturnType<Names['of']>, at: KnownRows): Promise<Appended> {
-    const { known, row } = at;
-    const rows = known.size === 0 ? this.#rows : this.#rows.filter(({ key }) => !known.has(key));
-    const assembly = known.size === 0 ? this.#assembly : this.#assemble(rows);
+  /**
+   * Inside the transaction.
+   * @param known as it found them behind its lock
+   * @param earlier chunks that it has written before
+   * @returns what is to be appended for those that were not there
+   */
+  write(sql: Tx, records: string, known: ReadonlySet<RecordKey>, earlier: readonly SnapshotRows[]): Assembly {
+    const same = earlier.filter((chunk) => chunk.#table === this.#table);
+    const isNew = (key: RecordKey) => !known.has(key) && !same.some((chunk) => chunk.#keys.has(key));
+    const rows = known.size + same.length === 0 ? this.#rows : this.#rows.filter(({ key }) => isNew(key));
+    if (rows.length === 0) return new Assembly();
+    const isWhole = rows.length === this.#rows.length;
+    insertRecords(sql, records, isWhole ? this.#records : this.#pack(rows));
+    return isWhole ? this.#assembly : this.#assemble(rows);
+  }
+
+  #pack(rows: readonly EvaluatedRow[]): CopyRows {
     const puts = rows.map(({ key, effect, record }) => ({ key, record, flags: effect.partial ? PARTIAL : LIVE }));
-    insertRecords(sql, tables.records, this.#table, puts);
-    return append(sql, tables, row, assembly);
+    return packRecords(this.#table, puts);
   }
 
   #assemble(rows: readonly EvaluatedRow[]): Assembly {

@@ -1,4 +1,5 @@
 /** Statements on one connection, with values as this module uses them: int8 as number, bytea as Buffer, the rest as text. */
+import { CopyIn, type CopyRows } from './copy-in.ts';
 import type { ClientBase, CustomTypesConfig, QueryResult, QueryResultRow } from 'pg';
 
 export type SqlValue = string | number | boolean | null | Buffer;
@@ -13,6 +14,8 @@ export interface Sql {
 export interface Tx extends Sql {
   /** Sends without waiting for an answer; whoever ends the transaction does. */
   send(text: string, values?: readonly SqlValue[]): void;
+  /** Likewise. @param text `copy … from stdin (format binary)` */
+  copy(text: string, rows: CopyRows): void;
 }
 
 const BOOL = 16;
@@ -58,10 +61,26 @@ export class ConnectionSql implements Sql {
 
 /** On a connection that pipelines: what is sent together takes one round trip. */
 export class TransactionSql extends ConnectionSql implements Tx {
+  readonly #client: ClientBase;
   readonly #sent: Promise<unknown>[] = [];
 
+  constructor(client: ClientBase) {
+    super(client);
+    this.#client = client;
+  }
+
   send(text: string, values: readonly SqlValue[] = []): void {
-    const answered = this.run(text, values);
+    this.#await(this.run(text, values));
+  }
+
+  copy(text: string, rows: CopyRows): void {
+    const answered = new Promise<void>((resolve, reject) => {
+      this.#client.query(new CopyIn(text, rows, (error) => (error ? reject(error) : resolve())));
+    });
+    this.#await(answered);
+  }
+
+  #await(answered: Promise<unknown>): void {
     answered.catch(() => undefined);
     this.#sent.push(answered);
   }

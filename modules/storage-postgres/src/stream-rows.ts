@@ -9,6 +9,7 @@ import { append, type Appended } from './append.ts';
 import { Assembly } from './assembly.ts';
 import type { Names } from './names.ts';
 import type { Sql, Tx } from './sql.ts';
+import { type BucketNumbers, bucketNumbers } from './sql/append-ops.ts';
 import { deleteRecords, LIVE, loadRecords, PARTIAL, putRecords, type RecordPut, TOMBSTONE } from './sql/records.ts';
 import type { SourceTables } from './sql/tables.ts';
 import type { StateRow } from './state-row.ts';
@@ -38,6 +39,12 @@ export interface Origin {
   readonly records: string;
   readonly tables: SourceTables;
   readonly clock: Clock;
+}
+
+/** As the transaction found it behind its lock. */
+export interface StreamRowsAt {
+  readonly row: StateRow;
+  readonly numbers: BucketNumbers;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -104,8 +111,13 @@ export class StreamRows {
     this.#assembly.add(write.tableId, write.key, effect);
   }
 
+  bucketNumbers(sql: Sql, tables: ReturnType<Names['of']>): Promise<BucketNumbers> {
+    return bucketNumbers(sql, tables.buckets, this.#assembly.buckets.keys());
+  }
+
   /** Inside the transaction. */
-  async write(sql: Tx, tables: ReturnType<Names['of']>, row: StateRow): Promise<Appended> {
+  async write(sql: Tx, tables: ReturnType<Names['of']>, at: StreamRowsAt): Promise<Appended> {
+    const { row, numbers } = at;
     for (const [tableId, { table, rows }] of this.#tables) {
       const tombstones = needsTombstones(table, row.state.checkpoint);
       const puts: RecordPut[] = [];
@@ -119,7 +131,7 @@ export class StreamRows {
       putRecords(sql, tables.records, tableId, puts);
       deleteRecords(sql, tables.records, { tableId, keys: deletes });
     }
-    return append(sql, tables, row, this.#assembly);
+    return append(sql, tables, row, { assembly: this.#assembly, numbers });
   }
 }
 

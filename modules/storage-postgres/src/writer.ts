@@ -40,7 +40,8 @@ import {
   taskAfter,
   type TaskSplit,
 } from '@sluice/storage';
-import type { Appended } from './append.ts';
+import { ChunkQueue } from './chunk-queue.ts';
+import { type Chunk, findChunks, writeChunks } from './chunk-writes.ts';
 import { dropTombstones, eraseRows, publishRows, sweepRows } from './row-work.ts';
 import {
   addTable,
@@ -58,12 +59,15 @@ import type { Names } from './names.ts';
 import { type Ahead, type Done, isOver, nothingAhead, type Session, type Work } from './session.ts';
 import { SnapshotRows } from './snapshot-rows.ts';
 import type { Sql, Tx } from './sql.ts';
+import type { BucketNumbers } from './sql/append-ops.ts';
 import { SourceTables, SourceTableWrites } from './sql/tables.ts';
 import { type Holding, readStateRow, type StateRow } from './state-row.ts';
 import { type Origin, StreamRows } from './stream-rows.ts';
 import { clearError, saveSource } from './streams.ts';
 
 const ALL = 1_000_000_000;
+/** As many as tasks are read at once by default. */
+const CHUNKS_AT_ONCE = 4;
 
 export interface WriterContext {
   readonly session: Session;
@@ -82,6 +86,12 @@ export interface WriterContext {
 export class PostgresWriter implements StreamWriter {
   readonly #context: WriterContext;
   readonly #serial = new Serial();
+  readonly #chunks = new ChunkQueue<Chunk, FlushResult>({
+    chunksMax: CHUNKS_AT_ONCE,
+    write: (chunks) => this.#writeChunks(chunks),
+    // Chunks are large: the stream, and so the acknowledgement, must not wait for all that stand in line.
+    inLine: (job) => this.#inOrder(job, { lane: 'patient' }),
+  });
   readonly #names: Names;
   readonly #own: ReturnType<Names['of']>;
   /** Why the writer ended: what stands behind a failed flush must not be published. */
@@ -101,13 +111,14 @@ export class PostgresWriter implements StreamWriter {
   async flush<W extends RowWrite>(flush: StreamFlush<W>): Promise<FlushResult> {
     const write = async (): Promise<FlushResult> => {
       const rows = await this.#evaluated((fresh, from) => fresh.evaluate(flush, from));
-      return this.#transact<FlushResult, void>(async (sql, row) => {
-        const { headOp, counters } = await rows.write(sql, this.#own, row);
+      const ahead = (sql: Sql) => rows.bucketNumbers(sql, this.#own);
+      return this.#transact<FlushResult, BucketNumbers>(async (sql, row, numbers) => {
+        const { headOp, counters } = await rows.write(sql, this.#own, { row, numbers });
         this.#context.failpoints.pass('stream.rows-written');
         const state = advance(row.state, { kind: 'flushed', headOp, boundary: flush.boundary });
         this.#clearError(sql);
         return { value: { kind: 'flushed', headOp, ops: headOp - row.state.headOp }, next: { state, counters } };
-      }, nothingAhead);
+      }, ahead);
     };
     return this.#inOrder(write, { endsWriter: true });
   }
@@ -122,46 +133,47 @@ export class PostgresWriter implements StreamWriter {
     if (!(flush.rows instanceof PackedRows)) return this.#compare(flush, flush.rows);
     invariant(!table.unconfirmed, 'snapshot flush: rows of an unconfirmed table must be compared');
     const rows = await SnapshotRows.prepare(flush.rows, this.#context.clock);
-    const write = () =>
-      this.#writeChunk(flush, {
-        ahead: (sql) => rows.known(sql, this.#own),
-        rows: (sql, row, known) => rows.write(sql, this.#own, { row, known }),
-      });
-    // Chunks are large: the stream, and so the acknowledgement, must not wait for all that stand in line.
-    return this.#inOrder(write, { lane: 'patient' });
+    return this.#chunks.add({ guard, progress: flush.progress, rows });
+  }
+
+  #writeChunks(chunks: readonly Chunk[]): Promise<readonly FlushResult[]> {
+    const ahead = (sql: Sql) => findChunks(sql, this.#own, this.#tables(sql), chunks);
+    const onWritten = () => this.#context.failpoints.pass('copy.rows-written');
+    return this.#transact(async (sql, row, found) => {
+      const done = await writeChunks(this.#within(sql, row), found, onWritten);
+      if (done.next !== undefined) this.#clearError(sql);
+      return done;
+    }, ahead);
   }
 
   /** Rows of a table that has records of an older history: each record is loaded, as for streamed rows. */
   #compare<W extends RowWrite>(flush: SnapshotFlush<W>, compared: ComparedRows<W>): Promise<FlushResult> {
+    const { guard, progress } = flush;
     const write = async (): Promise<FlushResult> => {
       const rows = await this.#evaluated(async (fresh, from) => {
-        if (guardHolds(flush.guard, await from.tables.get(flush.guard.tableId))) await fresh.compare(compared, from);
+        if (guardHolds(guard, await from.tables.get(guard.tableId))) await fresh.compare(compared, from);
       });
-      return this.#writeChunk(flush, { ahead: nothingAhead, rows: (sql, row) => rows.write(sql, this.#own, row) });
+      const ahead = async (sql: Sql) => {
+        const tables = this.#tables(sql);
+        const [table, task, numbers] = await Promise.all([
+          tables.get(guard.tableId),
+          tables.task(guard.tableId, progress.index),
+          rows.bucketNumbers(sql, this.#own),
+        ]);
+        return { table, task, numbers };
+      };
+      return this.#transact<FlushResult, Awaited<ReturnType<typeof ahead>>>(async (sql, row, found) => {
+        if (!guardHolds(guard, found.table)) return { value: { kind: 'discarded' } };
+        invariant(found.task !== undefined, `table ${guard.tableId} has no task ${progress.index}`);
+        const { headOp, counters } = await rows.write(sql, this.#own, { row, numbers: found.numbers });
+        this.#context.failpoints.pass('copy.rows-written');
+        this.#writes(sql).putTasks([taskAfter(found.task, progress)]);
+        const state = advance(row.state, { kind: 'flushed', headOp, boundary: null });
+        this.#clearError(sql);
+        return { value: { kind: 'flushed', headOp, ops: headOp - row.state.headOp }, next: { state, counters } };
+      }, ahead);
     };
     return this.#inOrder(write, { lane: 'patient' });
-  }
-
-  #writeChunk<F>({ guard, progress }: Chunk, write: ChunkWrite<F>): Promise<FlushResult> {
-    const ahead = async (sql: Sql) => {
-      const tables = this.#tables(sql);
-      const [table, task, found] = await Promise.all([
-        tables.get(guard.tableId),
-        tables.task(guard.tableId, progress.index),
-        write.ahead(sql),
-      ]);
-      return { table, task, found };
-    };
-    return this.#transact<FlushResult, Awaited<ReturnType<typeof ahead>>>(async (sql, row, { table, task, found }) => {
-      if (!guardHolds(guard, table)) return { value: { kind: 'discarded' } };
-      invariant(task !== undefined, `table ${guard.tableId} has no task ${progress.index}`);
-      const { headOp, counters } = await write.rows(sql, row, found);
-      this.#context.failpoints.pass('copy.rows-written');
-      this.#writes(sql).putTasks([taskAfter(task, progress)]);
-      const state = advance(row.state, { kind: 'flushed', headOp, boundary: null });
-      this.#clearError(sql);
-      return { value: { kind: 'flushed', headOp, ops: headOp - row.state.headOp }, next: { state, counters } };
-    }, ahead);
   }
 
   /** Outside the transaction; run anew if the connection breaks. */
@@ -299,6 +311,10 @@ export class PostgresWriter implements StreamWriter {
     return new SourceTableWrites(sql, this.#names, this.#context.holding.stream);
   }
 
+  #within(sql: Tx, row: StateRow): Within {
+    return { sql, row, tables: this.#writes(sql), own: this.#own };
+  }
+
   #held(): Promise<StateRow> {
     const { session, holding } = this.#context;
     return session.read((sql) => readStateRow(sql, this.#names, holding));
@@ -306,7 +322,7 @@ export class PostgresWriter implements StreamWriter {
 
   /** One transaction, behind those before it. */
   #change<T>(work: (within: Within) => Promise<Done<T>>, options: OrderOptions = {}): Promise<T> {
-    const change = (sql: Tx, row: StateRow) => work({ sql, row, tables: this.#writes(sql), own: this.#own });
+    const change = (sql: Tx, row: StateRow) => work(this.#within(sql, row));
     return this.#inOrder(() => this.#transact(change, nothingAhead), options);
   }
 
@@ -348,13 +364,6 @@ export class PostgresWriter implements StreamWriter {
       logger.warn({ stream: holding.stream, error: String(error) }, 'the lease could not be renewed');
     }
   }
-}
-
-type Chunk = Pick<SnapshotFlush<RowWrite>, 'guard' | 'progress'>;
-
-interface ChunkWrite<F> {
-  readonly ahead: Ahead<F>;
-  readonly rows: (sql: Tx, row: StateRow, found: F) => Promise<Appended>;
 }
 
 interface OrderOptions {

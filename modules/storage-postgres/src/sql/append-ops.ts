@@ -1,9 +1,10 @@
 /** Puts a flush's ops behind those of their buckets, and keeps the buckets' sums. */
-import type { OpId } from '@sluice/core';
+import type { BucketName, OpId } from '@sluice/core';
 import type { Assembly } from '../assembly.ts';
 import { byteaArray, int4Array, int8Array, nameKey } from '../binary.ts';
+import { CopyRows } from '../copy-in.ts';
 import type { BucketRuns, PackedRun } from '../op-runs.ts';
-import type { Tx } from '../sql.ts';
+import type { Sql, Tx } from '../sql.ts';
 
 /** Wraps as signed 32-bit numbers do. */
 const WRAPPED = (sum: string) => `((((${sum}) + 2147483648) & 4294967295) - 2147483648)::int4`;
@@ -13,7 +14,27 @@ export interface Appending {
   readonly first: OpId;
   /** What readers may see at present: sums up to there are settled. */
   readonly checkpoint: OpId;
+  /** Of the buckets that were there before. */
+  readonly numbers: BucketNumbers;
 }
+
+/** A bucket's number is its key in `ops`, and never changes. */
+export type BucketNumbers = ReadonlyMap<BucketName, number>;
+
+/** Those of the buckets that are there already. Under the stream's lock. */
+export async function bucketNumbers(sql: Sql, table: string, names: Iterable<BucketName>): Promise<BucketNumbers> {
+  const asked = [...names];
+  if (asked.length === 0) return new Map();
+  const rows = await sql.rows<{ ord: number; number: number }>(
+    `select u.ord, b.number from unnest($1::bytea[]) with ordinality u (name, ord) join ${table} b using (name)`,
+    [byteaArray(asked.map(nameKey))],
+  );
+  return new Map(rows.map(({ ord, number }) => [asked[ord - 1] as BucketName, number]));
+}
+
+/** Of one row of `ops`, without its data. */
+const COLUMNS = 6;
+const NUMBER_BYTES = 3 * 8 + 2 * 4;
 
 export function appendOps(
   sql: Tx,
@@ -24,20 +45,22 @@ export function appendOps(
   if (buckets.size === 0) return;
   const touched = [...buckets].map(([name, { runs }]) => ({ key: nameKey(name), runs }));
   addToBuckets(sql, tables.buckets, touched, at);
-  const rows = touched.flatMap(({ key, runs }) => runs.map((run) => ({ key, run })));
-  sql.send(
-    `insert into ${tables.ops} (bucket, last_op, first_op, count, checksum, data)
-     select (select number from ${tables.buckets} b where b.name = u.name), last_op, first_op, count, checksum, data
-     from unnest($1::bytea[], $2::int8[], $3::int8[], $4::int4[], $5::int4[], $6::bytea[])
-       as u (name, last_op, first_op, count, checksum, data)`,
-    [
-      byteaArray(rows.map(({ key }) => key)),
-      int8Array(rows.map(({ run }) => at.first + run.lastOrdinal)),
-      int8Array(rows.map(({ run }) => at.first + run.firstOrdinal)),
-      int4Array(rows.map(({ run }) => run.count)),
-      int4Array(rows.map(({ run }) => run.checksum)),
-      byteaArray(rows.map(({ run }) => run.data)),
-    ],
+  const rows = new CopyRows();
+  for (const [name, { runs }] of buckets) {
+    const number = at.numbers.get(name) ?? at.first + (runs[0] as PackedRun).firstOrdinal;
+    for (const { lastOrdinal, firstOrdinal, count, checksum, data } of runs) {
+      rows.row(COLUMNS, NUMBER_BYTES + data.length);
+      rows.int8(number);
+      rows.int8(at.first + lastOrdinal);
+      rows.int8(at.first + firstOrdinal);
+      rows.int4(count);
+      rows.int4(checksum);
+      rows.bytes(data);
+    }
+  }
+  sql.copy(
+    `copy ${tables.ops} (bucket, last_op, first_op, count, checksum, data) from stdin (format binary)`,
+    rows.seal(),
   );
 }
 

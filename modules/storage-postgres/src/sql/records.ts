@@ -1,6 +1,7 @@
 /** Source records and tombstones, by table and key. */
 import type { RecordKey, TableId } from '@sluice/core';
 import { byteaArray, int2Array } from '../binary.ts';
+import { CopyRows } from '../copy-in.ts';
 import type { Sql, Tx } from '../sql.ts';
 
 export const LIVE = 0;
@@ -51,10 +52,27 @@ export interface RecordPut {
   readonly record: Uint8Array;
 }
 
+const COLUMNS = 4;
+/** Of table and flags. */
+const NUMBER_BYTES = 6;
+
+/** For `insertRecords`: all that can be done before the transaction. */
+export function packRecords(tableId: TableId, puts: readonly RecordPut[]): CopyRows {
+  const rows = new CopyRows();
+  for (const { key, flags, record } of puts) {
+    const keyBytes = Buffer.from(key);
+    rows.row(COLUMNS, NUMBER_BYTES + keyBytes.length + record.length);
+    rows.int4(tableId);
+    rows.bytes(keyBytes);
+    rows.int2(flags);
+    rows.bytes(record);
+  }
+  return rows.seal();
+}
+
 /** None of the keys may be there. */
-export function insertRecords(sql: Tx, table: string, tableId: TableId, puts: readonly RecordPut[]): void {
-  if (puts.length === 0) return;
-  sql.send(`insert into ${table} (table_id, key, flags, record) ${FROM_ARRAYS}`, arrays(tableId, puts));
+export function insertRecords(sql: Tx, table: string, rows: CopyRows): void {
+  sql.copy(`copy ${table} (table_id, key, flags, record) from stdin (format binary)`, rows);
 }
 
 /** The arbiter of a conflict is the index, whatever the planner thinks of the table. */
