@@ -46,3 +46,20 @@ export const systemRandom: Random = () => Math.random();
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
+
+const sliced: (() => void)[] = [];
+
+/**
+ * For long work in slices: each call gets a turn of its own, so that between any two slices of a process there is I/O.
+ * With `nextTurn`, the answer of a storage would wait for a slice of every task.
+ */
+export function nextSlice(): Promise<void> {
+  return new Promise((resolve) => {
+    if (sliced.push(resolve) === 1) setImmediate(resumeOne);
+  });
+}
+
+function resumeOne(): void {
+  sliced.shift()?.();
+  if (sliced.length > 0) setImmediate(resumeOne);
+}

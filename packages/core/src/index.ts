@@ -16,7 +16,7 @@ export type {
   UpdateChange,
 } from './change.ts';
 export type { Checkpoint } from './checkpoint.ts';
-export { type Clock, nextTurn, type Random, systemClock, systemRandom } from './clock.ts';
+export { type Clock, nextSlice, nextTurn, type Random, systemClock, systemRandom } from './clock.ts';
 export type { ColumnType, CustomType } from './column-type.ts';
 export { type ErrorCode, errorCodes } from './error-codes.ts';
 export { asSluiceError, type ErrorAction, type ErrorDetails, SluiceError } from './errors.ts';

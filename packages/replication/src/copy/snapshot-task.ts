@@ -3,7 +3,7 @@
  * each is one storage transaction with the task's cursor, and one is under way while the next is gathered. A flush of rows that
  * were read under an older state of their table is discarded there; then the task starts over from what is stored.
  */
-import { type ByteRows, type Clock, type Logger, nextTurn, SluiceError } from '@sluice/core';
+import { type ByteRows, type Clock, type Logger, nextSlice, SluiceError } from '@sluice/core';
 import type { JsonValue, StreamReader, StreamWriter, TableState, TaskState } from '@sluice/storage';
 import type { ByteBudget } from '../byte-budget.ts';
 import type { ChangeSource, TaskChunk } from '../change-source.ts';
@@ -178,7 +178,7 @@ async function evaluateInTurns(
     take(rows, into);
     if (index % ROWS_BETWEEN_LOOKS !== 0 || clock.monotonic() < until) continue;
     meter.enter('wait');
-    await nextTurn();
+    await nextSlice();
     meter.enter('evaluate');
     until = clock.monotonic() + TURN_MS;
   }

@@ -1,5 +1,5 @@
 /** Long loops in short turns, so that everybody else gets the event loop in between. */
-import { type Clock, nextTurn } from '@sluice/core';
+import { type Clock, nextSlice } from '@sluice/core';
 
 const TURN_MS = 12;
 const ITEMS_BETWEEN_LOOKS = 128;
@@ -9,7 +9,7 @@ export async function inSlices(clock: Clock, count: number, step: (at: number) =
   for (let at = 0; at < count; at++) {
     step(at);
     if (at % ITEMS_BETWEEN_LOOKS !== 0 || clock.monotonic() < until) continue;
-    await nextTurn();
+    await nextSlice();
     until = clock.monotonic() + TURN_MS;
   }
 }
