@@ -1,5 +1,6 @@
 /** The life of source rows: prior records, order inside a flush, tombstones, partial rows, moves. */
 import { expect, test } from 'vitest';
+import type { TableState } from '../table-state.ts';
 import type { Evaluate } from '../writer.ts';
 import { at, type World } from './harness.ts';
 import { decodeToyRow, evaluateToyRow, put, remove, type ToyWrite } from './toy-rows.ts';
@@ -108,6 +109,45 @@ export function rowConformance(withWorld: WithWorld): void {
       await world.finishCopy(table, 3);
       await world.committed(3);
       expect(await world.rows('all')).toEqual({ a: 'first', b: '1' });
+    }));
+
+  test('of chunks that are handed in at once each row counts once, and each task stands where its own ended', () =>
+    withWorld(async (world) => {
+      const one = await world.pendingTable('one', 3);
+      const two = await world.pendingTable('two');
+      await world.flush(2, put(one, 'streamed', 'by the stream'));
+      const rows = (table: TableState, keys: string) => keys.split('').map((key) => put(table, `${table.id}${key}`, key));
+      const stale = { ...two, truncateEpoch: two.truncateEpoch + 1 };
+      // Adapters may write those together that wait for their turn.
+      const before = Array.from({ length: 30 }, () => world.writer.commit(at(2)));
+      const [discarded, ...results] = await Promise.all([
+        world.chunk(stale, rows(two, 'x')),
+        world.chunk(one, [...rows(one, 'ab'), put(one, 'streamed', 'copied')], { index: 0, cursor: 'b', done: true }),
+        world.chunk(one, rows(one, 'bc'), { index: 1, cursor: 'c', done: true }),
+        world.chunk(one, rows(one, 'cd'), { index: 2, cursor: 'd' }),
+        world.chunk(two, rows(two, 'ab'), { cursor: 'b', done: true }),
+      ]);
+      await Promise.all(before);
+      expect(discarded).toEqual({ kind: 'discarded' });
+      const ranges = results.flatMap((result) => (result.kind === 'flushed' ? [result] : []));
+      const ends = ranges.toSorted((a, b) => a.headOp - b.headOp).map(({ headOp }) => headOp);
+      expect(ends.at(-1)).toBe(1 + 6);
+      expect(ranges.reduce((sum, { ops }) => sum + ops, 0)).toBe(6);
+      for (const { headOp, ops } of ranges) expect([1, ...ends]).toContain(headOp - ops);
+      const tasks = (await world.reader.tasks()).map(({ cursor, state }) => [cursor, state]);
+      expect(tasks).toEqual([
+        ['b', 'done'],
+        ['c', 'done'],
+        ['d', 'pending'],
+        ['b', 'done'],
+      ]);
+      await world.chunk(one, [], { index: 2, done: true });
+      for (const table of [one, two]) await world.writer.markTableSnapshotDone(table.id, table.generation, at(3));
+      await world.writer.markAllSnapshotDone(at(3));
+      await world.committed(3);
+      const held = await world.rows('all');
+      expect(Object.keys(held).toSorted()).toEqual(['1a', '1b', '1c', '1d', '2a', '2b', 'streamed']);
+      expect(held['streamed']).toBe('by the stream');
     }));
 
   test('tombstones are kept until a checkpoint passed the copy, and then purged', () =>
