@@ -116,7 +116,8 @@ export function rowConformance(withWorld: WithWorld): void {
       const one = await world.pendingTable('one', 3);
       const two = await world.pendingTable('two');
       await world.flush(2, put(one, 'streamed', 'by the stream'));
-      const rows = (table: TableState, keys: string) => keys.split('').map((key) => put(table, `${table.id}${key}`, key));
+      const rows = (table: TableState, keys: string) =>
+        keys.split('').map((key) => put(table, `${table.id}${key}`, key));
       const stale = { ...two, truncateEpoch: two.truncateEpoch + 1 };
       // Adapters may write those together that wait for their turn.
       const before = Array.from({ length: 30 }, () => world.writer.commit(at(2)));
