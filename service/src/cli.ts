@@ -1,19 +1,15 @@
-/** The command line: `sluice start | validate | …`, as `sluice --help` lists it. Errors are one paragraph, never a stack trace. */
+/**
+ * The command line: `sluice start | validate | …`, as `sluice --help` lists it. Errors are one paragraph, never a stack
+ * trace. A command is loaded when it is asked for: who checks rules need not wait for a server to be read.
+ */
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { asSluiceError, SluiceError } from '@sluice/core';
 import { Command, CommanderError, Option } from 'commander';
 import { languageNames } from './cli/client-languages.ts';
-import { plan } from './cli/plan.ts';
-import { schema } from './cli/schema.ts';
-import { start } from './cli/start.ts';
-import { status } from './cli/status.ts';
-import { migrate, newEpoch } from './cli/storage.ts';
-import { sync } from './cli/sync.ts';
-import { collectClaims, token } from './cli/token.ts';
-import { validate } from './cli/validate.ts';
-import { packageVersion } from './lifecycle.ts';
+import { collectClaims } from './cli/claims.ts';
 import { roles } from './role.ts';
+import { packageVersion } from './version.ts';
 
 /** @returns the exit code: 0 well, 1 an error that is described on stderr, 2 wrong usage */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -36,7 +32,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .description('replicate and serve; without --config, with an embedded Postgres and example data')
     .option('-c, --config <file>', 'configuration file')
     .addOption(new Option('-r, --role <role>', 'what this process does of it').choices(roles).default('all'))
-    .action((options) => run(start(options)));
+    .action(async (options) => run((await import('./cli/start.ts')).start(options)));
   program
     .command('token')
     .description('sign a development token with the first HS key of the configuration')
@@ -45,7 +41,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('--aud <audience>', 'audience (default: the first accepted one)')
     .option('--ttl <seconds>', 'lifetime', '3600')
     .option('--claim <k=v>', 'another claim; v is JSON or text; may be given again', collectClaims, {})
-    .action((options) => run(token(options)));
+    .action(async (options) => run((await import('./cli/token.ts')).token(options)));
   program
     .command('status')
     .description('what the service is doing')
@@ -53,14 +49,14 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('--token <token>', 'operator token')
     .option('--json', 'the whole document')
     .option('--watch', 'again every second, until interrupted')
-    .action((options) => run(status(options)));
+    .action(async (options) => run((await import('./cli/status.ts')).status(options)));
   program
     .command('sync')
     .description('connect as a client and print rows as they come')
     .option('--url <url>', 'address of the service (default: the development server of this folder)')
     .option('--token <jwt>', 'client token')
     .option('--once', 'end after the first complete checkpoint')
-    .action((options) => run(sync(options)));
+    .action(async (options) => run((await import('./cli/sync.ts')).sync(options)));
 
   rulesCommands(program, run);
   storageCommands(program, run);
@@ -85,7 +81,7 @@ function rulesCommands(program: Command, run: Run): void {
     .option('-c, --config <file>', 'configuration file: check tables and columns against its source')
     .option('--json', 'diagnostics as JSON')
     .option('--strict', 'take warnings as errors')
-    .action((file, options) => run(validate(file, options)));
+    .action(async (file, options) => run((await import('./cli/validate.ts')).validate(file, options)));
   program
     .command('plan')
     .description('print how the tables of the rules would be copied: tasks, rows, bytes, minutes; reads no row')
@@ -93,7 +89,7 @@ function rulesCommands(program: Command, run: Run): void {
     .option('-c, --config <file>', 'configuration file', 'sluice.yaml')
     .option('--rows-per-second <n>', 'rate that minutes are counted by')
     .option('--json', 'the whole plan, with its ranges')
-    .action((file, options) => run(plan(file, options)));
+    .action(async (file, options) => run((await import('./cli/plan.ts')).plan(file, options)));
   program
     .command('schema')
     .description('print the client schema that sync rules produce; without rules, the tables of the source as JSON')
@@ -101,7 +97,7 @@ function rulesCommands(program: Command, run: Run): void {
     .addOption(schemaOption())
     .option('-c, --config <file>', 'configuration file: read tables and columns from its source')
     .addOption(new Option('--lang <language>', 'what to print').choices(languageNames).default('ts'))
-    .action((file, options) => run(schema(file, options)));
+    .action(async (file, options) => run((await import('./cli/schema.ts')).schema(file, options)));
 }
 
 function storageCommands(program: Command, run: Run): void {
@@ -109,13 +105,13 @@ function storageCommands(program: Command, run: Run): void {
     .command('migrate')
     .description('bring the schema of a storage in Postgres to this version')
     .requiredOption('-c, --config <file>', 'configuration file')
-    .action((options) => run(migrate(options)));
+    .action(async (options) => run((await import('./cli/storage.ts')).migrate(options)));
   program
     .command('new-epoch')
     .description('after a storage in Postgres was restored from a backup: copy anew, under names no client knows')
     .requiredOption('-c, --config <file>', 'configuration file')
     .option('--yes', 'really')
-    .action((options) => run(newEpoch(options)));
+    .action(async (options) => run((await import('./cli/storage.ts')).newEpoch(options)));
 }
 
 /** Offline instead of a source. */

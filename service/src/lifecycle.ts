@@ -1,5 +1,4 @@
 /** From a configuration to a running process, and back: start order, signals, exit codes. */
-import { readFileSync } from 'node:fs';
 import { asSluiceError, type Failpoints, type Logger, noFailpoints, systemClock, systemRandom } from '@sluice/core';
 import type { BucketStorage } from '@sluice/storage';
 import { App } from './app.ts';
@@ -11,6 +10,7 @@ import { type ModuleTools, openStorage, type SourceFactory, sourceFactory } from
 import type { Role } from './role.ts';
 import { parseRules, requireRules } from './rules.ts';
 import type { StatusDocument } from './status/model.ts';
+import { packageVersion } from './version.ts';
 
 export interface RunningService {
   readonly url: string;
@@ -60,11 +60,6 @@ function withFailpoints({ createSource, storage }: Modules, failpoints: Failpoin
     createSource: (slotName) => sourceWithFailpoints(createSource(slotName), failpoints),
     storage: storageWithFailpoints(storage, failpoints),
   };
-}
-
-export function packageVersion(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 /**

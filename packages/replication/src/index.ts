@@ -16,7 +16,7 @@ export type {
 export type { CopyFacts, SnapshotFacts, StageMs, TableCopyFacts } from './copy/copy-progress.ts';
 export { type EnginePorts, type EngineStreamFacts, ReplicationEngine } from './engine.ts';
 export { erase, evaluate, publish, sweep } from './rows/evaluate.ts';
-export type { StreamProgress } from './stream/stream-progress.ts';
+export { newStreamProgress, type StreamProgress } from './stream/stream-progress.ts';
 export { Replicator, type ReplicatorFacts, type ReplicatorPhase, type ReplicatorPorts } from './replicator.ts';
 export type { Allowance } from './copy/governor.ts';
 export { type CopyThrottle, NO_THROTTLE } from './copy/pace.ts';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HttpWorld, OPERATOR, RULES, tokenOf } from '../http/http-world.ts';
-import { collectClaims } from './token.ts';
+import { collectClaims } from './claims.ts';
 
 const CLI = fileURLToPath(new URL('../cli.ts', import.meta.url));
 const TSX = import.meta.resolve('tsx');

@@ -1,5 +1,5 @@
 /** Facts of a replicator that has done nothing yet, for tests of what is made of them. */
-import type { ReplicatorFacts, SnapshotFacts } from '@sluice/replication';
+import { newStreamProgress, type ReplicatorFacts, type SnapshotFacts } from '@sluice/replication';
 
 export function noCopy(changes: Partial<SnapshotFacts> = {}): SnapshotFacts {
   return {
@@ -21,18 +21,5 @@ export function noCopy(changes: Partial<SnapshotFacts> = {}): SnapshotFacts {
 }
 
 export function noStream(changes: Partial<ReplicatorFacts['stream']> = {}): ReplicatorFacts['stream'] {
-  return {
-    transactions: 0,
-    changes: 0,
-    ops: 0,
-    flushes: 0,
-    flushMs: 0,
-    commits: 0,
-    received: null,
-    durable: null,
-    durableAtMs: null,
-    gate: null,
-    oldestUncommittedAtMs: null,
-    ...changes,
-  };
+  return { ...newStreamProgress(), ...changes };
 }
