@@ -21,6 +21,12 @@ const onBothStorages = (
     : ['e2e/{sdk,streams}', 'crash/kill-nine']
 ).map((name) => `test/${name}.test.ts`);
 
+/** Tests of the whole that mostly wait: for a lease to run out, a server to fall silent, nothing to happen. */
+const waiting = [
+  'e2e/{bad-input,copy-control,honest-probes,lost-history,plan-command,promoted-standby,restored-backup,shared-server}',
+  'crash/paused-holder',
+].map((name) => `test/${name}.test.ts`);
+
 export default defineConfig({
   test: {
     ...(report === undefined ? {} : { reporters: ['default', ['json', { outputFile: report }]] }),
@@ -42,11 +48,23 @@ export default defineConfig({
         ssr,
         test: {
           ...common,
+          name: 'whole, waiting',
+          include: waiting,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          ...common,
           // One at a time and after the rest: these bring a database, a service and a load of their own to two cores.
           name: 'whole',
           include: ['test/e2e/**/*.test.ts', 'test/crash/**/*.test.ts'],
+          exclude: [...common.exclude, ...waiting],
           maxWorkers: 1,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -59,7 +77,7 @@ export default defineConfig({
           include: onBothStorages,
           env: { SLUICE_TEST_STORAGE: 'postgresql' },
           maxWorkers: 1,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],
