@@ -77,6 +77,27 @@ function follow(service: ServiceProcess) {
   };
 }
 
+interface Followed {
+  readonly database: TestDatabase;
+  readonly service: ServiceProcess;
+  readonly following: ReturnType<typeof follow>;
+}
+
+/** A service that has copied `rows` rows, and a client that holds them and has just been told so. */
+async function withFollowed(rows: number, body: (world: Followed) => Promise<void>): Promise<void> {
+  const database = await newDatabase(postgres, rows);
+  const service = await ServiceProcess.start({ sourceUri: database.uri, rules: RULES });
+  const following = follow(service);
+  try {
+    await following.client.until(() => following.client.rows('notes').size === rows, 60_000);
+    following.received.length = 0;
+    await body({ database, service, following });
+  } finally {
+    await following.stop();
+    await service.dispose();
+  }
+}
+
 async function dropSlots(database: TestDatabase): Promise<void> {
   await database.query(
     'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()',
@@ -94,95 +115,85 @@ const expectedOps = Array.from({ length: 2 * CHANGED }, (_, at) =>
   at < CHANGED ? `REMOVE ${at + 1}` : `PUT ${at + 1}`,
 );
 
-test('a slot that was dropped while we were away: clients hear of each change once, and of nothing else', async () => {
-  const database = await newDatabase(postgres, ROWS);
-  const service = await ServiceProcess.start({ sourceUri: database.uri, rules: RULES });
-  const following = follow(service);
-  try {
-    await following.client.until(() => following.client.rows('notes').size === ROWS, 60_000);
-    await service.terminate();
-    await dropSlots(database);
-    for (const sql of changes) await database.query(sql);
-    following.received.length = 0;
-    following.sizes.length = 0;
-    await service.start();
-    await service.until('all rows are compared', async () => following.received.length >= 2 * CHANGED, 60_000);
-    const stream = await streamOf(service);
-    expect(stream?.restart).toEqual({ kind: 'reconcile', reasons: [expect.stringContaining('does not exist')] });
-    // What is streamed from now on comes after all that.
-    await database.query(`UPDATE notes SET body = 'the end' WHERE id = ${ROWS}`);
-    await following.client.until(() => following.received.includes(`PUT ${ROWS}`), 30_000);
-    expect([...following.received].sort()).toEqual([...expectedOps, `PUT ${ROWS}`].sort());
-    expect(following.sizes.filter((size) => size !== ROWS && size !== ROWS - CHANGED)).toEqual([]);
-    expect(following.client.stats.checksumFailures).toBe(0);
-    expect(following.client.rows('notes').get('150')).toMatchObject({ body: 'changed' });
-  } finally {
-    await following.stop();
-    await service.dispose();
-  }
-}, 180_000);
+test(
+  'a slot that was dropped while we were away: clients hear of each change once, and of nothing else',
+  () =>
+    withFollowed(ROWS, async ({ database, service, following }) => {
+      await service.terminate();
+      await dropSlots(database);
+      for (const sql of changes) await database.query(sql);
+      following.received.length = 0;
+      following.sizes.length = 0;
+      await service.start();
+      await service.until('all rows are compared', async () => following.received.length >= 2 * CHANGED, 60_000);
+      const stream = await streamOf(service);
+      expect(stream?.restart).toEqual({ kind: 'reconcile', reasons: [expect.stringContaining('does not exist')] });
+      // What is streamed from now on comes after all that.
+      await database.query(`UPDATE notes SET body = 'the end' WHERE id = ${ROWS}`);
+      await following.client.until(() => following.received.includes(`PUT ${ROWS}`), 30_000);
+      expect([...following.received].sort()).toEqual([...expectedOps, `PUT ${ROWS}`].sort());
+      expect(following.sizes.filter((size) => size !== ROWS && size !== ROWS - CHANGED)).toEqual([]);
+      expect(following.client.stats.checksumFailures).toBe(0);
+      expect(following.client.rows('notes').get('150')).toMatchObject({ body: 'changed' });
+    }),
+  180_000,
+);
 
-test('a slot that is lost while we run is noticed, named, and mended in the same way', async () => {
-  const database = await newDatabase(postgres, 1000);
-  const service = await ServiceProcess.start({ sourceUri: database.uri, rules: RULES });
-  const following = follow(service);
-  try {
-    await following.client.until(() => following.client.rows('notes').size === 1000, 60_000);
-    following.received.length = 0;
-    await database.query(
-      'SELECT pg_terminate_backend(active_pid), pg_sleep(0) FROM pg_replication_slots WHERE active AND database = current_database()',
-    );
-    await expect
-      .poll(
-        () =>
-          dropSlots(database).then(
-            () => true,
-            () => false,
-          ),
-        { timeout: 20_000 },
-      )
-      .toBe(true);
-    await database.query('DELETE FROM notes WHERE id <= 10');
-    await service.until('it is noticed', async () => (await streamOf(service))?.restart?.kind === 'reconcile', 30_000);
-    await following.client.until(() => following.client.rows('notes').size === 990, 60_000);
-    expect([...following.received].sort()).toEqual(Array.from({ length: 10 }, (_, n) => `REMOVE ${n + 1}`).sort());
-    // Noticed by the look at the source's health, with nothing wrong on the wire. Tables of a publication that was made
-    // anew are taken to be others, and sent anew (docs/decisions/0008-staged-tables.md).
-    await database.query('BEGIN; DROP PUBLICATION powersync; CREATE PUBLICATION powersync FOR ALL TABLES; COMMIT');
-    await service.until('it is named', () => service.output.includes('PSYNC_S1146'), 30_000);
-    await database.query('DELETE FROM notes WHERE id <= 20');
-    await following.client.until(() => following.client.rows('notes').size === 980, 60_000);
-  } finally {
-    await following.stop();
-    await service.dispose();
-  }
-}, 120_000);
+test(
+  'a slot that is lost while we run is noticed, named, and mended in the same way',
+  () =>
+    withFollowed(1000, async ({ database, service, following }) => {
+      await database.query(
+        'SELECT pg_terminate_backend(active_pid), pg_sleep(0) FROM pg_replication_slots WHERE active AND database = current_database()',
+      );
+      await expect
+        .poll(
+          () =>
+            dropSlots(database).then(
+              () => true,
+              () => false,
+            ),
+          { timeout: 20_000 },
+        )
+        .toBe(true);
+      await database.query('DELETE FROM notes WHERE id <= 10');
+      await service.until(
+        'it is noticed',
+        async () => (await streamOf(service))?.restart?.kind === 'reconcile',
+        30_000,
+      );
+      await following.client.until(() => following.client.rows('notes').size === 990, 60_000);
+      expect([...following.received].sort()).toEqual(Array.from({ length: 10 }, (_, n) => `REMOVE ${n + 1}`).sort());
+      // Noticed by the look at the source's health, with nothing wrong on the wire. Tables of a publication that was made
+      // anew are taken to be others, and sent anew (docs/decisions/0008-staged-tables.md).
+      await database.query('BEGIN; DROP PUBLICATION powersync; CREATE PUBLICATION powersync FOR ALL TABLES; COMMIT');
+      await service.until('it is named', () => service.output.includes('PSYNC_S1146'), 30_000);
+      await database.query('DELETE FROM notes WHERE id <= 20');
+      await following.client.until(() => following.client.rows('notes').size === 980, 60_000);
+    }),
+  120_000,
+);
 
-test('an operator has all rows compared: where nothing differs, clients hear nothing, and the stream goes on', async () => {
-  const database = await newDatabase(postgres, 1000);
-  const service = await ServiceProcess.start({ sourceUri: database.uri, rules: RULES });
-  const following = follow(service);
-  try {
-    await following.client.until(() => following.client.rows('notes').size === 1000, 60_000);
-    following.received.length = 0;
-    const response = await fetch(`${service.url}/api/snapshot/v1/compare`, {
-      method: 'POST',
-      headers: { authorization: `Token ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
-      body: '{}',
-    });
-    expect(response.status).toBe(200);
-    const compared = async () => (await streamOf(service))?.restart?.kind === 'reconcile';
-    await service.until('the comparison has begun', compared, 30_000);
-    await database.query('DELETE FROM notes WHERE id <= 10');
-    await following.client.until(() => following.client.rows('notes').size === 990, 60_000);
-    expect([...following.received].sort()).toEqual(Array.from({ length: 10 }, (_, n) => `REMOVE ${n + 1}`).sort());
-    const stream = await streamOf(service);
-    expect(stream?.restart).toMatchObject({ kind: 'reconcile', reasons: ['an operator asked for it'] });
-  } finally {
-    await following.stop();
-    await service.dispose();
-  }
-}, 120_000);
+test(
+  'an operator has all rows compared: where nothing differs, clients hear nothing, and the stream goes on',
+  () =>
+    withFollowed(1000, async ({ database, service, following }) => {
+      const response = await fetch(`${service.url}/api/snapshot/v1/compare`, {
+        method: 'POST',
+        headers: { authorization: `Token ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
+        body: '{}',
+      });
+      expect(response.status).toBe(200);
+      const compared = async () => (await streamOf(service))?.restart?.kind === 'reconcile';
+      await service.until('the comparison has begun', compared, 30_000);
+      await database.query('DELETE FROM notes WHERE id <= 10');
+      await following.client.until(() => following.client.rows('notes').size === 990, 60_000);
+      expect([...following.received].sort()).toEqual(Array.from({ length: 10 }, (_, n) => `REMOVE ${n + 1}`).sort());
+      const stream = await streamOf(service);
+      expect(stream?.restart).toMatchObject({ kind: 'reconcile', reasons: ['an operator asked for it'] });
+    }),
+  120_000,
+);
 
 test('another cluster at the same address is refused before anything is written', async () => {
   const second = await startPostgres();

@@ -1,63 +1,26 @@
 /** Who may write a stream: at any time one, whatever became of the one before. */
-import { putOp, type Relation, silentLogger, systemClock, systemRandom } from '@sluice/core';
+import { putOp, systemClock } from '@sluice/core';
 import type { BucketStorage, Effect, RowWrite, StreamWriter, TableState } from '@sluice/storage';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { FaultProxy } from '../../../test/kit/fault-proxy.ts';
-import { startPostgres, type TestDatabase, type TestPostgres } from '../../../test/kit/postgres.ts';
-import { openPostgresStorage, type PostgresStorageConfig } from './index.ts';
+import { copiedTable, useStorages } from '../../../test/kit/postgres-storages.ts';
 
 const LEASE_MS = 1_500;
-const tools = { clock: systemClock, random: systemRandom, logger: silentLogger };
-const relation: Relation = {
-  sourceId: '1',
-  connectionTag: 'default',
-  schema: 'public',
-  name: 'todos',
-  replicaIdentity: 'default',
-  columns: [],
-};
-
-let postgres: TestPostgres;
-let database: TestDatabase;
-const opened: BucketStorage[] = [];
 const proxies: FaultProxy[] = [];
+const world = useStorages({ leaseMs: LEASE_MS });
+const { open } = world;
 
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-beforeEach(async () => {
-  database = await postgres.createDatabase();
-});
+// What is registered last runs first: a storage is not closed while its server is silent.
 afterEach(async () => {
   for (const proxy of proxies.splice(0)) {
     proxy.heal();
     await proxy.stop();
   }
-  for (const storage of opened.splice(0)) await storage.close();
 });
-afterAll(() => postgres.stop());
-
-async function open(config: Partial<PostgresStorageConfig> = {}): Promise<BucketStorage> {
-  const storage = await openPostgresStorage(
-    { uri: database.uri, sslmode: 'disable', leaseMs: LEASE_MS, poolSizeMax: 2, ...config },
-    tools,
-  );
-  opened.push(storage);
-  return storage;
-}
-
 async function proxied(): Promise<{ storage: BucketStorage; proxy: FaultProxy }> {
-  const proxy = await FaultProxy.start({ host: '127.0.0.1', port: postgres.port });
+  const proxy = await FaultProxy.start({ host: '127.0.0.1', port: world.postgres.port });
   proxies.push(proxy);
   return { proxy, storage: await open({ hostname: '127.0.0.1', port: proxy.port }) };
-}
-
-async function copiedTable(writer: StreamWriter): Promise<TableState> {
-  const table = await writer.addTable(relation, [0]);
-  await writer.planTable(table.id, { hash: '', strategy: '' }, []);
-  await writer.markTableSnapshotDone(table.id, table.generation, '01');
-  await writer.markAllSnapshotDone('01');
-  return table;
 }
 
 function evaluate(write: RowWrite): Effect {
@@ -106,7 +69,7 @@ test('a holder that fell silent inside a transaction loses its lock, too', async
   await storage.createStream('rules', 1);
   const sleeper = await storage.openWriter(1, 'sleeper');
   // As the sleeper's own transaction does before it falls asleep; with the setting of its sessions.
-  const lock = await database.connect();
+  const lock = await world.database.connect();
   await lock.query(`set idle_in_transaction_session_timeout = ${LEASE_MS}`);
   await lock.query('begin; select 1 from sluice.stream_states where id = 1 for update');
   await sleeper.close();
@@ -122,8 +85,7 @@ test('a holder whose session ended is succeeded at once', async () => {
   const standby = await open({ leaseMs: 3_600_000 });
   await expect(standby.openWriter(1, 'standby')).rejects.toMatchObject({ code: 'PSYNC_S1003' });
   // What the server sees of a killed process.
-  await storage.close();
-  opened.splice(opened.indexOf(storage), 1);
+  await world.close(storage);
   await takeOver(standby, 30_000);
 });
 
@@ -132,7 +94,7 @@ test('an idle holder keeps its lease for many periods, and goes on after all its
   await storage.createStream('rules', 1);
   const writer = await storage.openWriter(1, 'idle');
   const table = await copiedTable(writer);
-  const until = () => database.query('select lease_until::text as until from sluice.stream_states');
+  const until = () => world.database.query('select lease_until::text as until from sluice.stream_states');
   const [before] = await until();
   await systemClock.sleep(2 * LEASE_MS);
   const [after] = await until();

@@ -1,56 +1,16 @@
 /** What only this adapter has: a schema, plans, notifications, and a server that others use, too. */
-import { putOp, type Relation, silentLogger, systemClock, systemRandom } from '@sluice/core';
-import type { BucketStorage, Effect, RowWrite, StreamWriter, TableState } from '@sluice/storage';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { startPostgres, type TestDatabase, type TestPostgres } from '../../../test/kit/postgres.ts';
-import { beginEpoch, migratePostgresStorage, openPostgresStorage, type PostgresStorageConfig } from './index.ts';
+import { putOp, silentLogger } from '@sluice/core';
+import type { BucketStorage, Effect, RowWrite, TableState } from '@sluice/storage';
+import { expect, test } from 'vitest';
+import { copiedTable, storageTools as tools, useStorages } from '../../../test/kit/postgres-storages.ts';
+import { beginEpoch, migratePostgresStorage, openPostgresStorage } from './index.ts';
 import { migrate } from './migrate.ts';
 import type { Migration } from './migrations/migration.ts';
 import { migrations } from './migrations/index.ts';
 import { Names } from './names.ts';
 
-const tools = { clock: systemClock, random: systemRandom, logger: silentLogger };
-const relation: Relation = {
-  sourceId: '1',
-  connectionTag: 'default',
-  schema: 'public',
-  name: 'todos',
-  replicaIdentity: 'default',
-  columns: [],
-};
-
-let postgres: TestPostgres;
-let database: TestDatabase;
-const opened: BucketStorage[] = [];
-
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-beforeEach(async () => {
-  database = await postgres.createDatabase();
-});
-afterEach(async () => {
-  for (const storage of opened.splice(0)) await storage.close();
-});
-afterAll(() => postgres.stop());
-
-function config(more: Partial<PostgresStorageConfig> = {}): PostgresStorageConfig {
-  return { uri: database.uri, sslmode: 'disable', poolSizeMax: 2, ...more };
-}
-
-async function open(more: Partial<PostgresStorageConfig> = {}): Promise<BucketStorage> {
-  const storage = await openPostgresStorage(config(more), tools);
-  opened.push(storage);
-  return storage;
-}
-
-async function copiedTable(writer: StreamWriter): Promise<TableState> {
-  const table = await writer.addTable(relation, [0]);
-  await writer.planTable(table.id, { hash: '', strategy: '' }, []);
-  await writer.markTableSnapshotDone(table.id, table.generation, '01');
-  await writer.markAllSnapshotDone('01');
-  return table;
-}
+const world = useStorages();
+const { config, open } = world;
 
 function evaluate(write: RowWrite): Effect {
   const bucket = `b${Number(write.key) % 100}`;
@@ -64,7 +24,7 @@ function rows(table: TableState, from: number, count: number): RowWrite[] {
 
 /** Columns, indexes, options and constraints of a schema's tables, by table; streams' ids left out of names. */
 async function catalogue(schema: string): Promise<Record<string, unknown>> {
-  const found = await database.query(
+  const found = await world.database.query(
     `select regexp_replace(c.relname, '_[0-9]+$', '_N') as "table", c.reloptions,
        (select array_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || ' ' || a.attnotnull::text || ' ' ||
           a.attstorage::text order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0) as columns,
@@ -77,7 +37,7 @@ async function catalogue(schema: string): Promise<Record<string, unknown>> {
 }
 
 async function stepwise(schema: string, steps: readonly Migration[], upTo: number): Promise<void> {
-  const client = await database.connect();
+  const client = await world.database.connect();
   const names = new Names(schema);
   await migrate(client, { names, migrations: steps.slice(0, upTo), logger: silentLogger });
   await client.end();
@@ -116,7 +76,7 @@ test('processes that start at once make one schema; dropping a stream leaves no 
   const first = await storage.createStream('rules', 1);
   await storage.createStream('rules', 1);
   await storage.dropStream(first.id);
-  const left = await database.query(`select 1 from pg_class where relname ~ '_${first.id}$'`);
+  const left = await world.database.query(`select 1 from pg_class where relname ~ '_${first.id}$'`);
   expect(left).toEqual([]);
 });
 
@@ -125,7 +85,7 @@ test('an older schema is refused where migrations are manual, a newer one everyw
   expect(await migratePostgresStorage(config(), tools)).toBe(migrations.length);
   expect(await migratePostgresStorage(config(), tools)).toBe(0);
   await open({ migrations: 'manual' });
-  await database.query(`insert into sluice.migrations (number, name) values (${migrations.length + 1}, 'newer')`);
+  await world.database.query(`insert into sluice.migrations (number, name) values (${migrations.length + 1}, 'newer')`);
   await expect(open()).rejects.toMatchObject({ code: 'SLU_T1202' });
 });
 
@@ -147,7 +107,7 @@ test('no statement reads a table that was filled a second ago from end to end', 
   const storage = await open();
   const stream = await storage.createStream('rules', 1);
   const writer = await storage.openWriter(stream.id, 'test');
-  await database.query(`alter table sluice.records_1 set (autovacuum_enabled = off);
+  await world.database.query(`alter table sluice.records_1 set (autovacuum_enabled = off);
     alter table sluice.ops_1 set (autovacuum_enabled = off)`);
   const table = await copiedTable(writer);
   for (let flush = 0; flush < 5; flush++) {
@@ -177,15 +137,14 @@ test('no statement reads a table that was filled a second ago from end to end', 
   await reader.partialRecords(table.id, 10);
   await writer.purgeTombstones(10);
   await writer.close();
-  await storage.close();
-  opened.length = 0;
-  const scanned = await database.query(
+  await world.close(storage);
+  const scanned = await world.database.query(
     `select relname, seq_tup_read from pg_stat_user_tables
      where schemaname = 'sluice' and relname ~ '^(ops|records|buckets|lookups|changes)_1$' and seq_tup_read > 0`,
   );
   expect(scanned).toEqual([]);
   // What was counted is there: the sessions have told of their scans.
-  const [used] = await database.query(
+  const [used] = await world.database.query(
     `select idx_scan::int4 as scans from pg_stat_user_tables where schemaname = 'sluice' and relname = 'records_1'`,
   );
   expect(used?.scans).toBeGreaterThan(0);
@@ -203,7 +162,7 @@ test('watchers of another process are told, also after their connections were br
     seen.push(position);
     if (seen.length === 1) await writer.commit('03', { createEmpty: true });
     if (seen.length === 2) {
-      await database.query(`select pg_terminate_backend(pid) from pg_stat_activity
+      await world.database.query(`select pg_terminate_backend(pid) from pg_stat_activity
         where application_name = 'sluice storage' and datname = current_database()`);
       await writer.commit('04', { createEmpty: true });
     }
@@ -218,7 +177,7 @@ test('commits that change nothing write nothing', async () => {
   const writer = await storage.openWriter(stream.id, 'test');
   await copiedTable(writer);
   await writer.commit('03');
-  const version = () => database.query('select xmin, xmax, ctid, seq from sluice.stream_states');
+  const version = () => world.database.query('select xmin, xmax, ctid, seq from sluice.stream_states');
   const before = await version();
   expect(await writer.commit('03')).toEqual({ kind: 'unchanged' });
   expect(await writer.commit('02', { createEmpty: true })).toMatchObject({ kind: 'blocked' });
