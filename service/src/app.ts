@@ -11,7 +11,7 @@ import {
 } from '@sluice/core';
 import { type EngineStreamFacts, ReplicationEngine } from '@sluice/replication';
 import type { BucketStorage, StreamInfo, WriteCheckpoint } from '@sluice/storage';
-import { DownloadShare, type MarkHead, ServedVersions, WriteCheckpoints } from '@sluice/sync';
+import { DownloadShare, LineEncoder, type MarkHead, ServedVersions, WriteCheckpoints } from '@sluice/sync';
 import { apiTokenCheck } from './auth/api-token.ts';
 import { loadKey } from './auth/key.ts';
 import { KeyStore, staticKeys } from './auth/key-store.ts';
@@ -127,6 +127,7 @@ export class App {
       logger,
       limits: config.limits,
       downloads: new DownloadShare(),
+      encoder: new LineEncoder(),
       failpoints,
     });
     writeCheckpointRoutes(app, { ...shared, writeCheckpoints });

@@ -6,6 +6,7 @@ import type { OpId } from '@sluice/core';
 import type { TableState } from '@sluice/storage';
 import {
   at,
+  bodiesOf,
   type OpenStorage,
   put,
   relationOf,
@@ -253,8 +254,12 @@ async function readsAt(reader: World['reader'], checkpoint: OpId) {
   return {
     checkpoint,
     sums: await reader.bucketSums(checkpoint, BUCKETS),
-    rows: chunks.map(({ bucket, bodies }) => [bucket, reduceOps(bodies)]),
-    ops: chunks.map(({ bodies }) => bodies.map((body) => Buffer.from(body).toString('latin1')).sort()),
+    rows: chunks.map((chunk) => [chunk.bucket, reduceOps(bodiesOf(chunk))]),
+    ops: chunks.map((chunk) =>
+      bodiesOf(chunk)
+        .map((body) => Buffer.from(body).toString('latin1'))
+        .sort(),
+    ),
     lookups: (await reader.lookups(checkpoint, LOOKUPS)).map((values) => [...values].sort()),
   };
 }

@@ -1,6 +1,6 @@
 /** What a user would be served, read from storage as of its newest checkpoint, in the shape of the oracle's answer. */
 import { type Checkpoint, decodeOp } from '@sluice/core';
-import type { BucketRequest, StreamReader } from '@sluice/storage';
+import { type BucketRequest, eachOp, type StreamReader } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import type { Rows } from './oracle.ts';
 import type { TestUser } from './rules.ts';
@@ -53,11 +53,11 @@ async function readAll(
     const last = chunks.at(-1);
     if (last === undefined) return;
     for (const chunk of chunks) {
-      chunk.opIds.forEach((opId, index) => buckets.get(chunk.bucket)?.apply(opId, chunk.bodies[index]));
+      for (const { opId, body } of eachOp(chunk.slices)) buckets.get(chunk.bucket)?.apply(opId, body);
     }
     const at = requests.findIndex((request) => request.bucket === last.bucket);
     const rest = requests.slice(at + 1);
-    requests = last.hasMore ? [{ bucket: last.bucket, after: last.opIds.at(-1) ?? 0 }, ...rest] : rest;
+    requests = last.hasMore ? [{ bucket: last.bucket, after: last.slices.at(-1)?.lastOp ?? 0 }, ...rest] : rest;
   }
 }
 
@@ -72,8 +72,7 @@ class ReducedBucket {
     this.#name = name;
   }
 
-  apply(opId: number, body: Uint8Array | undefined): void {
-    if (body === undefined) throw new Error(`${this.#name}: op ${opId} has no body`);
+  apply(opId: number, body: Uint8Array): void {
     if (opId <= this.#lastOpId) throw new Error(`${this.#name}: op ${opId} after ${this.#lastOpId}`);
     this.#lastOpId = opId;
     const op = decodeOp(body);

@@ -4,7 +4,7 @@
  * the reference client's op log; every completed checkpoint must equal the rows as of that checkpoint.
  */
 import { describe, expect, test } from 'vitest';
-import { encodeBsonLine } from '../../packages/sync/src/bson.ts';
+import { bsonFormat, LineEncoder } from '../../packages/sync/src/line-encoder.ts';
 import type { Line } from '../../packages/sync/src/protocol.ts';
 import { StreamWorld, type TestConnection } from '../../packages/sync/src/stream-world.ts';
 import { deserialize } from 'bson';
@@ -12,6 +12,7 @@ import { OpLog, type WireBucket, type WireOp } from '../kit/op-log.ts';
 import { seededRandom } from '../kit/seeded-random.ts';
 import { sized, testSeed } from '../kit/size.ts';
 
+const encoder = new LineEncoder();
 const STATIC = [
   { bucket: 's0', priority: 0 },
   { bucket: 's3', priority: 3 },
@@ -67,7 +68,7 @@ class SimulatedClient {
       const line = connection.lines[this.#read] as Line;
       if ('checkpoint_diff' in line && this.#last !== 'checkpoint_complete') left++;
       this.#last = Object.keys(line)[0] as string;
-      this.#receive(encodeBsonLine(line));
+      this.#receive(encoder.encode(line, bsonFormat).bytes);
     }
     return left;
   }

@@ -11,17 +11,19 @@ import {
   type StreamId,
   type TableId,
 } from '@sluice/core';
-import type {
-  BucketChunk,
-  BucketRequest,
-  BucketSum,
-  Changes,
-  CheckpointState,
-  ReadLimits,
-  SnapshotControl,
-  StreamReader,
-  TableState,
-  TaskState,
+import {
+  type BucketChunk,
+  type BucketRequest,
+  type BucketSum,
+  type Changes,
+  type CheckpointState,
+  OpTaking,
+  type ReadLimits,
+  ReadRoom,
+  type SnapshotControl,
+  type StreamReader,
+  type TableState,
+  type TaskState,
 } from '@sluice/storage';
 import { type BucketHead, getBucketHead } from './buckets.ts';
 import { readChanges } from './changes.ts';
@@ -33,11 +35,6 @@ import type { Schema } from './schema.ts';
 import { getCheckpointState, getSnapshotControl } from './streams.ts';
 import { listTables, listTasks } from './tables.ts';
 import type { Watched } from './watch.ts';
-
-interface Left {
-  ops: number;
-  bytes: number;
-}
 
 interface Sum {
   readonly upTo: OpId;
@@ -92,11 +89,11 @@ export class LmdbReader implements StreamReader {
     limits: ReadLimits,
   ): Promise<readonly BucketChunk[]> {
     this.#fresh();
-    const left: Left = { ...limits };
+    const room = new ReadRoom(limits);
     const chunks: BucketChunk[] = [];
     for (const request of requests) {
-      if (left.ops <= 0 || left.bytes <= 0) break;
-      const chunk = this.#readBucket(request, checkpoint, left);
+      if (room.isFull) break;
+      const chunk = this.#readBucket(request, checkpoint, room);
       if (chunk !== null) chunks.push(chunk);
     }
     return chunks;
@@ -162,8 +159,8 @@ export class LmdbReader implements StreamReader {
         after = run.lastOp;
         if (after > head.lastOp) break;
         const from = run.firstAfter(checkpoint);
-        if (from === 0) checksum = (checksum - run.checksum) | 0;
-        else for (let at = from; at < run.count; at++) checksum = (checksum - run.checksumAt(at)) | 0;
+        if (from === 0) checksum = (checksum - run.sum) | 0;
+        else for (let at = from; at < run.count; at++) checksum = (checksum - run.checksum(at)) | 0;
         count -= run.count - from;
       }
     }
@@ -181,39 +178,11 @@ export class LmdbReader implements StreamReader {
       yield new StoredRun(value, getU64(key, 8));
   }
 
-  #readBucket({ bucket, after }: BucketRequest, checkpoint: OpId, left: Left): BucketChunk | null {
-    const head = getBucketHead(this.#schema, bucketKey(this.#stream, bucket));
-    if (head === null || head.lastOp <= after || after >= checkpoint) return null;
-    const opIds: OpId[] = [];
-    const bodies: Uint8Array[] = [];
-    let hasMore = false;
-    for (const run of this.#runsAfter(head.number, after)) {
-      hasMore = takeFromRun(run, { opIds, bodies, after, checkpoint, left });
-      if (hasMore || run.lastOp >= checkpoint) break;
-    }
-    return opIds.length === 0 ? null : { bucket, opIds, bodies, hasMore };
+  #readBucket(request: BucketRequest, checkpoint: OpId, room: ReadRoom): BucketChunk | null {
+    const head = getBucketHead(this.#schema, bucketKey(this.#stream, request.bucket));
+    if (head === null || head.lastOp <= request.after || request.after >= checkpoint) return null;
+    const taking = new OpTaking(request, checkpoint, room);
+    for (const run of this.#runsAfter(head.number, request.after)) if (!taking.take(run)) break;
+    return taking.chunk;
   }
-}
-
-interface Taking {
-  readonly opIds: OpId[];
-  readonly bodies: Uint8Array[];
-  readonly after: OpId;
-  readonly checkpoint: OpId;
-  readonly left: Left;
-}
-
-/** @returns whether an op up to the checkpoint had to be left because a limit was reached */
-function takeFromRun(run: StoredRun, { opIds, bodies, after, checkpoint, left }: Taking): boolean {
-  for (let at = run.firstAfter(after); at < run.count; at++) {
-    const opId = run.opId(at);
-    if (opId > checkpoint) return false;
-    if (left.ops <= 0 || left.bytes <= 0) return true;
-    const body = run.body(at);
-    opIds.push(opId);
-    bodies.push(body);
-    left.ops--;
-    left.bytes -= body.length;
-  }
-  return false;
 }

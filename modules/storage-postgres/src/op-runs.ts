@@ -1,15 +1,11 @@
 /**
- * Ops of one bucket that came with one flush, packed into runs, each a row of the table `ops`. Its data:
- *
- *     count * (u32 last op id - op id | u32 end of body | i32 checksum) | bodies
- *
- * little-endian, body ends counted from the first body. The row carries count, sum of checksums, first and last op id, so
+ * Ops of one bucket that came with one flush, packed into runs, each a row of the table `ops`. Its data are the ops as
+ * `OpRun` has them. The row carries count, sum of checksums, first and last op id, so
  * a run is packed before ids are known, and sums need no data.
  */
-import type { OpDraft, OpId } from '@sluice/core';
+import { ByteSpace, type OpDraft, type OpId } from '@sluice/core';
+import { OP_ENTRY_BYTES, OpRun } from '@sluice/storage';
 import { OP_RUN_BYTES } from './config.ts';
-
-const ENTRY_BYTES = 12;
 
 /** Ordinals count the ops and lookups of a flush: 0, 1, 2, … */
 export interface PackedRun {
@@ -28,7 +24,7 @@ export class BucketRuns {
   #bytes = 0;
 
   add(op: OpDraft, ordinal: number): void {
-    const bytes = ENTRY_BYTES + op.body.length;
+    const bytes = OP_ENTRY_BYTES + op.body.length;
     if (this.#ops.length > 0 && this.#bytes + bytes > OP_RUN_BYTES) this.seal();
     this.#ordinals.push(ordinal);
     this.#ops.push(op);
@@ -41,7 +37,7 @@ export class BucketRuns {
     if (count === 0) return;
     const data = Buffer.allocUnsafe(this.#bytes);
     const lastOrdinal = this.#ordinals[count - 1] as number;
-    const bodies = count * ENTRY_BYTES;
+    const bodies = count * OP_ENTRY_BYTES;
     let checksum = 0;
     let end = 0;
     for (let at = 0; at < count; at++) {
@@ -49,7 +45,7 @@ export class BucketRuns {
       data.set(op.body, bodies + end);
       end += op.body.length;
       checksum = (checksum + op.checksum) | 0;
-      const entry = at * ENTRY_BYTES;
+      const entry = at * OP_ENTRY_BYTES;
       data.writeUInt32LE(lastOrdinal - (this.#ordinals[at] as number), entry);
       data.writeUInt32LE(end, entry + 4);
       data.writeInt32LE(op.checksum, entry + 8);
@@ -61,44 +57,7 @@ export class BucketRuns {
   }
 }
 
-/** A stored run. Views the bytes it is given. */
-export class StoredRun {
-  readonly count: number;
-  readonly lastOp: OpId;
-  readonly #data: Buffer;
-
-  constructor(data: Buffer, lastOp: OpId, count: number) {
-    this.#data = data;
-    this.lastOp = lastOp;
-    this.count = count;
-  }
-
-  opId(at: number): OpId {
-    return this.lastOp - this.#data.readUInt32LE(at * ENTRY_BYTES);
-  }
-
-  checksumAt(at: number): number {
-    return this.#data.readInt32LE(at * ENTRY_BYTES + 8);
-  }
-
-  body(at: number): Uint8Array {
-    const bodies = this.count * ENTRY_BYTES;
-    return this.#data.subarray(bodies + this.#end(at - 1), bodies + this.#end(at));
-  }
-
-  #end(at: number): number {
-    return at < 0 ? 0 : this.#data.readUInt32LE(at * ENTRY_BYTES + 4);
-  }
-
-  /** Position of the first op behind `opId`; `count` if there is none. */
-  firstAfter(opId: OpId): number {
-    let low = 0;
-    let high = this.count;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.opId(middle) > opId) high = middle;
-      else low = middle + 1;
-    }
-    return low;
-  }
+/** A row's data as its ops. */
+export function storedRun(data: Buffer, { count, last_op }: { readonly count: number; readonly last_op: OpId }): OpRun {
+  return new OpRun({ space: new ByteSpace(data), at: 0, count, lastOp: last_op });
 }

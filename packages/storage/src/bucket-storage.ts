@@ -6,6 +6,7 @@
 import type { BucketName, Checkpoint, OpId, Position, RecordKey, StreamId, TableId } from '@sluice/core';
 import type { CheckpointState } from './checkpoint-state.ts';
 import type { ConfiguredRules } from './configured-rules.ts';
+import type { OpSlice } from './op-run.ts';
 import type { SnapshotControl, SnapshotControlChange } from './snapshot-control.ts';
 import type { JsonValue, TableState, TaskState } from './table-state.ts';
 import type { StreamWriter } from './writer.ts';
@@ -135,10 +136,8 @@ export interface ReadLimits {
 
 export interface BucketChunk {
   readonly bucket: BucketName;
-  /** Ascending ids, same length as `bodies`. */
-  readonly opIds: readonly OpId[];
-  /** Op bodies as core/op.ts writes them. Valid for as long as they are referenced. */
-  readonly bodies: readonly Uint8Array[];
+  /** Its ops, ascending; one at least. Valid for as long as they are referenced. */
+  readonly slices: readonly OpSlice[];
   /** Whether the bucket has more ops up to the checkpoint than this chunk. */
   readonly hasMore: boolean;
 }

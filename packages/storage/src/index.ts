@@ -1,3 +1,4 @@
+export { OpTaking, ReadRoom } from './adapter/op-taking.ts';
 export { type Lane, Serial } from './adapter/serial.ts';
 export { inSlices } from './adapter/slices.ts';
 export type {
@@ -36,6 +37,7 @@ export {
   type TableControl,
   type TableHold,
 } from './snapshot-control.ts';
+export { countOps, eachOp, OP_ENTRY_BYTES, OpRun, OpSlice, packOps } from './op-run.ts';
 export { PackedRows } from './packed-rows.ts';
 export { type Item, itemOf, type Places } from './places.ts';
 export type { Membership, SourceRecord } from './record-format.ts';

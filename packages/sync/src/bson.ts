@@ -1,116 +1,94 @@
 /**
  * Lines as BSON documents. Data lines are the hot path: op bodies are stored as BSON elements already, so a line is
- * laid out by hand in one buffer of exactly its size, and each op is a copy. Everything else is small.
+ * laid out by hand, and each op is a copy with its number and id before it. Everything else is small.
  */
 import { serialize } from 'bson';
-import { invariant } from '@sluice/core';
-import type { DataChunk, Line } from './protocol.ts';
+import { ByteSpace } from '@sluice/core';
+import { countOps, type OpRun } from '@sluice/storage';
+import type { LineBuffer } from './line-buffer.ts';
+import type { ControlLine, DataChunk } from './protocol.ts';
 
 /** Exactly this: clients compare it literally, and take anything else for text. */
 export const BSON_CONTENT_TYPE = 'application/vnd.powersync.bson-stream';
 
-export function encodeBsonLine(line: Line): Uint8Array {
-  return 'data' in line ? encodeDataLine(line.data) : serialize(line);
+export function encodeBsonControl(line: ControlLine): Uint8Array {
+  return serialize(line);
 }
 
-const DATA_DOCUMENT = Buffer.from('\x03data\0', 'latin1');
-const BUCKET = Buffer.from('\x02bucket\0', 'latin1');
-const AFTER = Buffer.from('\x02after\0', 'latin1');
-const HAS_MORE = Buffer.from('\x08has_more\0', 'latin1');
-const DATA_ARRAY = Buffer.from('\x04data\0', 'latin1');
-const NEXT_AFTER = Buffer.from('\x02next_after\0', 'latin1');
-const OP_ID = Buffer.from('\x02op_id\0', 'latin1');
+const DATA_DOCUMENT = name(0x03, 'data');
+const BUCKET = name(0x02, 'bucket');
+const AFTER = name(0x02, 'after');
+const HAS_MORE = name(0x08, 'has_more');
+const DATA_ARRAY = name(0x04, 'data');
+const NEXT_AFTER = name(0x02, 'next_after');
+const OP_ID = name(0x02, 'op_id');
+const DOCUMENT = 0x03;
+/** Names, lengths and numbers of a line; number, length, id and end of one op. */
+const LINE_FRAME_MAX = 160;
+const OP_FRAME_MAX = 48;
 
-/** Length prefix and terminator of a string, or of a document. */
-const FRAME = 5;
-/** Type byte and terminator around an element's name. */
-const NAME_FRAME = 2;
-
-function encodeDataLine(chunk: DataChunk): Buffer {
-  const count = chunk.opIds.length;
-  const bucketBytes = Buffer.byteLength(chunk.bucket);
-  const array = arrayBytes(chunk);
-  const inner =
-    FRAME +
-    (BUCKET.length + FRAME + bucketBytes) +
-    (AFTER.length + FRAME + digits(chunk.after)) +
-    (HAS_MORE.length + 1) +
-    (DATA_ARRAY.length + array) +
-    (NEXT_AFTER.length + FRAME + digits(chunk.nextAfter));
-  const total = FRAME + DATA_DOCUMENT.length + inner;
-
-  const line = Buffer.allocUnsafe(total);
-  let at = line.writeInt32LE(total, 0);
-  at += DATA_DOCUMENT.copy(line, at);
-  at = line.writeInt32LE(inner, at);
-  at += BUCKET.copy(line, at);
-  at = line.writeInt32LE(bucketBytes + 1, at);
-  at += line.write(chunk.bucket, at, 'utf8');
-  line[at++] = 0;
-  at += AFTER.copy(line, at);
-  at = putDecimal(line, at, chunk.after);
-  at += HAS_MORE.copy(line, at);
-  line[at++] = chunk.hasMore ? 1 : 0;
-  at += DATA_ARRAY.copy(line, at);
-  at = line.writeInt32LE(array, at);
-  for (let index = 0; index < count; index++) {
-    at = putOp(line, at, index, chunk.opIds[index] as number, chunk.bodies[index] as Uint8Array);
-  }
-  line[at++] = 0;
-  at += NEXT_AFTER.copy(line, at);
-  at = putDecimal(line, at, chunk.nextAfter);
-  line[at++] = 0;
-  line[at++] = 0;
-  invariant(at === total, 'bson: a data line is not as long as computed');
-  return line;
+export function putBsonData(chunk: DataChunk, line: LineBuffer): void {
+  const { bucket, slices } = chunk;
+  const bodies = slices.reduce((bytes, slice) => bytes + slice.bytes, 0);
+  line.reserve(LINE_FRAME_MAX + 3 * bucket.length + countOps(slices) * OP_FRAME_MAX + bodies);
+  const outer = open(line);
+  line.all(DATA_DOCUMENT);
+  const inner = open(line);
+  line.all(BUCKET);
+  const text = open(line);
+  line.text(bucket);
+  closeText(line, text);
+  line.all(AFTER);
+  putDecimal(line, chunk.after);
+  line.all(HAS_MORE);
+  line.byte(chunk.hasMore ? 1 : 0);
+  line.all(DATA_ARRAY);
+  const array = open(line);
+  let index = 0;
+  for (const { run, from, to } of slices) for (let at = from; at < to; at++) putOp(line, index++, run, at);
+  close(line, array);
+  line.all(NEXT_AFTER);
+  putDecimal(line, chunk.nextAfter);
+  close(line, inner);
+  close(line, outer);
 }
 
-function arrayBytes(chunk: DataChunk): number {
-  let bytes = FRAME;
-  for (let index = 0; index < chunk.opIds.length; index++) {
-    bytes += NAME_FRAME + digits(index) + opBytes(chunk.opIds[index] as number, chunk.bodies[index] as Uint8Array);
-  }
-  return bytes;
+function putOp(line: LineBuffer, index: number, run: OpRun, at: number): void {
+  line.byte(DOCUMENT);
+  line.decimal(index);
+  line.byte(0);
+  const op = open(line);
+  line.all(OP_ID);
+  putDecimal(line, run.opId(at));
+  line.copy(run.space, run.bodyAt(at), run.bodyAt(at + 1));
+  close(line, op);
 }
 
-function opBytes(opId: number, body: Uint8Array): number {
-  return FRAME + OP_ID.length + FRAME + digits(opId) + body.length;
+/** Leaves room for a length. @returns where it stands */
+function open(line: LineBuffer): number {
+  const start = line.end;
+  line.end += 4;
+  return start;
 }
 
-function putOp(line: Buffer, start: number, index: number, opId: number, body: Uint8Array): number {
-  let at = start;
-  line[at++] = 0x03;
-  at = putDigits(line, at, index);
-  line[at++] = 0;
-  at = line.writeInt32LE(opBytes(opId, body), at);
-  at += OP_ID.copy(line, at);
-  at = putDecimal(line, at, opId);
-  line.set(body, at);
-  at += body.length;
-  line[at++] = 0;
-  return at;
+/** The length of a document counts itself, that of a text does not. */
+function close(line: LineBuffer, start: number): void {
+  line.byte(0);
+  line.int32At(start, line.end - start);
+}
+
+function closeText(line: LineBuffer, start: number): void {
+  line.byte(0);
+  line.int32At(start, line.end - start - 4);
 }
 
 /** A number as a BSON string of decimal digits. */
-function putDecimal(line: Buffer, start: number, value: number): number {
-  const at = putDigits(line, line.writeInt32LE(digits(value) + 1, start), value);
-  line[at] = 0;
-  return at + 1;
+function putDecimal(line: LineBuffer, value: number): void {
+  const text = open(line);
+  line.decimal(value);
+  closeText(line, text);
 }
 
-function putDigits(line: Buffer, start: number, value: number): number {
-  const end = start + digits(value);
-  let rest = value;
-  for (let at = end - 1; at >= start; at--) {
-    const next = Math.floor(rest / 10);
-    line[at] = 48 + (rest - next * 10);
-    rest = next;
-  }
-  return end;
-}
-
-function digits(value: number): number {
-  let count = 1;
-  for (let bound = 10; value >= bound; bound *= 10) count++;
-  return count;
+function name(type: number, text: string): ByteSpace {
+  return new ByteSpace(Buffer.from(`${String.fromCharCode(type)}${text}\0`, 'latin1'));
 }

@@ -3,7 +3,7 @@
  * priorities a partial completion is due, but only if the later one has data at all.
  */
 import { invariant, type OpId } from '@sluice/core';
-import type { BucketChunk, StreamReader } from '@sluice/storage';
+import { type BucketChunk, countOps, type StreamReader } from '@sluice/storage';
 import type { ClientState, OwedBucket } from './client-state.ts';
 import type { ReadBounds } from './download-share.ts';
 import type { Line } from './protocol.ts';
@@ -60,10 +60,9 @@ export class BucketReader {
     this.#priority = priority;
     const group = this.#left.filter((owed) => owed.priority === priority);
     const chunks = await this.#reader.readOps(this.#opId, group, this.#bounds());
-    const withData = chunks.filter((chunk) => chunk.opIds.length > 0);
-    if (withData.length > 0 && this.#partial !== null) this.#sayPartial(this.#partial);
-    for (const chunk of withData) this.#take(chunk);
-    const last = withData.at(-1);
+    if (chunks.length > 0 && this.#partial !== null) this.#sayPartial(this.#partial);
+    for (const chunk of chunks) this.#take(chunk);
+    const last = chunks.at(-1);
     // Storage answers in the order asked for: what comes before its last chunk is read, what comes behind may not be.
     if (last === undefined) this.#settle(group.length);
     else this.#settle(group.findIndex((owed) => owed.bucket === last.bucket) + (last.hasMore ? 0 : 1));
@@ -75,19 +74,19 @@ export class BucketReader {
   }
 
   #take(chunk: BucketChunk): void {
-    const { bucket, opIds, bodies, hasMore } = chunk;
+    const { bucket, slices, hasMore } = chunk;
     const index = this.#left.findIndex((owed) => owed.bucket === bucket);
     const owed = this.#left[index];
     invariant(owed !== undefined, 'bucket reader: storage returned a bucket that was not asked for');
-    const nextAfter = opIds.at(-1) as OpId;
+    const nextAfter = slices.at(-1)?.lastOp ?? owed.after;
     invariant(
-      nextAfter <= this.#opId && (opIds[0] as OpId) > owed.after,
+      nextAfter <= this.#opId && (slices[0]?.firstOp ?? 0) > owed.after,
       'bucket reader: storage returned ops outside the range asked for',
     );
-    this.#lines.push({ data: { bucket, after: owed.after, nextAfter, hasMore, opIds, bodies } });
+    this.#lines.push({ data: { bucket, after: owed.after, nextAfter, hasMore, slices } });
     this.#left[index] = { ...owed, after: nextAfter };
     this.#state.sent(bucket, nextAfter);
-    this.#sent += opIds.length;
+    this.#sent += countOps(slices);
   }
 
   #settle(count: number): void {

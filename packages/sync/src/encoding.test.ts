@@ -1,26 +1,43 @@
-import { putOp, removeOp } from '@sluice/core';
+import { type OpDraft, putOp, removeOp } from '@sluice/core';
+import { OpSlice, packOps } from '@sluice/storage';
 import { calculateObjectSize, deserialize, serialize } from 'bson';
 import { describe, expect, it } from 'vitest';
-import { encodeBsonLine } from './bson.ts';
-import { encodeNdjsonLine } from './ndjson.ts';
+import { bsonFormat, LineEncoder, ndjsonFormat } from './line-encoder.ts';
 import type { DataChunk, Line } from './protocol.ts';
+
+const encoder = new LineEncoder();
+const encodeBsonLine = (line: Line) => Buffer.from(encoder.encode(line, bsonFormat).bytes);
+const encodeNdjsonLine = (line: Line, rawData: boolean) =>
+  Buffer.from(encoder.encode(line, ndjsonFormat(rawData)).bytes);
+
+/** All that a bucket has, in runs of `perRun` ops that are cut where they meet. */
+function slicesOf(ops: readonly { readonly id: number; readonly draft: OpDraft }[], perRun = 7): OpSlice[] {
+  const loose = ops.map(({ id, draft: { checksum, body } }) => ({ id, checksum, body }));
+  const slices: OpSlice[] = [];
+  for (let at = 0; at < loose.length; at += perRun) {
+    const from = Math.max(0, at - 2);
+    const { run } = packOps(loose.slice(from, at + perRun + 1));
+    slices.push(new OpSlice(run, at - from, Math.min(loose.length, at + perRun) - from));
+  }
+  return slices;
+}
 
 const rows = ['{"id":"a","name":"Zoë \\"quoted\\" \\u0000"}', '{"id":"b","big":12345678901234567890,"real":1.0}'];
 
 function chunk(count: number, firstOp = 1): DataChunk {
-  const opIds = Array.from({ length: count }, (_, index) => firstOp + index);
-  const bodies = opIds.map((opId) =>
-    opId % 3 === 0
-      ? removeOp('b', 'todos', `id-${opId}`, `7/${opId}`).body
-      : putOp('b', 'todos', `id-${opId}`, `7/${opId}`, rows[opId % 2] as string).body,
-  );
+  const ops = Array.from({ length: count }, (_, index) => firstOp + index).map((id) => ({
+    id,
+    draft:
+      id % 3 === 0
+        ? removeOp('b', 'todos', `id-${id}`, `7/${id}`)
+        : putOp('b', id % 5 === 0 ? 'lists' : 'todos', `id-${id}`, `7/${id}`, rows[id % 2] as string),
+  }));
   return {
     bucket: '1#mine["ann 🐟"]',
     after: firstOp - 1,
     nextAfter: firstOp + count - 1,
     hasMore: true,
-    opIds,
-    bodies,
+    slices: slicesOf(ops),
   };
 }
 
@@ -90,9 +107,11 @@ describe('NDJSON lines', () => {
       '\u0001'.repeat(20_000),
       'x'.repeat(3_000_000),
     ];
-    const bodies = texts.map((text) => putOp('b', text.slice(0, 50), text, 'k', JSON.stringify({ text })).body);
-    const opIds = texts.map((_, index) => index + 1);
-    const line = { data: { bucket: 'b"\n', after: 0, nextAfter: 5, hasMore: false, opIds, bodies } };
+    const ops = texts.map((text, index) => ({
+      id: index + 1,
+      draft: putOp('b', text.slice(0, 50), text, 'k', JSON.stringify({ text })),
+    }));
+    const line = { data: { bucket: 'b"\n', after: 0, nextAfter: 5, hasMore: false, slices: slicesOf(ops) } };
     expect(JSON.parse(encodeNdjsonLine(line, true).toString())).toEqual(deserialize(encodeBsonLine(line)));
   });
 

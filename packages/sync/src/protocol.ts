@@ -3,6 +3,7 @@
  * messages are read by people: every refusal names the field by its path.
  */
 import { type BucketName, type OpId, SluiceError } from '@sluice/core';
+import type { OpSlice } from '@sluice/storage';
 import type { Subscription } from '@sluice/sync-rules';
 
 /** A validated body of `POST /sync/stream`. */
@@ -60,9 +61,7 @@ export interface DataChunk {
   readonly after: OpId;
   readonly nextAfter: OpId;
   readonly hasMore: boolean;
-  readonly opIds: readonly OpId[];
-  /** Op bodies, see core/op.ts. */
-  readonly bodies: readonly Uint8Array[];
+  readonly slices: readonly OpSlice[];
 }
 
 /** Lines that are sent as they are. */

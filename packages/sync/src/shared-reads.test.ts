@@ -1,5 +1,5 @@
 import type { OpId } from '@sluice/core';
-import type { BucketChunk, BucketRequest, ReadLimits } from '@sluice/storage';
+import { type BucketChunk, type BucketRequest, eachOp, packOps, type ReadLimits } from '@sluice/storage';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { SharedReads } from './shared-reads.ts';
@@ -21,7 +21,8 @@ function storage(ops: readonly (readonly OpId[])[]) {
       if (left === 0) break;
       const opIds = all.slice(0, left);
       left -= opIds.length;
-      chunks.push({ bucket, opIds, bodies: opIds.map(() => BODY), hasMore: opIds.length < all.length });
+      const slices = [packOps(opIds.map((id) => ({ id, checksum: 0, body: BODY })))];
+      chunks.push({ bucket, slices, hasMore: opIds.length < all.length });
       if (opIds.length < all.length) break;
     }
     return chunks;
@@ -39,7 +40,8 @@ async function readAll(
   let left = [...group];
   while (left.length > 0) {
     const chunks = await reader.readOps(CHECKPOINT, left, { ops, bytes: 1e6 });
-    for (const { bucket, opIds } of chunks) {
+    for (const { bucket, slices } of chunks) {
+      const opIds = [...eachOp(slices)].map(({ opId }) => opId);
       expect(opIds.length).toBeLessThanOrEqual(ops);
       got.set(bucket, [...(got.get(bucket) ?? []), ...opIds]);
       left = left.map((each) => (each.bucket === bucket ? { bucket, after: opIds.at(-1) ?? 0 } : each));

@@ -4,7 +4,7 @@
  * has more to catch up with than the last checkpoints reads on its own.
  */
 import { type BucketName, limits, nextTurn, type OpId } from '@sluice/core';
-import type { BucketChunk, BucketRequest, ReadLimits, StreamReader } from '@sluice/storage';
+import { type BucketChunk, type BucketRequest, countOps, type ReadLimits, type StreamReader } from '@sluice/storage';
 
 type Reader = Pick<StreamReader, 'readOps'>;
 
@@ -114,7 +114,7 @@ function partOf(answer: Answer, requests: readonly BucketRequest[], bounds: Read
     if (!answer.answered.has(bucket)) return part.length === 0 ? null : part;
     const chunk = answer.chunks.get(bucket);
     if (chunk === undefined) continue;
-    if (chunk.opIds.length > bounds.ops) return part.length === 0 ? null : part;
+    if (countOps(chunk.slices) > bounds.ops) return part.length === 0 ? null : part;
     part.push(chunk);
     if (chunk.hasMore) return part;
   }

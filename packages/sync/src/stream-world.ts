@@ -310,7 +310,8 @@ export class TestConnection {
 }
 
 function brief(line: Line): string {
-  if ('data' in line) return `data ${line.data.bucket} ${line.data.opIds[0]}-${line.data.opIds.at(-1)}`;
+  if ('data' in line)
+    return `data ${line.data.bucket} ${line.data.slices[0]?.firstOp}-${line.data.slices.at(-1)?.lastOp}`;
   if ('checkpoint' in line) {
     const { last_op_id, buckets, write_checkpoint } = line.checkpoint;
     return `checkpoint ${last_op_id} [${buckets.map((each) => `${each.bucket}:${each.count}`).join(' ')}]${acknowledged(write_checkpoint)}`;

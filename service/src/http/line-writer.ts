@@ -5,11 +5,15 @@
 import type { ServerResponse } from 'node:http';
 import { constants, createGzip, type Gzip } from 'node:zlib';
 import type { Clock } from '@sluice/core';
+import type { EncodedLine } from '@sluice/sync';
 
 /** Without progress for so long, a reader is given up. */
 const STALLED_MS = 30_000;
 /** Progress is seen from part to part: a slow reader that takes one in time is left alone. */
 const PART_BYTES = 64 * 1024;
+/** For who takes a part in less than `QUICK_MS`: a part costs a system call and a turn, as much as a hundred ops. */
+const LARGE_PART_BYTES = 256 * 1024;
+const QUICK_MS = 1_000;
 /** Lines that leave together: a system call costs more than the few hundred bytes of most lines. */
 const HELD_BYTES_MAX = 16 * 1024;
 /** Small windows: thousands of idle connections keep their state. */
@@ -24,6 +28,7 @@ export class LineWriter {
   readonly #signal: AbortSignal;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
+  #partBytes = PART_BYTES;
 
   constructor(
     response: ServerResponse,
@@ -39,18 +44,22 @@ export class LineWriter {
   }
 
   /** For a line that another one follows at once: a small one goes out with that. Otherwise as `write`. */
-  async hold(line: Uint8Array): Promise<void> {
-    if (this.#heldBytes + line.length > HELD_BYTES_MAX) return this.write(line);
-    this.#held.push(line);
-    this.#heldBytes += line.length;
+  async hold(line: EncodedLine): Promise<void> {
+    const { bytes } = line;
+    if (this.#heldBytes + bytes.length > HELD_BYTES_MAX) return this.write(line);
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.length;
   }
 
   /**
    * Resolves when the line is on its way and the next one may come.
    * @throws ReaderStalled if the client does not read; the signal's reason if it is gone
    */
-  async write(line: Uint8Array): Promise<void> {
-    await this.#send(this.#held.length === 0 ? line : this.#takeHeld(line));
+  async write(line: EncodedLine): Promise<void> {
+    if (this.#held.length === 0) return this.#send(line);
+    const bytes = this.#takeHeld(line.bytes);
+    line.release();
+    await this.#send({ bytes, release: () => {} });
   }
 
   #takeHeld(...more: Uint8Array[]): Uint8Array {
@@ -60,20 +69,28 @@ export class LineWriter {
     return all;
   }
 
-  async #send(line: Uint8Array): Promise<void> {
-    for (let at = 0; at < line.length; at += PART_BYTES) {
-      const part = line.subarray(at, at + PART_BYTES);
-      if (this.#gzip === null) {
-        if (!this.#response.write(part)) await this.#untilDone((done) => this.#response.once('drain', done));
-      } else {
-        const gzip = this.#gzip;
-        const last = at + PART_BYTES >= line.length;
-        await this.#untilDone((done) => {
-          gzip.write(part, last ? undefined : done);
-          if (last) gzip.flush(constants.Z_SYNC_FLUSH, done);
-        });
-      }
+  async #send({ bytes, release }: EncodedLine): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      const part = bytes.subarray(at, at + this.#partBytes);
+      at += part.length;
+      const startedAt = this.#clock.monotonic();
+      if (this.#gzip === null) await this.#sendPlain(part, at === bytes.length ? release : undefined);
+      else await this.#compress(this.#gzip, part, at === bytes.length);
+      this.#partBytes = this.#clock.monotonic() - startedAt < QUICK_MS ? LARGE_PART_BYTES : PART_BYTES;
     }
+    if (this.#gzip !== null) release();
+  }
+
+  /** @param gone called when the part has left this process */
+  async #sendPlain(part: Uint8Array, gone: (() => void) | undefined): Promise<void> {
+    if (!this.#response.write(part, gone)) await this.#untilDone((done) => this.#response.once('drain', done));
+  }
+
+  async #compress(gzip: Gzip, part: Uint8Array, last: boolean): Promise<void> {
+    await this.#untilDone((done) => {
+      gzip.write(part, last ? undefined : done);
+      if (last) gzip.flush(constants.Z_SYNC_FLUSH, done);
+    });
   }
 
   /** Gives back what compression holds, without waiting for anybody. Idempotent. */
@@ -83,7 +100,7 @@ export class LineWriter {
 
   /** The orderly end of the response. */
   async end(): Promise<void> {
-    if (this.#held.length > 0) await this.#send(this.#takeHeld());
+    if (this.#held.length > 0) await this.#send({ bytes: this.#takeHeld(), release: () => {} });
     await this.#untilDone((done) => {
       this.#response.once('finish', done);
       if (this.#gzip === null) this.#response.end();

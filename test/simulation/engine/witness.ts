@@ -3,7 +3,7 @@
  * every op that it ever saw, and at the end reads all buckets again: nothing may have appeared late or changed.
  */
 import { type Checkpoint, decodeOp } from '@sluice/core';
-import type { StreamReader } from '@sluice/storage';
+import { eachOp, type StreamReader } from '@sluice/storage';
 import { bucketOf, lookupOf, OWNERS } from './rules.ts';
 
 /** What is wrong. */
@@ -105,10 +105,10 @@ async function readOps(reader: StreamReader, owner: string, range: { after: numb
   for (let { after } = range, more = true; more; ) {
     const [chunk] = await reader.readOps(range.upTo, [{ bucket, after }], { ops: 40, bytes: 100_000 });
     if (chunk === undefined) break;
-    for (const [index, id] of chunk.opIds.entries()) {
+    for (const { opId: id, body } of eachOp(chunk.slices)) {
       if (id <= after || id > range.upTo) throw new Violation(`${owner}: op ${id} after ${after}, up to ${range.upTo}`);
       after = id;
-      const { op, checksum, objectType, objectId, subkey, data } = decodeOp(chunk.bodies[index] as Uint8Array);
+      const { op, checksum, objectType, objectId, subkey, data } = decodeOp(body);
       ops.push({ id, checksum, op, row: `${owner} ${objectType}/${objectId}`, subkey: subkey ?? '', data: data ?? '' });
     }
     more = chunk.hasMore;

@@ -1,9 +1,9 @@
 /** Ops of buckets in order, run by run, no more of them than about what is asked for. */
 import type { OpId } from '@sluice/core';
-import type { BucketChunk, BucketRequest, ReadLimits } from '@sluice/storage';
+import { type BucketChunk, type BucketRequest, OpTaking, type ReadLimits, ReadRoom } from '@sluice/storage';
 import { byteaArray, int8Array, nameKey } from '../binary.ts';
 import { RUN_BYTES_AT_ONCE } from '../config.ts';
-import { StoredRun } from '../op-runs.ts';
+import { storedRun } from '../op-runs.ts';
 import type { Sql } from '../sql.ts';
 
 /** Runs of one fetch: a page of them at first, more when they turn out to be small. */
@@ -28,11 +28,6 @@ interface RunRow {
   readonly data: Buffer | null;
 }
 
-interface Left {
-  ops: number;
-  bytes: number;
-}
-
 export interface OpTables {
   readonly buckets: string;
   readonly ops: string;
@@ -45,7 +40,7 @@ export async function readOps(
   requests: readonly BucketRequest[],
   limits: ReadLimits,
 ): Promise<BucketChunk[]> {
-  const left: Left = { ...limits };
+  const room = new ReadRoom(limits);
   const chunks: BucketChunk[] = [];
   const wanted = await findBuckets(sql, tables.buckets, checkpoint, requests);
   for (let from = 0; from < wanted.length; from += BUCKETS_AT_ONCE) {
@@ -53,17 +48,17 @@ export async function readOps(
     const perBucket = Math.ceil(RUNS_MIN / group.length);
     const first = await fetchRuns(sql, tables.ops, checkpoint, { of: group, perBucket });
     for (const [index, bucket] of group.entries()) {
-      if (left.ops <= 0 || left.bytes <= 0) return chunks;
-      const taking = new Taking(bucket, checkpoint, left);
+      if (room.isFull) return chunks;
+      const taking = new RowTaking(bucket.request, checkpoint, room);
       let runs = first.get(index + 1) ?? [];
       let asked = perBucket;
-      while (await taking.take(sql, tables.ops, runs)) {
+      while (await taking.takeRows(sql, tables.ops, runs)) {
         if (runs.length < asked) break;
-        asked = taking.runsNeeded();
+        asked = taking.rowsFor(room.bytes);
         const of = [{ ...bucket, request: { ...bucket.request, after: taking.after } }];
         runs = (await fetchRuns(sql, tables.ops, checkpoint, { of, perBucket: asked })).get(1) ?? [];
       }
-      if (taking.opIds.length > 0) chunks.push(taking.chunk());
+      if (taking.chunk !== null) chunks.push(taking.chunk);
     }
   }
   return chunks;
@@ -116,76 +111,27 @@ async function fetchRuns(
   return runs;
 }
 
-/** What is taken of one bucket. */
-class Taking {
-  readonly opIds: OpId[] = [];
-  readonly #bodies: Uint8Array[] = [];
-  readonly #wanted: Wanted;
-  readonly #checkpoint: OpId;
-  readonly #left: Left;
-  #hasMore = false;
-  #runs = 0;
-  #runBytes = 0;
+/** Takes of one bucket's rows, and learns how large they are. */
+class RowTaking extends OpTaking {
+  #rows = 0;
+  #rowBytes = 0;
 
-  constructor(wanted: Wanted, checkpoint: OpId, left: Left) {
-    this.#wanted = wanted;
-    this.#checkpoint = checkpoint;
-    this.#left = left;
+  /** About so many rows hold `bytes`. */
+  rowsFor(bytes: number): number {
+    const rows = Math.ceil((1.1 * bytes) / Math.max(1, this.#rowBytes / Math.max(1, this.#rows)));
+    return Math.min(RUNS_MAX, Math.max(1, rows));
   }
 
-  get after(): OpId {
-    return this.opIds.at(-1) ?? this.#wanted.request.after;
-  }
-
-  chunk(): BucketChunk {
-    return {
-      bucket: this.#wanted.request.bucket,
-      opIds: this.opIds,
-      bodies: this.#bodies,
-      hasMore: this.#hasMore,
-    };
-  }
-
-  get #isFull(): boolean {
-    return this.#left.ops <= 0 || this.#left.bytes <= 0;
-  }
-
-  /** About so many runs hold what is left to be taken. */
-  runsNeeded(): number {
-    const byBytes = Math.ceil((1.1 * this.#left.bytes) / Math.max(1, this.#runBytes / Math.max(1, this.#runs)));
-    return Math.min(RUNS_MAX, Math.max(1, byBytes));
-  }
-
-  /** @returns whether more may be taken from the runs behind these */
-  async take(sql: Sql, ops: string, runs: readonly RunRow[]): Promise<boolean> {
-    for (const row of runs) {
-      if (this.#isFull && row.first_op > this.after) {
-        this.#hasMore = true;
-        return false;
-      }
+  /** @returns whether more may be taken from the rows behind these */
+  async takeRows(sql: Sql, ops: string, rows: readonly RunRow[]): Promise<boolean> {
+    for (const row of rows) {
+      if (this.leaves(row.first_op)) return false;
       const data = row.data ?? (await fetchData(sql, ops, row));
-      this.#runs++;
-      this.#runBytes += data.length;
-      if (!this.#takeFrom(new StoredRun(data, row.last_op, row.count))) return false;
+      this.#rows++;
+      this.#rowBytes += data.length;
+      if (!this.take(storedRun(data, row))) return false;
     }
-    return runs.length > 0;
-  }
-
-  #takeFrom(run: StoredRun): boolean {
-    for (let at = run.firstAfter(this.after); at < run.count; at++) {
-      const opId = run.opId(at);
-      if (opId > this.#checkpoint) return false;
-      if (this.#isFull) {
-        this.#hasMore = true;
-        return false;
-      }
-      const body = run.body(at);
-      this.opIds.push(opId);
-      this.#bodies.push(body);
-      this.#left.ops--;
-      this.#left.bytes -= body.length;
-    }
-    return true;
+    return rows.length > 0;
   }
 }
 

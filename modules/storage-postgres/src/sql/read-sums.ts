@@ -5,7 +5,7 @@
 import type { BucketName, OpId } from '@sluice/core';
 import type { BucketSum } from '@sluice/storage';
 import { byteaArray, int8Array, nameKey } from '../binary.ts';
-import { StoredRun } from '../op-runs.ts';
+import { storedRun } from '../op-runs.ts';
 import type { Sql } from '../sql.ts';
 
 interface Row {
@@ -93,9 +93,9 @@ async function runsBehind(
 }
 
 function behindOf(row: { ord: number; last_op: OpId; count: number; data: Buffer }, checkpoint: OpId): Behind {
-  const run = new StoredRun(row.data, row.last_op, row.count);
+  const run = storedRun(row.data, row);
   const from = run.firstAfter(checkpoint);
   let checksum = 0;
-  for (let at = from; at < run.count; at++) checksum = (checksum + run.checksumAt(at)) | 0;
+  for (let at = from; at < run.count; at++) checksum = (checksum + run.checksum(at)) | 0;
   return { ord: row.ord, count: run.count - from, checksum };
 }

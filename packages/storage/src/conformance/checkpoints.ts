@@ -1,6 +1,6 @@
 /** The gates, the frontier and the boundary, as the port's callers meet them. */
 import { expect, test } from 'vitest';
-import { at } from './harness.ts';
+import { at, opIdsOf } from './harness.ts';
 import { put, remove } from './toy-rows.ts';
 import type { WithWorld } from './with-world.ts';
 
@@ -95,7 +95,7 @@ export function checkpointConformance(withWorld: WithWorld): void {
         ],
         { ops: 10, bytes: 1e6 },
       );
-      expect(chunks.map((chunk) => [chunk.bucket, [...chunk.opIds]])).toEqual([
+      expect(chunks.map((chunk) => [chunk.bucket, opIdsOf(chunk)])).toEqual([
         ['x', [1, 4]],
         ['y', [2, 3]],
       ]);

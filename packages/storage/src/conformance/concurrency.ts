@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import type { StreamReader } from '../bucket-storage.ts';
 import type { TableState } from '../table-state.ts';
 import type { FlushResult } from '../writer.ts';
-import { at, type OpenStorage, World } from './harness.ts';
+import { at, bodiesOf, type OpenStorage, World } from './harness.ts';
 import { evaluateToyRow, put, reduceOps, remove, type ToyWrite } from './toy-rows.ts';
 
 const COPIERS = 8;
@@ -216,8 +216,8 @@ class Gathered {
 
   async expectAt({ opId, position }: Checkpoint, pictures: ReadonlyMap<Position, Picture>): Promise<void> {
     const requests = BUCKETS.map((bucket) => ({ bucket, after: this.#upTo }));
-    for (const { bucket, bodies } of await this.#reader.readOps(opId, requests, { ops: 1e6, bytes: 1e9 })) {
-      this.#bodies.get(bucket)?.push(...bodies);
+    for (const chunk of await this.#reader.readOps(opId, requests, { ops: 1e6, bytes: 1e9 })) {
+      this.#bodies.get(chunk.bucket)?.push(...bodiesOf(chunk));
     }
     this.#upTo = opId;
     for (const { bucket, checksum, count } of await this.#reader.bucketSums(opId, BUCKETS)) {

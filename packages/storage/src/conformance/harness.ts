@@ -1,6 +1,7 @@
 /** What an adapter brings to the suite, and the small world each test plays in. */
 import { type Checkpoint, invariant, type OpId, type Position, type Relation, type TableId } from '@sluice/core';
-import type { BucketStorage, StreamInfo, StreamReader } from '../bucket-storage.ts';
+import type { BucketChunk, BucketStorage, StreamInfo, StreamReader } from '../bucket-storage.ts';
+import { eachOp } from '../op-run.ts';
 import { PackedRows } from '../packed-rows.ts';
 import type { JsonValue, TableState } from '../table-state.ts';
 import type { FlushResult, PublishedRows, StreamWriter } from '../writer.ts';
@@ -188,6 +189,14 @@ export class World {
 
   async bodies(bucket: string, checkpoint: OpId, after = 0): Promise<Uint8Array[]> {
     const chunks = await this.reader.readOps(checkpoint, [{ bucket, after }], { ops: 1e6, bytes: 1e9 });
-    return chunks.flatMap((chunk) => [...chunk.bodies]);
+    return chunks.flatMap(bodiesOf);
   }
+}
+
+export function opIdsOf({ slices }: BucketChunk): OpId[] {
+  return [...eachOp(slices)].map(({ opId }) => opId);
+}
+
+export function bodiesOf({ slices }: BucketChunk): Uint8Array[] {
+  return [...eachOp(slices)].map(({ body }) => body);
 }

@@ -14,7 +14,7 @@ import { tableConformance } from './tables.ts';
 import { worlds } from './with-world.ts';
 import { writeCheckpointConformance } from './write-checkpoints.ts';
 
-export { at, type OpenedStorage, type OpenStorage, relationOf, World } from './harness.ts';
+export { at, bodiesOf, type OpenedStorage, type OpenStorage, relationOf, World } from './harness.ts';
 export { decodeToyRow, evaluateToyRow, put, reduceOps, remove, type ToyRow, type ToyWrite } from './toy-rows.ts';
 
 export interface ConformanceOptions {

@@ -2,6 +2,7 @@
 import type { BucketName, Checkpoint, Latest, OpId, TableId } from '@sluice/core';
 import type { BucketChunk, BucketRequest, BucketSum, Changes, ReadLimits, StreamReader } from '../bucket-storage.ts';
 import type { CheckpointState } from '../checkpoint-state.ts';
+import { packOps } from '../op-run.ts';
 import type { SnapshotControl } from '../snapshot-control.ts';
 import type { TableState, TaskState } from '../table-state.ts';
 import type { MemoryStream, StoredOp } from './memory-stream.ts';
@@ -69,10 +70,7 @@ export class MemoryReader implements StreamReader {
         left--;
         bytes -= op.body.length;
       }
-      if (taken.length > 0) {
-        const hasMore = taken.length < ops.length;
-        chunks.push({ bucket, opIds: taken.map((op) => op.id), bodies: taken.map((op) => op.body), hasMore });
-      }
+      if (taken.length > 0) chunks.push({ bucket, slices: [packOps(taken)], hasMore: taken.length < ops.length });
       if (left <= 0 || bytes <= 0) break;
     }
     return chunks;

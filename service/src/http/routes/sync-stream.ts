@@ -1,14 +1,14 @@
 /** `POST /sync/stream`: a validated request, a verified token, and then lines for as long as both sides like. */
 import type { ServerResponse } from 'node:http';
 import { asSluiceError, type Clock, type Failpoints, type Logger, type Random, SluiceError } from '@sluice/core';
+import { countOps } from '@sluice/storage';
 import {
-  BSON_CONTENT_TYPE,
+  bsonFormat,
   type DownloadShare,
-  encodeBsonLine,
-  encodeNdjsonLine,
   type Line,
+  type LineEncoder,
   type MembershipLimits,
-  NDJSON_CONTENT_TYPE,
+  ndjsonFormat,
   parseSyncStreamRequest,
   requireVersion,
   type ServedVersions,
@@ -31,6 +31,7 @@ export interface SyncStreamPorts {
   readonly logger: Logger;
   readonly limits: MembershipLimits;
   readonly downloads: DownloadShare;
+  readonly encoder: LineEncoder;
   readonly failpoints: Failpoints;
 }
 
@@ -88,9 +89,7 @@ async function serve(ports: SyncStreamPorts, call: Call): Promise<void> {
   try {
     // Nothing is sent before the first line: what fails until then is an ordinary error response.
     const first = await lines.next();
-    const { failpoints } = ports;
-    if (first.done !== true)
-      await send({ call, connection, lines, first: first.value, clock, failpoints, signal: end.signal });
+    if (first.done !== true) await send({ ports, call, connection, lines, first: first.value, signal: end.signal });
     else if (!call.reply.raw.destroyed) throw new SluiceError('PSYNC_S2003', 'the stream ended before its first line');
   } catch (error) {
     if (!call.reply.sent) throw error;
@@ -110,29 +109,29 @@ async function serve(ports: SyncStreamPorts, call: Call): Promise<void> {
 }
 
 interface Sending {
+  readonly ports: SyncStreamPorts;
   readonly call: Call;
   readonly connection: ClientConnection;
   readonly lines: AsyncGenerator<Line, void, void>;
   readonly first: Line;
-  readonly clock: Clock;
-  readonly failpoints: Failpoints;
   readonly signal: AbortSignal;
 }
 
-async function send({ call, connection, lines, first, clock, failpoints, signal }: Sending): Promise<void> {
+async function send({ ports, call, connection, lines, first, signal }: Sending): Promise<void> {
+  const { clock, encoder, failpoints } = ports;
   const { request, reply, body } = call;
-  const bson = prefersBson(request.headers.accept);
+  const format = prefersBson(request.headers.accept) ? bsonFormat : ndjsonFormat(body.rawData);
   const gzip = acceptsGzip(request.headers['accept-encoding']);
   reply.hijack();
-  writeHead(reply, { contentType: bson ? BSON_CONTENT_TYPE : NDJSON_CONTENT_TYPE, gzip });
+  writeHead(reply, { contentType: format.contentType, gzip });
   const writer = new LineWriter(reply.raw, { gzip, clock, signal });
   try {
     for (let line: Line | undefined = first; line !== undefined; ) {
-      const bytes = bson ? encodeBsonLine(line) : encodeNdjsonLine(line, body.rawData);
-      count(connection, line, bytes.length);
+      const encoded = encoder.encode(line, format);
+      count(connection, line, encoded.bytes.length);
       connection.activity = 'blocked';
       if ('checkpoint_complete' in line) failpoints.pass('client.before-complete');
-      await (isOfUse(line) ? writer.write(bytes) : writer.hold(bytes));
+      await (isOfUse(line) ? writer.write(encoded) : writer.hold(encoded));
       if ('data' in line) failpoints.pass('client.data-sent');
       else if ('checkpoint' in line) failpoints.pass('client.checkpoint-sent');
       connection.activity = endsRound(line) ? 'current' : 'downloading';
@@ -172,7 +171,7 @@ function writeHead(reply: FastifyReply, options: { readonly contentType: string;
 function count(connection: ClientConnection, line: Line, bytes: number): void {
   connection.lines++;
   connection.bytes += bytes;
-  if ('data' in line) connection.ops += line.data.opIds.length;
+  if ('data' in line) connection.ops += countOps(line.data.slices);
 }
 
 function report(
