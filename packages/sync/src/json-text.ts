@@ -26,20 +26,39 @@ export function copyEscapedJson(source: ByteSpace, from: number, to: number, tar
   const { view: out } = target;
   let read = from;
   let end = at;
-  while (read + 4 <= to) {
-    const word = view.getInt32(read, true);
-    const first = word & 0xffff;
-    const second = word >>> 16;
-    const length = LENGTHS[first] as number;
-    const more = LENGTHS[second] as number;
-    if (length * more === 0) {
-      end = copyEscaped(source, read, read + 4, target, end);
-    } else {
-      out.setInt32(end, ESCAPED[first] as number, true);
-      out.setInt32(end + length, ESCAPED[second] as number, true);
-      end += length + more;
+  for (; read + 8 <= to; read += 8) {
+    const low = view.getInt32(read, true);
+    const high = view.getInt32(read + 4, true);
+    const pair1 = low & 0xffff;
+    const pair2 = low >>> 16;
+    const pair3 = high & 0xffff;
+    const pair4 = high >>> 16;
+    const length1 = LENGTHS[pair1] as number;
+    const length2 = LENGTHS[pair2] as number;
+    const length3 = LENGTHS[pair3] as number;
+    const length4 = LENGTHS[pair4] as number;
+    if (length1 * length2 * length3 * length4 === 0) {
+      end = copyEscaped(source, read, read + 8, target, end);
+      continue;
     }
-    read += 4;
+    out.setInt32(end, ESCAPED[pair1] as number, true);
+    end += length1;
+    out.setInt32(end, ESCAPED[pair2] as number, true);
+    end += length2;
+    out.setInt32(end, ESCAPED[pair3] as number, true);
+    end += length3;
+    out.setInt32(end, ESCAPED[pair4] as number, true);
+    end += length4;
   }
-  return copyEscaped(source, read, to, target, end);
+  for (; read + 2 <= to; read += 2) {
+    const pair = view.getUint16(read, true);
+    const length = LENGTHS[pair] as number;
+    if (length === 0) {
+      end = copyEscaped(source, read, read + 2, target, end);
+      continue;
+    }
+    out.setInt32(end, ESCAPED[pair] as number, true);
+    end += length;
+  }
+  return read === to ? end : copyEscaped(source, read, to, target, end);
 }

@@ -48,7 +48,7 @@ export class LineBuffer {
     this.end = at;
     let rest = value;
     while (rest >= 10_000) {
-      const next = Math.floor(rest / 10_000);
+      const next = rest < INT32 ? (rest / 10_000) | 0 : Math.floor(rest / 10_000);
       at -= 4;
       view.setUint32(at, FOUR_DIGITS[rest - next * 10_000] as number);
       rest = next;
@@ -62,6 +62,8 @@ export class LineBuffer {
 }
 
 const DIGIT_ZERO = 0x30;
+/** Division of smaller numbers is a multiplication. */
+const INT32 = 2 ** 31;
 
 function digits(value: number): number {
   let count = 1;

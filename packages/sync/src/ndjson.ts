@@ -3,7 +3,7 @@
  * of two kinds, numbers and strings, under the names that JSON readers know them by: a data line is transcribed byte by
  * byte, and no text is decoded on the way.
  */
-import { ByteSpace, copyBytes, copyEscaped, escapedLength, invariant } from '@sluice/core';
+import { ByteSpace, copyBytes, escapedLength, invariant } from '@sluice/core';
 import type { OpRun } from '@sluice/storage';
 import { copyEscapedJson } from './json-text.ts';
 import type { LineBuffer } from './line-buffer.ts';
@@ -124,7 +124,7 @@ function startsWith({ bytes, view }: ByteSpace, from: number, start: ByteSpace):
 /** A string's value. @param at where its length stands @returns where it ends */
 function putText(line: LineBuffer, space: ByteSpace, at: number): number {
   const end = at + 4 + space.view.getInt32(at, true);
-  line.end = copyEscaped(space, at + 4, end - 1, line.space, line.end);
+  line.end = copyEscapedJson(space, at + 4, end - 1, line.space, line.end);
   return end;
 }
 
