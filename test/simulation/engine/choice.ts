@@ -18,6 +18,8 @@ export interface Likings {
   readonly crashing: number;
   /** The slot of a process that died. */
   readonly losing: number;
+  /** Another process begins while the one before is only slow. */
+  readonly takingOver: number;
   /** VACUUM FULL and the like. */
   readonly rewriting: number;
   /** Chance of a transaction with data definition in it; 0 in about half of the lives. */
@@ -43,6 +45,7 @@ function likingsBy(random: SeededRandom): Likings {
     failing: random.pick([0, 0, 0.005, 0.02]),
     crashing: random.pick([0, 0.003, 0.01]),
     losing: 0,
+    takingOver: 0,
     rewriting: random.pick([0, 0.005, 0.03]),
     defining: random.pick([0, 0.15]),
     flushing: random.pick([1, 0.9, 0.3]),
@@ -70,7 +73,8 @@ export class Chooser {
     // By the number, not by chance: other lives stay what they were.
     const losing = seed % 5 === 3 ? 0.01 : 0;
     const strategy = seed % 4 === 1 ? 'keys' : 'blocks';
-    this.#likings = { ...likingsBy(random), losing, strategy, ...likings };
+    const takingOver = seed % 6 === 5 ? 0.01 : 0;
+    this.#likings = { ...likingsBy(random), losing, strategy, takingOver, ...likings };
     for (const [label, haste] of Object.entries(this.#likings.haste)) this.#haste.set(label, haste);
     const tables = NAMES.slice(0, 1 + random.int(3)).map((name) => ({ oid: this.#newOid(), name }));
     const creation = tables.map(({ oid, name }): Change => ({ kind: 'create table', oid, name }));
@@ -100,11 +104,14 @@ export class Chooser {
   next(life: Life): Step | null {
     if (this.#chosen++ === this.#likings.steps) return null;
     const random = this.#random;
-    const { writing, crashing, losing, catchingUp, rewriting, failing } = this.#likings;
+    const { writing, crashing, losing, takingOver, catchingUp, rewriting, failing } = this.#likings;
     const dice = random.next();
     if (dice < writing) return this.#commit(life);
     if (dice < writing + crashing) return { kind: 'crash' };
     if (dice < writing + crashing + losing) return { kind: 'lose slot' };
+    if (dice < writing + crashing + losing + takingOver) return { kind: 'take over' };
+    const { late } = life;
+    if (late.length > 0 && random.int(50) === 0) return { kind: 'late', label: random.pick(late) };
     if (random.next() < catchingUp) {
       const unseen = life.database.invisible.length;
       return unseen > 0 && random.int(3) > 0 ? { kind: 'reveal', n: random.int(unseen) } : { kind: 'flush' };

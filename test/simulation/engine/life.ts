@@ -17,6 +17,9 @@ import { told, Violation, Witness } from './witness.ts';
 /** Small data must meet the limits that large data meets. */
 Object.assign(limits, { rowBytesMax: 160, streamFlushBytesMax: 500 });
 
+/** But for a lease, which it would hold for ever: leases that run out are a matter of each storage. */
+const ASKED_OF_STORAGE = /^(?!openWriter )\w+ (starts|answers)$/;
+
 const DRAIN_STEPS_MAX = 6000;
 
 /** A storage, and what a new process finds when the old one has died. */
@@ -46,6 +49,8 @@ export class Life {
   readonly #world: World;
   #opened: SimulatedStorage;
   #turns = new Turns();
+  /** Of the process that another one took over from, while that has not ended. */
+  #late: Turns | null = null;
   #stop = new AbortController();
   #streamId: StreamId = 0;
   #failure: unknown = null;
@@ -63,6 +68,11 @@ export class Life {
     life.#startProcess();
     await life.#turns.quiet();
     return life;
+  }
+
+  /** What the process that was taken over from has asked of storage: nothing else of it is heard any more. */
+  get late(): readonly string[] {
+    return this.#late?.labels.filter((label) => ASKED_OF_STORAGE.test(label)) ?? [];
   }
 
   /** Who waits for a turn. */
@@ -148,6 +158,16 @@ export class Life {
         return;
       case 'crash':
         return this.#crash();
+      case 'take over': {
+        const turns = this.#turns;
+        await this.#crash();
+        // The other storages are opened by one process at a time, or fence in a way of their own.
+        if (this.#beginning.storage === 'memory') this.#late = turns;
+        return;
+      }
+      case 'late':
+        this.#late?.goOn(step.label, 0);
+        return;
       case 'lose slot':
         this.#slot.confirmed = null;
         this.#slot.session++;
@@ -157,6 +177,7 @@ export class Life {
 
   /** Whoever waits, waits for ever. */
   async #crash(): Promise<void> {
+    this.#late = null;
     this.#turns = new Turns();
     this.#opened = await this.#opened.reopen();
     this.#startProcess();

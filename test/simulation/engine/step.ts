@@ -19,6 +19,9 @@ export type Step =
   | { readonly kind: 'go'; readonly labels: readonly string[]; readonly draw: number }
   | { readonly kind: 'fail'; readonly label: string }
   | { readonly kind: 'crash' }
+  /** Another process begins while this one stands still; what it asked of storage arrives late, by `late`. */
+  | { readonly kind: 'take over' }
+  | { readonly kind: 'late'; readonly label: string }
   /** The process dies, and while it is away its slot is dropped. */
   | { readonly kind: 'lose slot' };
 
@@ -66,6 +69,10 @@ function describeStep(step: Step): string {
       return `reveal ${step.n}`;
     case 'crash':
       return 'CRASH';
+    case 'take over':
+      return 'ANOTHER PROCESS TAKES OVER';
+    case 'late':
+      return `late: ${step.label}`;
     case 'lose slot':
       return 'CRASH, AND THE SLOT IS DROPPED';
     case 'flush':
