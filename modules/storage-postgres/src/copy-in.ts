@@ -5,8 +5,9 @@
  */
 import { type Connection, Query, type ResultBuilder } from 'pg';
 
-/** A message's worth: the server inserts the first while the next are on their way. */
+/** A message's worth: the server inserts the first while the next are on their way. Most flushes of the stream fit in one. */
 const MESSAGE_BYTES = 256 * 1024;
+const MESSAGE_BYTES_FIRST = 16 * 1024;
 const COPY_DATA = 0x64;
 const MESSAGE_HEADER_BYTES = 5;
 /** Signature, flags, and the length of no extension. */
@@ -21,16 +22,16 @@ export class CopyRows {
   #at = 0;
 
   constructor() {
-    this.#begin(0);
+    this.#begin(MESSAGE_BYTES_FIRST);
     this.#at += FILE_HEADER.copy(this.#message, this.#at);
   }
 
   /** @param bytes of the values of its columns */
   row(columns: number, bytes: number): void {
     const needed = 2 + 4 * columns + bytes;
-    if (this.#at + needed > this.#message.length) {
+    if (!this.#hasRoomFor(needed)) {
       this.#end();
-      this.#begin(needed);
+      this.#begin(Math.max(MESSAGE_BYTES, needed));
     }
     this.#at = this.#message.writeInt16BE(columns, this.#at);
   }
@@ -59,15 +60,21 @@ export class CopyRows {
 
   /** Nothing can be added afterwards. */
   seal(): this {
-    this.#end();
-    this.#begin(FILE_END.length);
+    if (!this.#hasRoomFor(FILE_END.length)) {
+      this.#end();
+      this.#begin(FILE_END.length);
+    }
     this.#at += FILE_END.copy(this.#message, this.#at);
     this.#end();
     return this;
   }
 
+  #hasRoomFor(bytes: number): boolean {
+    return this.#at + bytes <= this.#message.length;
+  }
+
   #begin(bytes: number): void {
-    this.#message = Buffer.allocUnsafeSlow(MESSAGE_HEADER_BYTES + Math.max(MESSAGE_BYTES, bytes));
+    this.#message = Buffer.allocUnsafe(MESSAGE_HEADER_BYTES + bytes);
     this.#at = MESSAGE_HEADER_BYTES;
   }
 
