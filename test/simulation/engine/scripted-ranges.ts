@@ -71,7 +71,8 @@ function keysOf(
   { cursor, size }: { readonly cursor: JsonValue | null; readonly size: number },
 ): Part {
   if (heap === null) throw new SluiceError('SLU_T1205', 'the table is gone, or has another name');
-  const isLeft = (key: string) => key >= fromKey && (toKey === null || key < toKey) && key > String(cursor ?? '');
+  const read = typeof cursor === 'string' ? cursor : '';
+  const isLeft = (key: string) => key >= fromKey && (toKey === null || key < toKey) && key > read;
   const left = [...heap.slots.values()].filter((row) => isLeft(keyOf(row)));
   const rows = left.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)).slice(0, size);
   const lastRow = rows.at(-1);
