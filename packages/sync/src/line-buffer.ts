@@ -2,7 +2,7 @@
 import { ByteSpace, copyBytes } from '@sluice/core';
 
 /** A full line of rows as they mostly are. */
-const LINE_BYTES = 1 << 20;
+const LINE_BYTES = 1 << 19;
 const FOUR_DIGITS = fourDigits();
 
 export class LineBuffer {

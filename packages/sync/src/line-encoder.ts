@@ -52,8 +52,8 @@ export class LineEncoder {
       if (held) this.#keep(buffer);
       held = false;
     };
-    // Who reads slowly holds a line for long: it may be much smaller than its buffer.
-    if (buffer.end > buffer.space.bytes.length / 4) return { bytes, release };
+    // Who reads slowly holds a line for long, and must not hold more than twice its size.
+    if (buffer.end > buffer.space.bytes.length / 2) return { bytes, release };
     const copy = Buffer.from(bytes);
     release();
     return { bytes: copy, release: () => {} };
