@@ -286,12 +286,15 @@ describe('published', () => {
     },
   );
 
+  // A re-read under the same key meets the filter as the stream did: its columns belong to the key. That it obeys the
+  // filter all the same is for the moment in which the filter changes: `leaves out rows that the publication leaves out`.
   race(
-    'a changed row that the filter leaves out by now is not read again',
+    'rows that the filter leaves out are not copied; others leave it, and move within it, without their large values',
     [
       `CREATE TABLE t1 (id text PRIMARY KEY, keep int4, big text)`,
       'ALTER TABLE t1 ALTER big SET STORAGE EXTERNAL, REPLICA IDENTITY FULL',
       `INSERT INTO t1 SELECT 'r' || n, 1, repeat('b', 5000) FROM generate_series(1, 20) AS n`,
+      `INSERT INTO t1 VALUES ('out', 0, 'never published')`,
       'ALTER TABLE t1 REPLICA IDENTITY DEFAULT, ALTER keep SET NOT NULL, DROP CONSTRAINT t1_pkey, ADD PRIMARY KEY (id, keep)',
       'CREATE PUBLICATION powersync FOR TABLE t1 WHERE (keep = 1)',
     ],

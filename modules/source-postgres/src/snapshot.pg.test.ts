@@ -351,6 +351,19 @@ describe('reading rows by key', () => {
     await at.source.close();
   });
 
+  it('leaves out rows that the publication leaves out', async () => {
+    const at = await fixture(
+      'create table t (id int primary key, w int); insert into t values (1, 1), (2, 0); alter table t replica identity full',
+      'for table t where (w = 1)',
+    );
+    const keys: RawRow[] = [
+      ['1', undefined],
+      ['2', undefined],
+    ];
+    expect(await at.source.readRows(at.table.relation, at.table.keyColumns, keys)).toEqual([['1', '1']]);
+    await at.source.close();
+  });
+
   it('reads thousands at once', async () => {
     const at = await fixture(MANY_BLOCKS);
     const keys = upTo(3_000).map((id): RawRow => [String(id * 10), undefined]);
