@@ -1,4 +1,5 @@
 /** Chooses the steps of a life by its seed, with an eye on what is there. Each life has likings of its own. */
+import type { SnapshotControlChange } from '@sluice/storage';
 import { type SeededRandom, seededRandom } from '../../kit/seeded-random.ts';
 import type { Change } from './change.ts';
 import type { Life } from './life.ts';
@@ -22,6 +23,8 @@ export interface Likings {
   readonly takingOver: number;
   /** VACUUM FULL and the like. */
   readonly rewriting: number;
+  /** Operators at work on the copy. */
+  readonly controlling: number;
   /** Chance of a transaction with data definition in it; 0 in about half of the lives. */
   readonly defining: number;
   /** Whether a transaction is flushed, or visible, at once; and how soon it becomes so else. */
@@ -45,6 +48,7 @@ function likingsBy(random: SeededRandom): Likings {
     failing: random.pick([0, 0, 0.005, 0.02]),
     crashing: random.pick([0, 0.003, 0.01]),
     losing: 0,
+    controlling: 0,
     takingOver: 0,
     rewriting: random.pick([0, 0.005, 0.03]),
     defining: random.pick([0, 0.15]),
@@ -73,8 +77,9 @@ export class Chooser {
     // By the number, not by chance: other lives stay what they were.
     const losing = seed % 5 === 3 ? 0.01 : 0;
     const strategy = seed % 4 === 1 ? 'keys' : 'blocks';
+    const controlling = seed % 7 === 4 ? 0.03 : 0;
     const takingOver = seed % 6 === 5 ? 0.01 : 0;
-    this.#likings = { ...likingsBy(random), losing, strategy, takingOver, ...likings };
+    this.#likings = { ...likingsBy(random), losing, strategy, takingOver, controlling, ...likings };
     for (const [label, haste] of Object.entries(this.#likings.haste)) this.#haste.set(label, haste);
     const tables = NAMES.slice(0, 1 + random.int(3)).map((name) => ({ oid: this.#newOid(), name }));
     const creation = tables.map(({ oid, name }): Change => ({ kind: 'create table', oid, name }));
@@ -104,12 +109,13 @@ export class Chooser {
   next(life: Life): Step | null {
     if (this.#chosen++ === this.#likings.steps) return null;
     const random = this.#random;
-    const { writing, crashing, losing, takingOver, catchingUp, rewriting, failing } = this.#likings;
+    const { writing, crashing, losing, takingOver, controlling, catchingUp, rewriting, failing } = this.#likings;
     const dice = random.next();
     if (dice < writing) return this.#commit(life);
     if (dice < writing + crashing) return { kind: 'crash' };
     if (dice < writing + crashing + losing) return { kind: 'lose slot' };
     if (dice < writing + crashing + losing + takingOver) return { kind: 'take over' };
+    if (controlling > 0 && random.next() < controlling) return { kind: 'control', change: this.#control() };
     const { late } = life;
     if (late.length > 0 && random.int(50) === 0) return { kind: 'late', label: random.pick(late) };
     if (random.next() < catchingUp) {
@@ -192,6 +198,25 @@ export class Chooser {
     const added = now?.get(oid)?.shape.columns.find(({ attribute }) => attribute > LONG)?.attribute;
     if (added !== undefined && random.int(2) === 0) set[added] = random.int(2) === 0 ? this.#long() : this.#text();
     return { kind: 'update', oid, key, set };
+  }
+
+  #control(): SnapshotControlChange {
+    const random = this.#random;
+    const table = `public.${random.pick(NAMES)}`;
+    switch (random.int(7)) {
+      case 0:
+        return { kind: 'pauseAll' };
+      case 1:
+        return { kind: 'hold', table, hold: { kind: 'paused', atMs: 0 } };
+      case 2:
+        return { kind: 'hold', table, hold: { kind: 'cancelled', atMs: 0 } };
+      case 3:
+        return { kind: 'priority', table, priority: random.int(3) };
+      case 4:
+        return { kind: 'concurrency', value: 1 + random.int(3) };
+      default:
+        return { kind: 'resumeAll' };
+    }
   }
 
   #someTable(life: Life): ModelTable | undefined {

@@ -4,7 +4,7 @@
  */
 import { type Logger, limits, SluiceError, silentLogger, type StreamId } from '@sluice/core';
 import { NO_THROTTLE, ReplicationEngine } from '@sluice/replication';
-import type { BucketStorage, StreamWriter } from '@sluice/storage';
+import type { BucketStorage, SnapshotControlChange, StreamWriter } from '@sluice/storage';
 import { Oracle } from './oracle.ts';
 import { rules } from './rules.ts';
 import { ScriptedSource, type Slot } from './scripted-source.ts';
@@ -91,6 +91,7 @@ export class Life {
   /** Lets everything flow in order, until a checkpoint covers everything. @throws Violation */
   async finish(): Promise<void> {
     this.database.revealAll();
+    await this.#control({ kind: 'resumeAll' });
     const target = this.database.head;
     for (let step = 0; step < DRAIN_STEPS_MAX; step++) {
       this.database.flush();
@@ -156,6 +157,8 @@ export class Life {
       case 'fail':
         this.#turns.fail(step.label, new SluiceError('SLU_S1151', `the connection broke at: ${step.label}`));
         return;
+      case 'control':
+        return this.#control(step.change);
       case 'crash':
         return this.#crash();
       case 'take over': {
@@ -173,6 +176,10 @@ export class Life {
         this.#slot.session++;
         await this.#crash();
     }
+  }
+
+  async #control(change: SnapshotControlChange): Promise<void> {
+    await this.#opened.storage.controlSnapshot(this.#streamId, [change]);
   }
 
   /** Whoever waits, waits for ever. */

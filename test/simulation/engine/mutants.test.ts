@@ -303,7 +303,7 @@ const rules: Record<string, Rule> = {
 
 for (const [name, { lives = 1000, from = 1, code: changed, likings: liked, ...mutant }] of Object.entries(rules)) {
   test(`without: ${name}`, { timeout: 900_000 }, async () => {
-    const likings = { defining: 0, ...liked };
+    const likings = { defining: 0, takingOver: 0, controlling: 0, ...liked };
     if (changed !== undefined) replaced.set(changed.name, changed.mutant);
     let seed = from - 1;
     let caught: string | null = null;

@@ -1,4 +1,5 @@
 /** A life as data: how it begins, and what happens in it, step by step. Everything random about a life is in here. */
+import type { SnapshotControlChange } from '@sluice/storage';
 import { type Change, describeChange } from './change.ts';
 import type { Strategy } from './scripted-ranges.ts';
 
@@ -18,6 +19,8 @@ export type Step =
   /** Those who wait under these labels go on, together. */
   | { readonly kind: 'go'; readonly labels: readonly string[]; readonly draw: number }
   | { readonly kind: 'fail'; readonly label: string }
+  /** An operator pauses, cancels, resumes, orders. */
+  | { readonly kind: 'control'; readonly change: SnapshotControlChange }
   | { readonly kind: 'crash' }
   /** Another process begins while this one stands still; what it asked of storage arrives late, by `late`. */
   | { readonly kind: 'take over' }
@@ -67,6 +70,8 @@ function describeStep(step: Step): string {
       return `rewrite ${step.oid}`;
     case 'reveal':
       return `reveal ${step.n}`;
+    case 'control':
+      return `control: ${JSON.stringify(step.change)}`;
     case 'crash':
       return 'CRASH';
     case 'take over':
