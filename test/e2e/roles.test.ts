@@ -101,7 +101,8 @@ test('each process is restarted in turn, and no client notices', { timeout: 600_
     await load.stop();
     await allReach(clients, load);
     for (const client of clients) {
-      expect(Object.fromEntries(client.refusals), client.user.sub).toEqual({});
+      const told = servers.map(({ output }) => output.slice(-4000)).join('\n\n');
+      expect(Object.fromEntries(client.refusals), `${client.user.sub}; the servers said:\n${told}`).toEqual({});
       client.hold();
       for (const holding of client.holdings) {
         const expected = await asOf(connection, holding.n, () => expectedRows(connection, client.user));
