@@ -54,6 +54,8 @@ describe('/sync/stream', () => {
     expect(response.headers.get('content-type')).toBe('application/x-ndjson');
     expect(response.headers.get('x-accel-buffering')).toBe('no');
     expect(response.headers.get('cache-control')).toBe('no-store, no-transform');
+    // A connection that ends with its stream is never taken for another request while it closes.
+    expect(response.headers.get('connection')).toBe('close');
     expect(response.headers.get('access-control-allow-origin')).toBe('*');
     const lines = await readLines(response, completed);
     expect(lines.map((line) => Object.keys(line)[0])).toEqual(['checkpoint', 'data', 'data', 'checkpoint_complete']);

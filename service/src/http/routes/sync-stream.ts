@@ -162,6 +162,8 @@ function writeHead(reply: FastifyReply, options: { readonly contentType: string;
   response.setHeader('Content-Type', options.contentType);
   response.setHeader('Cache-Control', 'no-store, no-transform');
   response.setHeader('Vary', 'Accept, Accept-Encoding');
+  // Streams end where a process stops: who comes again at once must not be sent to it, on a connection about to close.
+  response.setHeader('Connection', 'close');
   // Keeps nginx from holding lines back.
   response.setHeader('X-Accel-Buffering', 'no');
   if (options.gzip) response.setHeader('Content-Encoding', 'gzip');
