@@ -5,22 +5,25 @@ import { afterEach, expect, it } from 'vitest';
 import { LineWriter } from './line-writer.ts';
 
 const KIB = 1024;
-let server: Server | null = null;
+const servers: Server[] = [];
 
 afterEach(() => {
-  server?.closeAllConnections();
-  server?.close();
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 /** What `serve` does to a real response, and the bytes that a client got of it. */
 async function served(serve: (response: ServerResponse) => Promise<void>): Promise<Buffer> {
+  let fail: (error: unknown) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
-    server = createServer((_request, response) => {
-      serve(response).catch(reject);
-    });
+    fail = reject;
   });
-  await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
-  const { port } = server?.address() as AddressInfo;
+  const server = createServer((_request, response) => void serve(response).catch(fail));
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
   const body = fetch(`http://127.0.0.1:${port}`).then(async (response) => Buffer.from(await response.arrayBuffer()));
   return Promise.race([body, failed]);
 }
