@@ -4,13 +4,15 @@ import { mutants, realRules, stagingMutants } from './checkpoint-model/rules.ts'
 import { walk } from './checkpoint-model/walk.ts';
 
 const CRASHES = Number(process.env['SLUICE_MODEL_CRASHES'] ?? 1);
+/** A walk is nothing but computing: how long it takes says how busy the machine is, and nothing of the law. */
+const LONG_WALK = { timeout: 300_000 };
 
 describe('every interleaving', () => {
   test.each([
     ['copy before stream', false, false],
     ['copy beside stream', true, false],
     ['a new table staged', true, true],
-  ])('%s', (_, concurrent, staging) => {
+  ])('%s', LONG_WALK, (_, concurrent, staging) => {
     const { states, finals, wrong } = walk({ concurrent, staging, crashes: CRASHES, rules: realRules });
     expect(wrong).toBeNull();
     expect(states).toBeGreaterThan(1_000);
@@ -19,13 +21,13 @@ describe('every interleaving', () => {
 });
 
 describe('mutants are killed', () => {
-  test.each(Object.entries(mutants))('%s', (_, rules) => {
+  test.each(Object.entries(mutants))('%s', LONG_WALK, (_, rules) => {
     const { wrong } = walk({ concurrent: true, crashes: 1, rules, statesMax: 30_000 });
     // Rules that hold too much back show late: as dead ends, once all of the smaller walk has been seen.
     expect(wrong ?? walk({ concurrent: true, crashes: 0, rules }).wrong).not.toBeNull();
   });
 
-  test.each(Object.entries(stagingMutants))('%s', (_, rules) => {
+  test.each(Object.entries(stagingMutants))('%s', LONG_WALK, (_, rules) => {
     const { wrong } = walk({ concurrent: true, staging: true, crashes: 1, rules, statesMax: 300_000 });
     expect(wrong).not.toBeNull();
   });
