@@ -43,7 +43,10 @@ export class ChunkSize {
     return this.fullBytes + this.readBytes / 2;
   }
 
-  /** @param ms from the begin of a half to the begin of the next one, waits included */
+  /**
+   * @param ms from the begin of a half until it was gathered, waits for its turn included. The wait for storage is not:
+   *   smaller halves cost storage more, so that halves which shrink when it is slow would make it slower.
+   */
   took(ms: number): void {
     const factor = ms <= 0 ? GROWTH_MAX : Math.min(GROWTH_MAX, Math.max(SHRINK_MAX, HALF_TARGET_MS / ms));
     this.#half = Math.min(HALF_BYTES_MAX, Math.max(HALF_BYTES_MIN, Math.round(this.#half * factor)));

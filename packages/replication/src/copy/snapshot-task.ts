@@ -81,6 +81,7 @@ export async function runSnapshotTask(
       const read = { rows: gathered.rows.count, bytes: gathered.bytes };
       pace.settle(expected, read);
       forecast.saw(read);
+      size.took(clock.monotonic() - askedAt);
       meter.enter('flush');
       if ((await flushing) === 'discarded') {
         ports.budget.give(halfBytes);
@@ -90,7 +91,6 @@ export async function runSnapshotTask(
       flushing.catch(() => {}); // Awaited at the next turn; without this a failure while reading would count as unhandled.
       if (gathered.last) return (await flushing) === 'flushed' ? 'done' : 'again';
       chunkMs = clock.monotonic() - startedAt;
-      size.took(clock.monotonic() - askedAt);
     }
   } catch (error) {
     if (!(error instanceof ReadFailure) || error.reason.code !== 'SLU_T1205') throw error;
