@@ -18,6 +18,7 @@ import {
   newTable,
   newTask,
   PackedRows,
+  type Places,
   type PlannedRange,
   type PublishedRows,
   type RowWrite,
@@ -105,9 +106,9 @@ class NullStream implements StreamWriter {
 
   #drop({ bodies, slots }: PackedRows): FlushResult {
     this.dropped.ops += bodies.count;
-    this.dropped.opBytes += bodies.bytes;
+    this.dropped.opBytes += bytesOf(bodies);
     this.dropped.records += slots.count;
-    this.dropped.recordBytes += slots.bytes;
+    this.dropped.recordBytes += bytesOf(slots);
     this.#advance({ kind: 'flushed', headOp: this.state.headOp + bodies.count, boundary: null });
     return { kind: 'flushed', headOp: this.state.headOp, ops: bodies.count };
   }
@@ -226,4 +227,10 @@ class NullStream implements StreamWriter {
   close(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+function bytesOf(places: Places): number {
+  let bytes = 0;
+  for (let at = 0; at < places.count; at++) bytes += places.length(at);
+  return bytes;
 }

@@ -3,11 +3,10 @@
  *
  *     u32 count | i32 sum of checksums | ops as `OpRun` has them
  *
- * little-endian. The run's key carries the id of its last op, so a run is packed
- * before ids are known.
+ * little-endian. The run's key carries the id of its last op, so a run is packed before ids are known.
  */
 import { ByteSpace, type OpId } from '@sluice/core';
-import { type Item, OP_ENTRY_BYTES, OpRun } from '@sluice/storage';
+import { type Item, OP_ENTRY_BYTES, OpRun, putOpEntry } from '@sluice/storage';
 import { Arena } from './arena.ts';
 import { OP_RUN_BYTES } from './config.ts';
 
@@ -65,10 +64,8 @@ export class BucketRuns {
       const checksum = this.#checksums[at] as number;
       end += (this.#ends[at] as number) - (this.#starts[at] as number);
       sum = (sum + checksum) | 0;
-      const entry = HEAD_BYTES + at * OP_ENTRY_BYTES;
-      view.setUint32(entry, lastOrdinal - (this.#ordinals[at] as number), true);
-      view.setUint32(entry + 4, end, true);
-      view.setInt32(entry + 8, checksum, true);
+      const distance = lastOrdinal - (this.#ordinals[at] as number);
+      putOpEntry(view, HEAD_BYTES + at * OP_ENTRY_BYTES, distance, end, checksum);
     }
     view.setUint32(0, count, true);
     view.setInt32(4, sum, true);

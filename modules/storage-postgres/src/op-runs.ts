@@ -1,10 +1,10 @@
 /**
  * Ops of one bucket that came with one flush, packed into runs, each a row of the table `ops`. Its data are the ops as
- * `OpRun` has them. The row carries count, sum of checksums, first and last op id, so
- * a run is packed before ids are known, and sums need no data.
+ * `OpRun` has them. The row carries count, sum of checksums, first and last op id, so a run is packed before ids are
+ * known, and sums need no data.
  */
 import { ByteSpace, type OpDraft, type OpId } from '@sluice/core';
-import { OP_ENTRY_BYTES, OpRun } from '@sluice/storage';
+import { OP_ENTRY_BYTES, OpRun, putOpEntry } from '@sluice/storage';
 import { OP_RUN_BYTES } from './config.ts';
 
 /** Ordinals count the ops and lookups of a flush: 0, 1, 2, … */
@@ -35,7 +35,7 @@ export class BucketRuns {
   seal(): void {
     const count = this.#ops.length;
     if (count === 0) return;
-    const data = Buffer.allocUnsafe(this.#bytes);
+    const { bytes: data, view } = new ByteSpace(Buffer.allocUnsafe(this.#bytes));
     const lastOrdinal = this.#ordinals[count - 1] as number;
     const bodies = count * OP_ENTRY_BYTES;
     let checksum = 0;
@@ -45,10 +45,7 @@ export class BucketRuns {
       data.set(op.body, bodies + end);
       end += op.body.length;
       checksum = (checksum + op.checksum) | 0;
-      const entry = at * OP_ENTRY_BYTES;
-      data.writeUInt32LE(lastOrdinal - (this.#ordinals[at] as number), entry);
-      data.writeUInt32LE(end, entry + 4);
-      data.writeInt32LE(op.checksum, entry + 8);
+      putOpEntry(view, at * OP_ENTRY_BYTES, lastOrdinal - (this.#ordinals[at] as number), end, op.checksum);
     }
     this.runs.push({ firstOrdinal: this.#ordinals[0] as number, lastOrdinal, count, checksum, data });
     this.#ordinals = [];

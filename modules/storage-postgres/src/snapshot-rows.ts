@@ -3,7 +3,7 @@
  * which is nearly always so; the transaction then asks which are, and leaves those out.
  */
 import type { BucketName, Clock, RecordKey, TableId } from '@sluice/core';
-import { type Effect, inSlices, type PackedRows } from '@sluice/storage';
+import { inSlices, type PackedRows } from '@sluice/storage';
 import { Assembly } from './assembly.ts';
 import type { Names } from './names.ts';
 import type { Sql, Tx } from './sql.ts';
@@ -12,8 +12,7 @@ import { insertRecords, knownKeys, LIVE, packRecords, PARTIAL } from './sql/reco
 
 interface EvaluatedRow {
   readonly key: RecordKey;
-  readonly effect: Effect;
-  readonly record: Uint8Array;
+  readonly effect: ReturnType<PackedRows['effect']>;
 }
 
 export class SnapshotRows {
@@ -31,17 +30,16 @@ export class SnapshotRows {
     const rows = new SnapshotRows(packed.tableId);
     await inSlices(clock, packed.count, (at) => {
       const key = packed.key(at);
-      const effect = packed.effect(at);
-      if (!rows.#keys.has(key)) rows.#add(key, effect, effect.record);
+      if (!rows.#keys.has(key)) rows.#add(key, packed.effect(at));
     });
     rows.#assembly.seal();
     rows.#records = rows.#pack(rows.#rows);
     return rows;
   }
 
-  #add(key: RecordKey, effect: Effect, record: Uint8Array): void {
+  #add(key: RecordKey, effect: EvaluatedRow['effect']): void {
     this.#keys.add(key);
-    this.#rows.push({ key, effect, record });
+    this.#rows.push({ key, effect });
     this.#assembly.add(this.#table, key, effect);
   }
 
@@ -72,7 +70,7 @@ export class SnapshotRows {
   }
 
   #pack(rows: readonly EvaluatedRow[]): CopyRows {
-    const puts = rows.map(({ key, effect, record }) => ({ key, record, flags: effect.partial ? PARTIAL : LIVE }));
+    const puts = rows.map(({ key, effect: { record, partial } }) => ({ key, record, flags: partial ? PARTIAL : LIVE }));
     return packRecords(this.#table, puts);
   }
 

@@ -37,7 +37,7 @@ export {
   type TableControl,
   type TableHold,
 } from './snapshot-control.ts';
-export { countOps, eachOp, OP_ENTRY_BYTES, OpRun, OpSlice, packOps } from './op-run.ts';
+export { countOps, eachOp, OP_ENTRY_BYTES, OpRun, OpSlice, packOps, putOpEntry } from './op-run.ts';
 export { PackedRows } from './packed-rows.ts';
 export { type Item, itemOf, type Places } from './places.ts';
 export type { Membership, SourceRecord } from './record-format.ts';

@@ -10,6 +10,13 @@ import { ByteSpace, type OpDraft, type OpId } from '@sluice/core';
 
 export const OP_ENTRY_BYTES = 12;
 
+/** Writes one entry of the table. @param distance from the op to the last one, in ids @param end of its body */
+export function putOpEntry(view: DataView, at: number, distance: number, end: number, checksum: number): void {
+  view.setUint32(at, distance, true);
+  view.setUint32(at + 4, end, true);
+  view.setInt32(at + 8, checksum, true);
+}
+
 export interface PackedOps {
   /** Holds the table and the bodies. */
   readonly space: ByteSpace;
@@ -119,9 +126,7 @@ export function packOps(ops: readonly LooseOp[]): OpSlice {
   for (const [index, { id, checksum, body }] of ops.entries()) {
     space.bytes.set(body, bodies + end);
     end += body.length;
-    space.view.setUint32(index * OP_ENTRY_BYTES, lastOp - id, true);
-    space.view.setUint32(index * OP_ENTRY_BYTES + 4, end, true);
-    space.view.setInt32(index * OP_ENTRY_BYTES + 8, checksum, true);
+    putOpEntry(space.view, index * OP_ENTRY_BYTES, lastOp - id, end, checksum);
   }
   return new OpSlice(new OpRun({ space, at: 0, count: ops.length, lastOp }), 0, ops.length);
 }

@@ -40,11 +40,11 @@ export class PackedRows {
     return this.slots.count;
   }
 
-  /** Of the row that `endRow` ends. @returns the op's number */
-  addOp(bucket: BucketName, checksum: number, body: Item): number {
+  /** Of the row that `endRow` ends. */
+  addOp(bucket: BucketName, checksum: number, body: Item): void {
     this.buckets.push(bucket);
     this.bodies.add(body);
-    return this.checksums.push(checksum) - 1;
+    this.checksums.push(checksum);
   }
 
   /** Another body in the place of an op of the same bucket. */

@@ -5,8 +5,6 @@ import { type ByteSlab, ByteSpace } from '@sluice/core';
 export type Item = Pick<ByteSlab, 'space' | 'start' | 'end'>;
 
 export class Places {
-  /** Of all items. */
-  bytes = 0;
   readonly #spaces: ByteSpace[] = [];
   readonly #spaceOf: number[] = [];
   readonly #starts: number[] = [];
@@ -17,14 +15,12 @@ export class Places {
   }
 
   add({ space, start, end }: Item): void {
-    this.bytes += end - start;
     this.#spaceOf.push(this.#numberOf(space));
     this.#starts.push(start);
     this.#ends.push(end);
   }
 
   replace(at: number, { space, start, end }: Item): void {
-    this.bytes += end - start - this.length(at);
     this.#spaceOf[at] = this.#numberOf(space);
     this.#starts[at] = start;
     this.#ends[at] = end;
