@@ -84,7 +84,10 @@ function evaluateRows(rules: SyncRules, rows: readonly RowInCase[], defaultSchem
       columns: Object.keys(row).map((name) => ({ name, type: '', typeId: 0 })),
     };
     const cells: TypedValue[] = Object.values(row).map(typedValue);
-    rules.compileTypedTable(shape)?.evaluate(cells, sink);
+    // What the outputs are said not to depend on is something else, so that it shows if they do.
+    const reads = rules.compileTable(shape)?.reads ?? [...cells.keys()];
+    const read = cells.map((cell, column) => (reads.includes(column) ? cell : 'not read'));
+    rules.compileTypedTable(shape)?.evaluate(read, sink);
   }
   return { dataRows, lookups, rowErrors };
 }

@@ -80,6 +80,8 @@ export interface TablePattern {
 }
 
 export interface RowEvaluator {
+  /** Positions of the columns that its outputs depend on; if it does not say, on all. */
+  readonly reads?: readonly number[];
   /**
    * Evaluates one complete row (no `undefined` among the columns used). Calls the sink in a fixed order. Never throws
    * for what a row may contain: such errors go to `sink.error` and drop one query's output only.

@@ -29,6 +29,7 @@ import { typedFormat } from './types/typed-values.ts';
 
 /** Evaluates rows of one format. */
 interface EvaluatorOf<Row, Json> {
+  readonly reads: readonly number[];
   evaluate(row: Row, sink: RowSink<Json>): void;
 }
 
@@ -69,6 +70,7 @@ export class CompiledRules implements SyncRules {
     const parts = this.#definitions.flatMap((definition) => definition.compileTable(compiler) ?? []);
     if (parts.length === 0) return null;
     return {
+      reads: compiler.reads,
       evaluate: (row, sink) => {
         compiler.nextRow();
         for (const part of parts) part(row, sink);

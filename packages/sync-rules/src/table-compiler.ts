@@ -9,6 +9,7 @@ export class TableCompiler<Row, Json> {
   readonly #values = new Map<string, (row: Row) => Value>();
 
   readonly #shared = new Map<string, (row: Row) => unknown>();
+  readonly #reads = new Set<number>();
   #rowNumber = 0;
 
   constructor(table: TableShape, format: RowFormat<Row, Json>) {
@@ -30,7 +31,14 @@ export class TableCompiler<Row, Json> {
   placed(name: string): PlacedColumn | null {
     const index = this.table.columns.findIndex((column) => column.name === name);
     const column = this.table.columns[index];
-    return column === undefined ? null : { column, index };
+    if (column === undefined) return null;
+    this.#reads.add(index);
+    return { column, index };
+  }
+
+  /** Positions of the columns that were asked for so far. */
+  get reads(): readonly number[] {
+    return [...this.#reads].sort((a, b) => a - b);
   }
 
   /** To be called before each row: what was computed for the one before is forgotten. */

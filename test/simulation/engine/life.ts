@@ -42,7 +42,7 @@ export interface Mutant {
 
 export class Life {
   readonly database = new SourceDatabase();
-  readonly witness = new Witness();
+  readonly witness = new Witness((table, id) => this.database.hasPartialUpdate(table, id));
   readonly #oracle = new Oracle(this.database);
   readonly #slot: Slot = { confirmed: null, session: 0 };
   readonly #beginning: Beginning;

@@ -77,6 +77,13 @@ const LOSING: Partial<Likings> = { losing: 0.01 };
 /** The writer of the process that began last: what is late gets through by it, as if nobody asked who writes. */
 const newest = {} as { writer: StreamWriter };
 
+/** The record with other values than a whole row brings: as if what changed were not looked at. */
+function forgotten(write: ChangeWrite, prior: Uint8Array | null): Uint8Array | null {
+  if (prior === null || write.kind !== 'upsert' || write.row.includes(undefined)) return prior;
+  const record = decodeRecord(prior);
+  return encodeRecord({ ...record, values: record.values.map((value) => (value === undefined ? value : 'forgotten')) });
+}
+
 const rules: Record<string, Rule> = {
   'R1: reads wait for transactions in progress': { source: () => ({ settle: async () => {} }) },
   'R2: only the stream publishes': {
@@ -292,6 +299,18 @@ const rules: Record<string, Rule> = {
   'history: tombstones end with it': {
     likings: { ...LOSING, writing: 0.2, losing: 0.02 },
     writer: () => ({ dropTombstones: async () => ({ remaining: false }) }),
+  },
+  'R17: a row that did not change is not told again': {
+    code: code<typeof evaluate>('evaluate', (real, write, prior, ...rest) =>
+      real(write, forgotten(write, prior), ...rest),
+    ),
+  },
+  'R17: what clients hold from an older history is not told again': {
+    likings: LOSING,
+    code: code<typeof evaluate>('evaluate', (real, write, prior, moved, table) => {
+      const isOlder = prior !== null && decodeRecord(prior).history !== table.history;
+      return real(write, isOlder ? forgotten(write, prior) : prior, moved, table);
+    }),
   },
   'a removed row is removed once': {
     code: code<typeof erase>('erase', (real, ...args) => {

@@ -79,6 +79,19 @@ export class SourceDatabase {
     return this.log.findLast((transaction) => transaction.position <= position)?.state ?? new Map();
   }
 
+  /** Whether the log has an update of the row that leaves values out. */
+  hasPartialUpdate(table: string, id: string): boolean {
+    return this.log.some(({ events }) =>
+      events.some(
+        (event) =>
+          event.kind === 'update' &&
+          event.relation.name === table &&
+          event.row[ID] === id &&
+          event.row.includes(undefined),
+      ),
+    );
+  }
+
   get invisible(): readonly Transaction[] {
     return this.log.filter((transaction) => !transaction.visible);
   }

@@ -26,10 +26,18 @@ class BucketLog {
   readonly live = new Map<string, Map<string, string>>();
 }
 
+/** Whether some update of the row left values out: then it was kept aside, and told when it was whole again. */
+export type WasPartial = (objectType: string, objectId: string) => boolean;
+
 export class Witness {
   readonly #logs = new Map(OWNERS.map((owner) => [owner as string, new BucketLog()]));
+  readonly #wasPartial: WasPartial;
   #last: Checkpoint | null = null;
   checkpoints = 0;
+
+  constructor(wasPartial: WasPartial) {
+    this.#wasPartial = wasPartial;
+  }
 
   get last(): Checkpoint | null {
     return this.#last;
@@ -49,13 +57,23 @@ export class Witness {
     this.checkpoints++;
     this.#last = checkpoint;
     for (const [owner, log] of this.#logs) {
-      for (const op of await readOps(reader, owner, { after: log.ops.at(-1)?.id ?? 0, upTo: checkpoint.opId }))
+      for (const op of await readOps(reader, owner, { after: log.ops.at(-1)?.id ?? 0, upTo: checkpoint.opId })) {
+        if (isHeld(log, op)) await this.#expectReason(op, reader);
         apply(log, op, owner);
+      }
       const [sum] = await reader.bucketSums(checkpoint.opId, [bucketOf(owner)]);
       if (sum?.checksum !== log.checksum || sum.count !== log.ops.length)
         throw new Violation(`${owner}: stored sum ${JSON.stringify(sum)}, read ${log.checksum} of ${log.ops.length}`);
     }
     return checkpoint;
+  }
+
+  /** What clients hold is not put again, unless it went through a partial row that knew nothing of an older history. */
+  async #expectReason({ row, subkey }: SeenOp, reader: StreamReader): Promise<void> {
+    const table = (await reader.tables()).find(({ id }) => subkey.startsWith(`${id}.`));
+    const [objectType = '', objectId = ''] = row.slice(row.indexOf(' ') + 1).split('/');
+    if (table?.history === 1 || !this.#wasPartial(objectType, objectId))
+      throw new Violation(`a put of ${row}, which is held just so`);
   }
 
   /** What is held now: JSON by `owner type/id`. */
@@ -114,6 +132,10 @@ async function readOps(reader: StreamReader, owner: string, range: { after: numb
     more = chunk.hasMore;
   }
   return ops;
+}
+
+function isHeld({ live }: BucketLog, { op, row, subkey, data }: SeenOp): boolean {
+  return op === 'PUT' && live.get(row)?.get(subkey) === data;
 }
 
 function apply(log: BucketLog, op: SeenOp, owner: string): void {

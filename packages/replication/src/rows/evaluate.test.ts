@@ -98,6 +98,22 @@ describe('upserts', () => {
     expect(evaluate(upsert(['1', 'ann', 'hello']), prior, null)).toBeNull();
   });
 
+  test('a change of what the rules do not read is kept, and not told', () => {
+    const blind = { ...binding, evaluator: { ...byOwner, reads: [0, 1] } };
+    const write = (row: RawRow): UpsertWrite => ({ ...upsert(row), binding: blind });
+    const effect = evaluate(write(['1', 'ann', 'other']), prior, null);
+    expect(effectOf(effect)).toEqual({ ops: [], lookups: [], partial: false });
+    expect(recordOf(effect)).toEqual({ ...decodeRecord(prior), values: ['1', 'ann', 'other'] });
+    expect(effectOf(evaluate(write(['1', 'bob', 'other']), prior, null)).ops).toHaveLength(2);
+  });
+
+  test('a row that was stored aside is told, whatever of it changes', () => {
+    const aside = evaluateIn(upsert(['1', 'ann', 'hello']), null, null, { ...binding.table, visibility: 'staged' });
+    const blind = { ...binding, evaluator: { ...byOwner, reads: [0, 1] } };
+    const effect = evaluate({ ...upsert(['1', 'ann', 'other']), binding: blind }, aside?.record ?? null, null);
+    expect(effectOf(effect).ops).toEqual(['PUT by_owner["ann"] 1 7.1']);
+  });
+
   test('a row that moves between buckets ends in the one it left', () => {
     expect(effectOf(evaluate(upsert(['1', 'bob', 'hello']), prior, null))).toEqual({
       ops: ['PUT by_owner["bob"] 1 7.1', 'REMOVE by_owner["ann"] 1 7.1'],

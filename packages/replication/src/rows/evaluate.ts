@@ -91,13 +91,28 @@ function upsert(
   if (write.boundary === null && prior !== null && prior.history === history) return null;
   const { row, readAhead } = write.boundary === null ? copied(write.row) : withoutGaps(write, prior, moved, table);
   if (hasGaps(row)) return partial(prior, { row, readAhead, history });
-  if (prior !== null && !prior.partial && sameValues(prior.values, row)) {
-    return prior.history === history ? null : confirmed({ ...prior, readAhead, history });
+  if (prior !== null && !prior.partial) {
+    if (sameValues(prior.values, row)) {
+      return prior.history === history ? null : confirmed({ ...prior, readAhead, history });
+    }
+    if (prior.history === history && isTold(prior) && sameForRules(write.binding, prior.values, row)) {
+      return confirmed({ ...prior, readAhead, values: row });
+    }
   }
   return full({ ...write, table }, prior, { row, readAhead, history });
 }
 
-/** The row is still what it was: nothing to be told, but from now on it counts. */
+/** Whether anything of the row is shown: one that was stored aside, or is in no bucket, has nothing to be left alone. */
+function isTold({ memberships, lookups }: SourceRecord): boolean {
+  return memberships.length > 0 || lookups.length > 0;
+}
+
+/** Whether nothing changed that the rules read: then the same is told of both rows (rule R17). */
+function sameForRules({ evaluator: { reads } }: TableBinding, before: RawRow, row: RawRow): boolean {
+  return reads?.every((column) => before[column] === row[column]) ?? false;
+}
+
+/** Clients hold what the row amounts to: nothing to be told, but it is remembered as it is now. */
 function confirmed(record: SourceRecord): Effect {
   return { record: encodeRecord(record), ops: [], lookups: [], partial: false };
 }

@@ -236,6 +236,24 @@ test('one mistake in a parameter query is one report, unless nothing of the quer
   ]);
 });
 
+test('an evaluator says what it reads: columns of objects, conditions, keys and lookups', () => {
+  const columns = ['id', 'unused', 'u', 'n', 'k', 'shown'].map((name) => ({ name, type: 'text', typeId: 25 }));
+  const readsOf = (rules: SyncRules) =>
+    rules
+      .compileTable({ connectionTag: 'default', schema: 'public', name: 't', columns })
+      ?.reads?.map((column) => columns[column]?.name);
+  const own = 'SELECT request.user_id() AS u';
+  const one = definition([own], ["SELECT id, upper(n) AS n, nothing FROM t WHERE u = bucket.u AND k <> 'x'"]);
+  expect(readsOf(rulesOf(one))).toEqual(['id', 'u', 'n', 'k']);
+  const lookup = definition(
+    ['SELECT shown AS u FROM t WHERE k = request.user_id()'],
+    ['SELECT id FROM x WHERE u = bucket.u'],
+  );
+  expect(readsOf(rulesOf(lookup))).toEqual(['k', 'shown']);
+  const all = definition([own], ['SELECT * FROM t WHERE u = bucket.u']);
+  expect(readsOf(rulesOf(all))).toHaveLength(columns.length);
+});
+
 test.each([
   ['OR of one parameter', 'OR', (index: number) => `c${index} = bucket.u`],
   ['AND of one parameter', 'AND', (index: number) => `c${index} = bucket.u`],
