@@ -1,5 +1,5 @@
 /** A source on a test database, and a reader of its stream. */
-import { type Position, silentLogger, type StreamEvent, systemClock, systemRandom } from '@sluice/core';
+import { type Clock, type Position, silentLogger, type StreamEvent, systemClock, systemRandom } from '@sluice/core';
 import type { ChangeSource } from '@sluice/replication';
 import { createPostgresSource, type PostgresSourceConfig } from '@sluice/source-postgres';
 import type { TestDatabase } from './postgres.ts';
@@ -7,9 +7,13 @@ import type { TestDatabase } from './postgres.ts';
 let slots = 0;
 
 /** A source with a slot of its own name; the publication `powersync` must be there. */
-export function sourceOn(database: TestDatabase, config: PostgresSourceConfig = {}): ChangeSource {
+export function sourceOn(
+  database: TestDatabase,
+  config: PostgresSourceConfig = {},
+  clock: Clock = systemClock,
+): ChangeSource {
   const slotName = `slot_${process.pid}_${++slots}`;
-  const tools = { clock: systemClock, random: systemRandom, logger: silentLogger };
+  const tools = { clock, random: systemRandom, logger: silentLogger };
   return createPostgresSource({ uri: database.uri, sslmode: 'disable', slotName, ...config }, tools);
 }
 

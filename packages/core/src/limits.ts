@@ -32,4 +32,4 @@ export const limits = {
 } as const;
 
 invariant(limits.streamReservedBytes < limits.pendingBytesMax, 'limits: the stream reserve exceeds the budget');
-invariant(limits.streamFlushBytesMax <= limits.streamReservedBytes, 'limits: a stream flush exceeds its reserve');
+invariant(4 * limits.streamFlushBytesMax <= limits.streamReservedBytes, 'limits: the stream exceeds its reserve');

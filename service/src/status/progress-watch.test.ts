@@ -201,3 +201,43 @@ describe('readiness', () => {
     expect(watch.verdict().ready).toBe(false);
   });
 });
+
+/** What a watch would see that lacked one of its proofs; each must miss what the real one notices (rule R15). */
+describe('a watch without', () => {
+  type Seen = (facts: Changing<ReplicatorFacts>) => ReplicatorFacts;
+  const asTheyAre: Seen = (facts) => ({ ...facts });
+  const readyThrough = (seen: Seen, seconds: number, eachSecond: () => void): boolean => {
+    watch = new ProgressWatch(clock, () => {
+      const streams = engine.map((each) => ({ ...each, replicator: seen(replicator) }));
+      return { served: stream, engine: streams, role, storageSilentMs, stopping };
+    });
+    pass(10, () => sourceHead('0005'));
+    expect(watch.verdict().ready).toBe(true);
+    pass(seconds, eachSecond);
+    return watch.verdict().ready;
+  };
+
+  it.each<[string, Seen, number, () => void]>([
+    [
+      "the source's own head",
+      ({ health, ...facts }) => ({ ...facts, health: health && { ...health, head: facts.stream.durable ?? '' } }),
+      30,
+      () => sourceHead('0006'),
+    ],
+    ['the age of that head', (facts) => ({ ...facts, healthAtMs: clock.now() }), 30, () => {}],
+    [
+      'the age of the last checkpoint',
+      (facts) => ({ ...facts, stream: { ...facts.stream, gate: null } }),
+      70,
+      () => {
+        replicator.stream.gate = 'boundary';
+        replicator.stream.durable = String(now).padStart(8, '0');
+        sourceHead(replicator.stream.durable);
+      },
+    ],
+  ])('%s', (_, blind, seconds, eachSecond) => {
+    expect(readyThrough(blind, seconds, eachSecond)).toBe(true);
+    replicator.stream = noStream({ commits: 1, durable: '0005' });
+    expect(readyThrough(asTheyAre, seconds, eachSecond)).toBe(false);
+  });
+});

@@ -33,10 +33,13 @@ export interface Likings {
   readonly catchingUp: number;
   /** How many keys rows have to share: few are used again and again. */
   readonly keys: number;
-  /** Of changes of rows: chances that a table is emptied; of updates: that the row moves to another key. */
+  /** Of changes of rows: chances that one comes, and that a table is emptied; of updates: that the row moves to another key. */
+  readonly inserting: number;
   readonly truncating: number;
   readonly moving: number;
   readonly strategy: Strategy;
+  /** Little memory for the copy. */
+  readonly tightMemory: boolean;
   /** How quick those are who wait under a label; others are as chance has it. */
   readonly haste: Readonly<Record<string, number>>;
 }
@@ -56,9 +59,11 @@ function likingsBy(random: SeededRandom): Likings {
     revealing: random.pick([1, 0.9, 0.5]),
     catchingUp: random.pick([0.05, 0.01]),
     keys: 25,
+    inserting: 0.25,
     truncating: 0.02,
     moving: 1 / 3,
     strategy: 'blocks',
+    tightMemory: false,
     haste: {},
   };
 }
@@ -79,7 +84,8 @@ export class Chooser {
     const strategy = seed % 4 === 1 ? 'keys' : 'blocks';
     const controlling = seed % 7 === 4 ? 0.03 : 0;
     const takingOver = seed % 6 === 5 ? 0.01 : 0;
-    this.#likings = { ...likingsBy(random), losing, strategy, takingOver, controlling, ...likings };
+    const tightMemory = seed % 8 === 6;
+    this.#likings = { ...likingsBy(random), losing, strategy, takingOver, controlling, tightMemory, ...likings };
     for (const [label, haste] of Object.entries(this.#likings.haste)) this.#haste.set(label, haste);
     const tables = NAMES.slice(0, 1 + random.int(3)).map((name) => ({ oid: this.#newOid(), name }));
     const creation = tables.map(({ oid, name }): Change => ({ kind: 'create table', oid, name }));
@@ -92,6 +98,7 @@ export class Chooser {
       slowReads: random.int(2) === 0,
       concurrency: 1 + random.int(3),
       strategy: this.#likings.strategy,
+      tightMemory: this.#likings.tightMemory,
       before: [
         { kind: 'commit', changes: [...creation, ...rows], flushed: true, visible: true },
         // Committed before the slot is made, so not in its stream; and perhaps not visible to reads yet.
@@ -186,10 +193,11 @@ export class Chooser {
     const oid = random.pick(oids);
     const keys = [...(now?.get(oid)?.rows.keys() ?? [])];
     const dice = random.next();
-    if (keys.length === 0 || dice < 0.25) return { kind: 'insert', oid, row: this.#row(this.#key()) };
+    const { inserting, truncating } = this.#likings;
+    if (keys.length === 0 || dice < inserting) return { kind: 'insert', oid, row: this.#row(this.#key()) };
     const key = random.pick(keys);
-    if (dice < 0.4) return { kind: 'delete', oid, key };
-    if (dice < 0.4 + this.#likings.truncating) return { kind: 'truncate', oids: random.int(4) === 0 ? oids : [oid] };
+    if (dice < inserting + 0.15) return { kind: 'delete', oid, key };
+    if (dice < inserting + 0.15 + truncating) return { kind: 'truncate', oids: random.int(4) === 0 ? oids : [oid] };
     const set: Record<number, string | null> = {};
     if (random.int(2) === 0) set[OWNER] = this.#owner();
     if (random.int(2) === 0) set[TEXT] = this.#text();

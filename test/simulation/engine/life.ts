@@ -5,6 +5,7 @@
 import { type Logger, limits, SluiceError, silentLogger, type StreamId } from '@sluice/core';
 import { NO_THROTTLE, ReplicationEngine } from '@sluice/replication';
 import type { BucketStorage, SnapshotControlChange, StreamWriter } from '@sluice/storage';
+import { HeldBytes } from './held-bytes.ts';
 import { Oracle } from './oracle.ts';
 import { rules } from './rules.ts';
 import { ScriptedSource, type Slot } from './scripted-source.ts';
@@ -15,7 +16,13 @@ import { Turns } from './turns.ts';
 import { told, Violation, Witness } from './witness.ts';
 
 /** Small data must meet the limits that large data meets. */
-Object.assign(limits, { rowBytesMax: 160, streamFlushBytesMax: 500 });
+const SMALL = { rowBytesMax: 160, streamFlushBytesMax: 500 };
+const { pendingBytesMax, streamReservedBytes } = limits;
+const ROOMY = { pendingBytesMax, streamReservedBytes };
+/** With three places, whose first halves fit, and whose seconds do not fit beside them. */
+const TIGHT: typeof ROOMY = { pendingBytesMax: 1_100_000, streamReservedBytes: 100_000 };
+/** What is reserved for the stream holds so many flushes (limits.ts): those under way, and what is gathered meanwhile. */
+const STREAM_FLUSHES = 4;
 
 /** But for a lease, which it would hold for ever: leases that run out are a matter of each storage. */
 const ASKED_OF_STORAGE = /^(?!openWriter )\w+ (starts|answers)$/;
@@ -37,6 +44,8 @@ export interface World {
 
 export interface Mutant {
   readonly writer?: (writer: StreamWriter) => Partial<StreamWriter>;
+  /** In place of what the life has. */
+  readonly limits?: Partial<Record<keyof typeof limits, number>>;
   readonly source?: (source: ScriptedSource, database: SourceDatabase) => Partial<ScriptedSource>;
 }
 
@@ -44,6 +53,7 @@ export class Life {
   readonly database = new SourceDatabase();
   readonly witness = new Witness((table, id) => this.database.hasPartialUpdate(table, id));
   readonly #oracle = new Oracle(this.database);
+  #held: HeldBytes;
   readonly #slot: Slot = { confirmed: null, session: 0 };
   readonly #beginning: Beginning;
   readonly #world: World;
@@ -59,9 +69,11 @@ export class Life {
     this.#beginning = beginning;
     this.#world = world;
     this.#opened = opened;
+    this.#held = this.#nothingHeld();
   }
 
   static async begin(beginning: Beginning, world: World): Promise<Life> {
+    Object.assign(limits, SMALL, memoryOf(beginning), world.mutant?.limits);
     const life = new Life(beginning, world, await world.openStorage(beginning.storage));
     for (const step of beginning.before) await life.#apply(step);
     life.#streamId = (await life.#opened.storage.createStream('', 0)).id;
@@ -85,6 +97,7 @@ export class Life {
     await this.#apply(step);
     await this.#turns.quiet();
     if (this.#failure !== null) throw new Violation(`the engine failed: ${describe(this.#failure)}`);
+    this.#held.check();
     await this.#look(false);
   }
 
@@ -182,6 +195,12 @@ export class Life {
     await this.#opened.storage.controlSnapshot(this.#streamId, [change]);
   }
 
+  #nothingHeld(): HeldBytes {
+    const memory = memoryOf(this.#beginning);
+    const copyBytes = memory.pendingBytesMax - memory.streamReservedBytes;
+    return new HeldBytes({ copyBytes, streamBytes: STREAM_FLUSHES * SMALL.streamFlushBytesMax });
+  }
+
   /** Whoever waits, waits for ever. */
   async #crash(): Promise<void> {
     this.#late = null;
@@ -192,8 +211,10 @@ export class Life {
 
   #startProcess(): void {
     const turns = this.#turns;
-    const { slowReads, concurrency, strategy = 'blocks' } = this.#beginning;
+    const { slowReads, concurrency, strategy = 'blocks', tightMemory: measured = false } = this.#beginning;
     const { mutant } = this.#world;
+    const held = this.#nothingHeld();
+    this.#held = held;
     const watched = altered(this.#opened.storage, {
       reportError: async (id, error) => {
         if (error?.code === 'SLU_X0001' || error?.code === 'SLU_X0002') this.#failure = error;
@@ -201,9 +222,9 @@ export class Life {
       },
     });
     const engine = new ReplicationEngine({
-      storage: slowStorage(watched, { turns, slowReads, mutant: mutant?.writer }),
+      storage: held.watching(slowStorage(watched, { turns, slowReads, mutant: mutant?.writer })),
       createSource: () => {
-        const source = new ScriptedSource(this.database, this.#slot, { turns, strategy });
+        const source = new ScriptedSource(this.database, this.#slot, { turns, reads: { strategy, measured, held } });
         return mutant?.source === undefined ? source : altered(source, mutant.source(source, this.database));
       },
       compileRules: () => rules,
@@ -240,6 +261,10 @@ export class Life {
     };
     return logger;
   }
+}
+
+function memoryOf({ tightMemory }: Beginning): typeof ROOMY {
+  return tightMemory === true ? TIGHT : ROOMY;
 }
 
 function isInjected(error: unknown): boolean {

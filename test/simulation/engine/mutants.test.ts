@@ -19,6 +19,8 @@ import {
   whileCopying,
 } from '@sluice/storage';
 import { expect, test, vi } from 'vitest';
+import { ByteBudget } from '../../../packages/replication/src/byte-budget.ts';
+import { Publications } from '../../../packages/replication/src/stream/publications.ts';
 import type { compatibility } from '../../../packages/replication/src/tables/table-binding.ts';
 import type { Likings } from './choice.ts';
 import type { Mutant } from './life.ts';
@@ -61,6 +63,8 @@ interface Rule extends Mutant {
   readonly lives?: number;
   /** The first life; default 1. Where what is needed is rare, a little before one that has met it. */
   readonly from?: number;
+  /** What puts methods of classes out of work, until they are restored. */
+  readonly replace?: readonly (() => unknown)[];
   /** Where to look. */
   readonly likings?: Partial<Likings>;
 }
@@ -73,6 +77,17 @@ function withoutFirst<W extends RowWrite>(rows: SnapshotFlush<W>['rows']): Snaps
 
 /** Lives in which the slot is lost again and again. */
 const LOSING: Partial<Likings> = { losing: 0.01 };
+
+/** Lets a publication be, whatever comes of it. */
+async function ignored(publication: Promise<void>): Promise<void> {
+  void publication.catch(() => {});
+}
+
+/** Lives in which there is little memory for the copy, and flushes are slow. */
+const TIGHT: Partial<Likings> = {
+  tightMemory: true,
+  haste: { 'flushSnapshot starts': 0.02, 'flushSnapshot answers': 0.1 },
+};
 
 /** The writer of the process that began last: what is late gets through by it, as if nobody asked who writes. */
 const newest = {} as { writer: StreamWriter };
@@ -300,6 +315,23 @@ const rules: Record<string, Rule> = {
     likings: { ...LOSING, writing: 0.2, losing: 0.02 },
     writer: () => ({ dropTombstones: async () => ({ remaining: false }) }),
   },
+  'R16: copies wait for their share of one budget': {
+    likings: TIGHT,
+    replace: [
+      () => vi.spyOn(ByteBudget.prototype, 'take').mockResolvedValue(),
+      () => vi.spyOn(ByteBudget.prototype, 'give').mockReturnValue(),
+    ],
+  },
+  'R16: a part of the budget is reserved for the stream': { likings: TIGHT, limits: { streamReservedBytes: 0 } },
+  'R16: a large transaction is flushed in parts': {
+    likings: { writing: 0.2 },
+    limits: { streamFlushBytesMax: Number.MAX_SAFE_INTEGER },
+  },
+  'R16: the stream waits for its own flushes': {
+    from: 60,
+    likings: { writing: 0.3, inserting: 0.85, keys: 900, haste: { 'flush starts': 0.002, stream: 10 } },
+    replace: [() => vi.spyOn(Publications.prototype, 'add').mockImplementation(ignored)],
+  },
   'R17: a row that did not change is not told again': {
     code: code<typeof evaluate>('evaluate', (real, write, prior, ...rest) =>
       real(write, forgotten(write, prior), ...rest),
@@ -320,10 +352,12 @@ const rules: Record<string, Rule> = {
   },
 };
 
-for (const [name, { lives = 1000, from = 1, code: changed, likings: liked, ...mutant }] of Object.entries(rules)) {
+for (const [name, rule] of Object.entries(rules)) {
+  const { lives = 1000, from = 1, code: changed, replace = [], likings: liked, ...mutant } = rule;
   test(`without: ${name}`, { timeout: 900_000 }, async () => {
     const likings = { defining: 0, takingOver: 0, controlling: 0, ...liked };
     if (changed !== undefined) replaced.set(changed.name, changed.mutant);
+    for (const each of replace) each();
     let seed = from - 1;
     let caught: string | null = null;
     try {
@@ -331,6 +365,7 @@ for (const [name, { lives = 1000, from = 1, code: changed, likings: liked, ...mu
         caught = (await liveBySeed({ seed: ++seed, likings, mutant })).violation;
     } finally {
       replaced.clear();
+      vi.restoreAllMocks();
     }
     if (process.env['SLUICE_SIM_SHOW'] !== undefined) console.log(`${name}\n  life ${seed}: ${caught}`);
     expect(caught).not.toBeNull();

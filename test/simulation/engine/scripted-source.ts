@@ -13,21 +13,23 @@ import {
   SluiceError,
   type StreamEvent,
 } from '@sluice/core';
-import type {
-  ChangeSource,
-  DiscoveredTable,
-  OpenedSource,
-  PlannedTask,
-  ReadPlan,
-  ReadTask,
-  RestartDecision,
-  SourceHealth,
-  StoredReach,
-  TableSelector,
-  TaskChunk,
-  UnfinishedTask,
+import {
+  type ChangeSource,
+  type DiscoveredTable,
+  type OpenedSource,
+  type PlannedTask,
+  READ_OVERSHOOT,
+  type ReadPlan,
+  type ReadTask,
+  type RestartDecision,
+  type SourceHealth,
+  type StoredReach,
+  type TableSelector,
+  type TaskChunk,
+  type UnfinishedTask,
 } from '@sluice/replication';
 import type { JsonValue } from '@sluice/storage';
+import type { HeldBytes } from './held-bytes.ts';
 import { partOf, planOf, splitOf, type Strategy } from './scripted-ranges.ts';
 import { positionAt, type SourceDatabase, type Transaction } from './source-database.ts';
 import { type Heap, ID, rawRow, type Row, type Shape } from './tables.ts';
@@ -39,18 +41,27 @@ export interface Slot {
   session: number;
 }
 
-/** So large that a chunk is a flush of its own, or so small that it never is. */
-const CHUNK_BYTES = [100, 5 << 20] as const;
+/** How tables are read in a life. */
+export interface Reads {
+  readonly strategy: Strategy;
+  /** Whether chunks are as large as they are asked for; else so large that each is a flush of its own. */
+  readonly measured: boolean;
+  readonly held: HeldBytes;
+}
+
+/** Of chunks that never fill a flush, and of those that always do. */
+const SMALL = 100;
+const LARGE = 5 << 20;
 
 export class ScriptedSource implements ChangeSource {
   readonly #database: SourceDatabase;
   readonly #slot: Slot;
   readonly #turns: Turns;
   readonly #session: number;
-  readonly #strategy: Strategy;
+  readonly #reads: Reads;
 
-  constructor(database: SourceDatabase, slot: Slot, { turns, strategy }: { turns: Turns; strategy: Strategy }) {
-    this.#strategy = strategy;
+  constructor(database: SourceDatabase, slot: Slot, { turns, reads }: { turns: Turns; reads: Reads }) {
+    this.#reads = reads;
     this.#database = database;
     this.#slot = slot;
     this.#turns = turns;
@@ -119,7 +130,7 @@ export class ScriptedSource implements ChangeSource {
     const draw = await this.#turns.take(`plan ${relation.name}`);
     const heap = this.#heapOf(relation);
     if (heap === null) throw new SluiceError('SLU_R1104', `${relation.name} does not exist any more`);
-    const plan = planOf(heap, this.#strategy, draw);
+    const plan = planOf(heap, this.#reads.strategy, draw);
     await this.#turns.take(`planned ${relation.name}`);
     return plan;
   }
@@ -128,14 +139,28 @@ export class ScriptedSource implements ChangeSource {
     return splitOf(range, cursor, await this.#turns.take(`split ${relation.name}`));
   }
 
-  async *readTask({ relation, range, cursor: stored, signal }: ReadTask): AsyncIterable<TaskChunk> {
+  async *readTask(task: ReadTask): AsyncIterable<TaskChunk> {
+    const reading = this.#reads.held.reading();
+    try {
+      for await (const chunk of this.#chunks(task)) {
+        reading.took(chunk.bytes, chunk.cursor);
+        yield chunk;
+      }
+    } finally {
+      reading.ended();
+    }
+  }
+
+  async *#chunks(task: ReadTask): AsyncIterable<TaskChunk> {
+    const { relation, range, cursor: stored, signal } = task;
     for (let at = stored; ; ) {
       const draw = await this.#turns.take(`read ${relation.name}`);
       signal.throwIfAborted();
       const { rows, cursor, last } = partOf(this.#heapOf(relation), range, at, draw);
       const raw = this.#selected(relation, rows);
       const arrival = await this.#turns.take(`chunk of ${relation.name}`);
-      const bytes = CHUNK_BYTES[arrival < 0.5 ? 0 : 1];
+      const large = this.#reads.measured ? Math.floor(READ_OVERSHOOT * task.chunkBytes) : LARGE;
+      const bytes = arrival < 0.5 ? SMALL : large;
       yield { rows: ByteRows.of(raw, relation.columns.length), bytes, cursor, last };
       if (last) return;
       at = cursor;

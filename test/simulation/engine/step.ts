@@ -36,6 +36,8 @@ export interface Beginning {
   readonly concurrency: number;
   /** How tables are cut; by blocks where it is not said. */
   readonly strategy?: Strategy;
+  /** Whether the copy's share of memory is less than its tasks would take. */
+  readonly tightMemory?: boolean;
   /** In the source before the slot is made. */
   readonly before: readonly Step[];
 }
