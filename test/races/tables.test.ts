@@ -203,6 +203,27 @@ describe('altered', () => {
     });
   }
 
+  race('a column came and went while the stream was behind', [...make('t1'), ALL], async (world) => {
+    await copiedThenHeld(world);
+    const before = await world.table('t1');
+    await world.run('ALTER TABLE t1 ADD COLUMN w int4', `UPDATE t1 SET w = 7 WHERE id = 'r1'`);
+    await world.run('ALTER TABLE t1 DROP COLUMN w', `INSERT INTO t1 VALUES ('new', 1, 'p')`);
+    await world.converges();
+    expect((await world.table('t1'))?.id).toBe(before?.id);
+  });
+
+  race('a column is added to a table that has lost its identity', [...make('t1'), ALL], async (world) => {
+    world.start();
+    await world.converges();
+    const before = await world.table('t1');
+    await world.run('ALTER TABLE t1 REPLICA IDENTITY NOTHING', `ALTER TABLE t1 ADD COLUMN kind text DEFAULT 'plain'`);
+    await world.run(`INSERT INTO t1 VALUES ('new', 1, 'p', 'other')`);
+    await world.converges();
+    await world.run('ALTER TABLE t1 REPLICA IDENTITY DEFAULT', `DELETE FROM t1 WHERE id = 'r3'`);
+    await world.converges();
+    expect((await world.table('t1'))?.id).toBe(before?.id);
+  });
+
   race('a column is added that is null everywhere: clients are sent nothing', [...make('t1'), ALL], async (world) => {
     world.start();
     await world.converges();
@@ -256,6 +277,17 @@ describe('altered', () => {
 });
 
 describe('published', () => {
+  race('without an identity, and published otherwise meanwhile', [...make('t1'), ALL], async (world) => {
+    world.start();
+    await world.converges();
+    await world.run('ALTER TABLE t1 REPLICA IDENTITY NOTHING', `ALTER PUBLICATION powersync SET (publish = 'insert')`);
+    await world.run(`UPDATE t1 SET v = 99 WHERE id = 'r1'`);
+    await world.until('t1 is forgotten', async () => (await world.table('t1')) === undefined);
+    await world.run(`ALTER PUBLICATION powersync SET (publish = 'insert, update, delete, truncate')`);
+    await world.run('ALTER TABLE t1 REPLICA IDENTITY DEFAULT', `DELETE FROM t1 WHERE id = 'r3'`);
+    await world.converges();
+  });
+
   race(
     'a table added to the publication, without further changes',
     [...make('t1'), ...make('t2'), 'CREATE PUBLICATION powersync FOR TABLE t2'],

@@ -194,11 +194,7 @@ function estimateRows(table: CatalogueTable): number {
   return Math.round(table.bytes / ROW_BYTES_GUESS);
 }
 
-interface Problem {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly unpublished?: true;
-}
+type Problem = DiscoveredTable['problem'] & { readonly code: ErrorCode };
 
 function problemOf(table: CatalogueTable, keyColumns: readonly number[], settings: SourceSettings): Problem | null {
   const name = qualifiedName(table);
@@ -207,33 +203,34 @@ function problemOf(table: CatalogueTable, keyColumns: readonly number[], setting
     return {
       code: 'SLU_S1152',
       message: `${name} is ${KINDS[table.kind] ?? 'not a table'}: it has no changes of its own`,
-      unpublished: true,
+      kind: 'unpublished',
     };
   }
   if (table.persistence !== 'p') {
     const message = `${name} is unlogged or temporary: ALTER TABLE ${name} SET LOGGED;`;
-    return { code: 'SLU_S1152', message, unpublished: true };
+    return { code: 'SLU_S1152', message, kind: 'unpublished' };
   }
   if (table.published === null) {
     const remedy = `ALTER PUBLICATION ${quoteName(settings.publication)} ADD TABLE ${name};`;
     const message = `${name} is not in publication ${settings.publication}: ${remedy}`;
-    return { code: 'SLU_S1153', message, unpublished: true };
+    return { code: 'SLU_S1153', message, kind: 'unpublished' };
   }
   if (!table.schemaUsable) {
     const remedy = `GRANT USAGE ON SCHEMA ${quoteName(table.schema)} TO ${role};`;
-    return { code: 'SLU_S1125', message: `schema ${table.schema} may not be used: ${remedy}` };
+    return { code: 'SLU_S1125', message: `schema ${table.schema} may not be used: ${remedy}`, kind: 'unreadable' };
   }
   if (!table.columns.every((column) => column.readable)) {
-    return { code: 'SLU_S1125', message: `${name} may not be read: GRANT SELECT ON ${name} TO ${role};` };
+    const message = `${name} may not be read: GRANT SELECT ON ${name} TO ${role};`;
+    return { code: 'SLU_S1125', message, kind: 'unreadable' };
   }
   if (table.rowSecurity) {
     const message = `row-level security hides rows of ${name}: ALTER ROLE ${role} BYPASSRLS;`;
-    return { code: 'PSYNC_S1145', message };
+    return { code: 'PSYNC_S1145', message, kind: 'unreadable' };
   }
   if (keyColumns.length === 0 || keyColumns.includes(-1)) {
     const why = keyColumns.length === 0 ? 'has no replica identity' : 'does not publish all columns of its key';
     const remedy = `add a primary key, or ALTER TABLE ${name} REPLICA IDENTITY FULL;`;
-    return { code: 'SLU_S1148', message: `${name} ${why}: ${remedy}` };
+    return { code: 'SLU_S1148', message: `${name} ${why}: ${remedy}`, kind: 'unidentified' };
   }
   return null;
 }

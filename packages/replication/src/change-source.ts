@@ -120,17 +120,21 @@ export interface DiscoveredTable {
   readonly keyColumns: readonly number[];
   readonly rowsEstimate: number;
   readonly bytesEstimate: number;
-  /** Why it cannot be replicated (not published, no identity, no privilege); null if it can. */
   /** What of the table is sent, in the source's own words: if they change, changes may have been left out between. */
   readonly published?: string;
+  /** Why it cannot be replicated (not published, no identity, no privilege); null if it can. */
   readonly problem: TableObstacle | null;
 }
 
 interface TableObstacle {
   readonly code: string;
   readonly message: string;
-  /** Its changes are not in the source's history (any more): what was stored of it cannot be kept up. */
-  readonly unpublished?: true;
+  /**
+   * `unpublished`: its changes are not in the source's history (any more), so what was stored of it cannot be kept up.
+   * `unreadable`: its rows cannot be read, or not all of them. `unidentified`: its rows can be read and new ones come, but
+   * nothing tells which row a change is of.
+   */
+  readonly kind: 'unpublished' | 'unreadable' | 'unidentified';
 }
 
 export interface ReadPlan {

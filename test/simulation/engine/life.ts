@@ -2,7 +2,7 @@
  * One life: the real engine over a real storage, a simulated source, and steps that somebody chooses. After each step the
  * witness looks; at the end everything flows, and everything must arrive.
  */
-import { type Logger, limits, SluiceError, silentLogger, type StreamId } from '@sluice/core';
+import { type Checkpoint, type Logger, limits, SluiceError, silentLogger, type StreamId } from '@sluice/core';
 import { NO_THROTTLE, ReplicationEngine } from '@sluice/replication';
 import type { BucketStorage, SnapshotControlChange, StreamWriter } from '@sluice/storage';
 import { HeldBytes } from './held-bytes.ts';
@@ -101,24 +101,30 @@ export class Life {
     await this.#look(false);
   }
 
-  /** Lets everything flow in order, until a checkpoint covers everything. @throws Violation */
+  /** Lets everything flow in order, until a checkpoint shows everything as it is. @throws Violation */
   async finish(): Promise<void> {
     this.database.revealAll();
     await this.#control({ kind: 'resumeAll' });
     const target = this.database.head;
+    let judged: Checkpoint | null = null;
+    let unnoticed: string | null = null;
     for (let step = 0; step < DRAIN_STEPS_MAX; step++) {
       this.database.flush();
       const [label] = this.waiting;
       if (label === undefined) throw new Violation('nothing is left to be done, but the end is not reached');
       await this.step({ kind: 'go', labels: [label], draw: 0.9 });
-      const reached = this.witness.last;
-      if (reached !== null && reached.position >= target) break;
+      const { last } = this.witness;
+      if (last === null || last.position < target || last === judged) continue;
+      judged = last;
+      unnoticed = this.#oracle.unnoticed(this.witness.held());
+      if (unnoticed === null) break;
     }
     const { last } = this.witness;
     if (last === null || last.position < target) {
       const state = await this.#opened.storage.reader(this.#streamId).checkpointState();
       throw new Violation(`no checkpoint at ${target}: ${JSON.stringify(state)}; waiting: ${this.waiting.join(', ')}`);
     }
+    if (unnoticed !== null) throw new Violation(`at the end, ${unnoticed}`);
     await this.#look(true);
     await this.witness.readAgain(this.#opened.storage.reader(this.#streamId));
   }

@@ -25,6 +25,7 @@ import type { compatibility } from '../../../packages/replication/src/tables/tab
 import type { Likings } from './choice.ts';
 import type { Mutant } from './life.ts';
 import { liveBySeed } from './simulate.ts';
+import { LONG } from './tables.ts';
 
 type AnyFunction = (...args: never[]) => unknown;
 
@@ -243,6 +244,29 @@ const rules: Record<string, Rule> = {
     code: code<typeof evaluate>('evaluate', (real, write, prior, moved, table) => {
       const { found: _, ...relation } = table.relation;
       return real(write, prior, moved, { ...table, relation });
+    }),
+  },
+  'columns that are added are looked for': {
+    likings: { defining: 0.3 },
+    source: (source) => ({
+      discover: async (patterns) => {
+        const found = await source.discover(patterns);
+        return found.map((table) => ({
+          ...table,
+          relation: { ...table.relation, columns: table.relation.columns.slice(0, LONG + 1) },
+        }));
+      },
+    }),
+  },
+  'a table that has lost its identity can be read all the same': {
+    likings: { defining: 0.3 },
+    source: (source) => ({
+      discover: async (patterns) => {
+        const found = await source.discover(patterns);
+        return found.map((table) =>
+          table.problem === null ? table : { ...table, problem: { ...table.problem, kind: 'unreadable' } },
+        );
+      },
     }),
   },
   'R11: what was sent is not acknowledged before it is durable': {

@@ -30,11 +30,33 @@ export class Oracle {
     this.#database = database;
   }
 
-  /** @param strict whether everything must have been noticed */
-  judge(held: Held, position: Position, strict = false): void {
+  /** @throws Violation */
+  judge(held: Held, position: Position): void {
+    for (const [name, rows] of this.#byName(held)) this.#judgeName(name, rows, position);
+  }
+
+  /** What is not shown as it is in the source now, data definition included; null if everything is. */
+  unnoticed(held: Held): string | null {
+    for (const [name, rows] of this.#byName(held)) {
+      const expected = this.#now(name);
+      const isLeftOut = tableNamed(this.#database.now, name)?.shape.identity === 'nothing' && rows.size === 0;
+      if (!isLeftOut && !isSame(rows, expected)) return difference(name, rows, expected[0] ?? new Map());
+    }
+    return null;
+  }
+
+  /** By the columns that the table has now; rows may lack columns that are null. */
+  #now(name: string): readonly Held[] {
+    const table = tableNamed(this.#database.now, name);
+    if (table === null) return NOTHING;
+    const rows = [...table.rows.values()];
+    return [expectedOf(table.shape, rows), ...withoutNulls(table.shape, this.#database.log, rows)];
+  }
+
+  #byName(held: Held): readonly (readonly [string, Held])[] {
     const byName = groupByName(held);
     const names = new Set([...byName.keys(), ...this.#names()]);
-    for (const name of names) this.#judgeName(name, { held: byName.get(name) ?? new Map(), position, strict });
+    return [...names].map((name) => [name, byName.get(name) ?? new Map<string, string>()]);
   }
 
   #names(): readonly string[] {
@@ -43,12 +65,11 @@ export class Oracle {
     return [...names].filter(inScope);
   }
 
-  #judgeName(name: string, { held, position, strict }: { held: Held; position: Position; strict: boolean }): void {
+  #judgeName(name: string, held: Held, position: Position): void {
     const candidates = this.#candidates(name, position);
-    const allowed = strict ? candidates.slice(0, 1) : candidates;
     const shown = this.#shown.get(name) ?? -1;
     // The earliest that it can be: an empty table may be one that is not shown yet.
-    const match = allowed.findLast(({ rank, expected }) => rank >= shown && isSame(held, expected));
+    const match = candidates.findLast(({ rank, expected }) => rank >= shown && isSame(held, expected));
     if (match === undefined) throw new Violation(difference(name, held, candidates[0]?.expected[0] ?? new Map()));
     this.#shown.set(name, match.rank);
   }
@@ -70,7 +91,9 @@ export class Oracle {
       );
       const rows = [...(table?.rows.values() ?? [])];
       const expected = [...shapes].map((each) => (each === null ? new Map<string, string>() : expectedOf(each, rows)));
-      if (shape !== null) expected.push(...withoutNulls(shape, log.slice(0, start), rows));
+      // Nobody can notice that the name stood for something else in between.
+      for (const old of shape === null ? [] : earlierShapes(shape, log.slice(0, start)))
+        expected.push(expectedOf(old, rows));
       found.push({ rank: 2 * start + 1, expected });
       // Its changes cannot be told from the log, so it may not be taken in at all.
       if (this.#database.log.some(({ state }) => state.get(shape?.oid ?? '')?.shape.identity === 'nothing'))
@@ -93,25 +116,21 @@ function shapeNamed(transaction: Transaction | undefined, name: string): Shape |
   return (transaction === undefined ? null : tableNamed(transaction.state, name))?.shape ?? null;
 }
 
-/**
- * The name may have stood for something else in between, and nobody noticed: rows that were read by the columns of before
- * lack those that came since, which is no difference to a client if they are null.
- */
-function withoutNulls(shape: Shape, before: readonly Transaction[], rows: readonly Row[]): readonly Held[] {
+/** What the table was under this name before columns were added. */
+function earlierShapes(shape: Shape, before: readonly Transaction[]): readonly Shape[] {
   const earlier = new Set(before.map((transaction) => shapeNamed(transaction, shape.name)));
-  return [...earlier].flatMap((old) => {
-    if (old === null || !isSameEra(old, shape)) return [];
+  return [...earlier].filter((old) => old !== null && isSameEra(old, shape)) as Shape[];
+}
+
+/** Rows that were read by the columns of before lack those that came since, which is no difference if they are null. */
+function withoutNulls(shape: Shape, before: readonly Transaction[], rows: readonly Row[]): readonly Held[] {
+  return earlierShapes(shape, before).map((old) => {
     const known = old.columns.length;
-    return [
-      expectedOf(
-        old,
-        rows.filter((row) =>
-          rawRow(shape, row)
-            .slice(known)
-            .every((value) => value === null),
-        ),
-      ),
-    ];
+    const hasNulls = (row: Row) =>
+      rawRow(shape, row)
+        .slice(known)
+        .every((value) => value === null);
+    return new Map([...expectedOf(shape, rows), ...expectedOf(old, rows.filter(hasNulls))]);
   });
 }
 

@@ -233,7 +233,9 @@ export class ScriptedSource implements ChangeSource {
 
 function discovered({ relation, identity }: Shape): DiscoveredTable {
   const problem =
-    identity === 'nothing' ? { code: 'SLU_S1148', message: `${relation.name} has no replica identity` } : null;
+    identity === 'nothing'
+      ? ({ code: 'SLU_S1148', message: `${relation.name} has no replica identity`, kind: 'unidentified' } as const)
+      : null;
   return {
     relation: { ...relation },
     keyColumns: problem === null ? [ID] : [],

@@ -112,7 +112,10 @@ export class TableCatalog {
     }
     const bySource = new Map(found.map((table) => [table.relation.sourceId, table]));
     for (const stored of await reader.tables()) {
-      if (!isKept(stored, bySource.get(stored.relation.sourceId)) && !isNewer(stored)) await this.#end(stored, head);
+      if (isNewer(stored)) continue;
+      const now = bySource.get(stored.relation.sourceId);
+      if (now === undefined || !isKept(stored, now)) await this.#end(stored, head);
+      else if (canBeRead(now) && isWider(now.relation, stored)) await this.#readAgain(stored, now, head);
     }
   }
 
@@ -154,20 +157,26 @@ export class TableCatalog {
       return null;
     }
     const { connectionTag, schema, name } = relation;
-    const [table] = await source.discover([{ connectionTag, schema, name, wildcard: false }]);
+    const [named] = await source.discover([{ connectionTag, schema, name, wildcard: false }]);
     const head = await source.head();
     // Another table that has the name by now is met under a relation of its own.
-    if (table === undefined || table.problem !== null || table.relation.sourceId !== relation.sourceId) {
+    const table = named?.relation.sourceId === relation.sourceId ? named : undefined;
+    // Columns were added, or came and went: some rows do not have them, others have what is gone.
+    if (isSame && table !== undefined && canBeRead(table) && goesOn(stored, table))
+      return this.#bindOrPassOver(relation, await this.#readAgain(stored, table, head));
+    if (table === undefined || table.problem !== null) {
       if (isSame) return this.#bind(relation, stored);
       // Its rows are not written from here on, so what was stored of it would be neither what it was nor what it is.
       if (stored !== undefined) await this.#end(stored, boundary);
       return null;
     }
     // A table that was found before, and is as it was then, has been something else in between.
-    const registered = await this.#register(table, head, isSame ? undefined : stored);
-    return compatibility(registered, relation) === 'same'
-      ? this.#bind(relation, registered)
-      : this.#passOver(relation, registered);
+    return this.#bindOrPassOver(relation, await this.#register(table, head, isSame ? undefined : stored));
+  }
+
+  #bindOrPassOver(relation: Relation, table: TableState): TableBinding | null {
+    const isIt = compatibility(table, relation) === 'same' && !isWider(relation, table);
+    return isIt ? this.#bind(relation, table) : this.#passOver(relation, table);
   }
 
   /** The catalogue may have changed between the look and its head: then the relation stands for what comes behind. */
@@ -225,7 +234,7 @@ export class TableCatalog {
     for (const stored of await reader.tables()) {
       const sameName = stored.relation.schema === schema && stored.relation.name === name;
       if (!sameName && stored.relation.sourceId !== sourceId) continue;
-      if (goesOn(stored, table) && isWider(table.relation, stored)) return this.#widen(stored, table, head);
+      if (goesOn(stored, table) && isWider(table.relation, stored)) return this.#readAgain(stored, table, head);
       if (stored.id !== replaced?.id && goesOn(stored, table)) return stored;
       takesPlace ||= stored.visibility !== 'staged';
       await this.#end(stored, head);
@@ -237,14 +246,14 @@ export class TableCatalog {
     return added;
   }
 
-  /** Rows that are stored do not have the columns that were added, and the source does not stream their values. */
-  async #widen(stored: TableState, table: DiscoveredTable, head: Position): Promise<TableState> {
+  /** Rows that are stored lack columns that were added, or have some that are gone, and the source does not send them again. */
+  async #readAgain(stored: TableState, table: DiscoveredTable, head: Position): Promise<TableState> {
     const { writer, logger } = this.#ports;
-    const wider = await writer.markTableSnapshotRequired(stored.id, foundAs(table, head));
+    const again = await writer.markTableSnapshotRequired(stored.id, foundAs(table, head));
     const { schema, name } = table.relation;
-    logger.info({ table: `${schema}.${name}`, id: wider.id }, 'columns were added to a table; its rows are read again');
-    this.#settle(wider.id);
-    return wider;
+    logger.info({ table: `${schema}.${name}`, id: again.id }, 'columns of a table changed; its rows are read again');
+    this.#settle(again.id);
+    return again;
   }
 
   #settle(tableId: TableId): void {
@@ -319,21 +328,24 @@ function foundAs({ relation, published = '' }: DiscoveredTable, at: Position): R
   return { ...relation, found: { at, published } };
 }
 
+function canBeRead({ problem }: DiscoveredTable): boolean {
+  return problem === null || problem.kind === 'unidentified';
+}
+
 function isWider(relation: Relation, stored: TableState): boolean {
   return relation.columns.length > stored.relation.columns.length;
 }
 
 /** Whether a stored table can be kept up. One that has a problem now is no worse than it was, if it is the same. */
-function isKept(stored: TableState, now: DiscoveredTable | undefined): boolean {
-  if (now === undefined || now.problem?.unpublished === true) return false;
-  return now.problem === null || compatibility(stored, now.relation) === 'same';
+function isKept(stored: TableState, now: DiscoveredTable): boolean {
+  return now.problem === null || (now.problem.kind !== 'unpublished' && goesOn(stored, now));
 }
 
 /** Whether what is stored goes on from what the source has and sends now. */
-function goesOn(stored: TableState, { relation, keyColumns, published = '' }: DiscoveredTable): boolean {
+function goesOn(stored: TableState, { relation, keyColumns, published = '', problem }: DiscoveredTable): boolean {
   return (
     compatibility(stored, relation) === 'same' &&
-    stored.keyColumns.join() === keyColumns.join() &&
+    (problem !== null || stored.keyColumns.join() === keyColumns.join()) &&
     (stored.relation.found?.published ?? published) === published
   );
 }
