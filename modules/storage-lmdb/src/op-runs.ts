@@ -6,7 +6,7 @@
  * little-endian. The run's key carries the id of its last op, so a run is packed before ids are known.
  */
 import { ByteSpace, type OpId } from '@sluice/core';
-import { type Item, OP_ENTRY_BYTES, OpRun, putOpEntry } from '@sluice/storage';
+import { type Item, type MemoryPlace, OP_ENTRY_BYTES, OpRun, putOpEntry } from '@sluice/storage';
 import { Arena } from './arena.ts';
 import { OP_RUN_BYTES } from './config.ts';
 
@@ -92,14 +92,13 @@ export class BucketRuns {
   }
 }
 
-/** Views the bytes it is given. */
+/** Views the bytes where they are. */
 export class StoredRun extends OpRun {
   /** Sum of its ops' checksums. */
   readonly sum: number;
 
-  constructor(bytes: Buffer, lastOp: OpId) {
-    const space = new ByteSpace(bytes);
-    super({ space, at: HEAD_BYTES, count: space.view.getUint32(0, true), lastOp });
-    this.sum = space.view.getInt32(4, true);
+  constructor({ space, at }: MemoryPlace, lastOp: OpId) {
+    super({ space, at: at + HEAD_BYTES, count: space.view.getUint32(at, true), lastOp });
+    this.sum = space.view.getInt32(at + 4, true);
   }
 }

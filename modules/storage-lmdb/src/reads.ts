@@ -4,6 +4,7 @@
  */
 import {
   type BucketName,
+  ByteSpace,
   type Checkpoint,
   nextTurn,
   type OpId,
@@ -17,8 +18,10 @@ import {
   type BucketSum,
   type Changes,
   type CheckpointState,
+  type MemoryPlace,
   OpTaking,
   type ReadLimits,
+  type ReadMemory,
   ReadRoom,
   type SnapshotControl,
   type StreamReader,
@@ -41,6 +44,20 @@ interface Sum {
   readonly checksum: number;
   readonly count: number;
 }
+
+interface RunRange {
+  readonly bucket: number;
+  readonly after: OpId;
+  /** Of runs. */
+  readonly limit?: number;
+}
+
+/** Where a run is to stand that was just read. */
+type Placing = (bytes: Buffer) => MemoryPlace;
+
+/** Good until the next read. */
+const inPlace: Placing = (bytes) => ({ space: new ByteSpace(bytes), at: 0 });
+const copied: Placing = (bytes) => inPlace(Buffer.from(bytes));
 
 const SUMS_KEPT = 50_000;
 const RUNS_OF_A_TURN = 64;
@@ -87,13 +104,15 @@ export class LmdbReader implements StreamReader {
     checkpoint: OpId,
     requests: readonly BucketRequest[],
     limits: ReadLimits,
+    memory?: ReadMemory,
   ): Promise<readonly BucketChunk[]> {
     this.#fresh();
     const room = new ReadRoom(limits);
+    const keep = memory === undefined ? copied : (bytes: Buffer) => memory.keep(bytes);
     const chunks: BucketChunk[] = [];
     for (const request of requests) {
       if (room.isFull) break;
-      const chunk = this.#readBucket(request, checkpoint, room);
+      const chunk = this.#readBucket(request, checkpoint, { room, keep });
       if (chunk !== null) chunks.push(chunk);
     }
     return chunks;
@@ -155,7 +174,7 @@ export class LmdbReader implements StreamReader {
     for (let after = checkpoint, before = -1; after < head.lastOp && after !== before; ) {
       if (after !== checkpoint) await nextTurn();
       before = after;
-      for (const run of this.#runsAfter(head.number, after, RUNS_OF_A_TURN)) {
+      for (const run of this.#runsAfter({ bucket: head.number, after, limit: RUNS_OF_A_TURN }, inPlace)) {
         after = run.lastOp;
         if (after > head.lastOp) break;
         const from = run.firstAfter(checkpoint);
@@ -169,20 +188,23 @@ export class LmdbReader implements StreamReader {
     return { bucket, checksum, count };
   }
 
-  *#runsAfter(bucket: number, after: OpId, limit?: number): Generator<StoredRun> {
+  *#runsAfter({ bucket, after, limit = Infinity }: RunRange, place: Placing): Generator<StoredRun> {
     const start = Buffer.from(opKey(this.#stream, bucket, after + 1));
     const end = afterPrefix(start.subarray(0, 8));
-    for (const { key, value } of this.#schema.ops.getRange(
-      limit === undefined ? { start, end } : { start, end, limit },
-    ))
-      yield new StoredRun(value, getU64(key, 8));
+    for (const { key, value } of this.#schema.ops.getRange({ start, end, limit }))
+      yield new StoredRun(place(value), getU64(key, 8));
   }
 
-  #readBucket(request: BucketRequest, checkpoint: OpId, room: ReadRoom): BucketChunk | null {
+  #readBucket(
+    request: BucketRequest,
+    checkpoint: OpId,
+    into: { readonly room: ReadRoom; readonly keep: Placing },
+  ): BucketChunk | null {
     const head = getBucketHead(this.#schema, bucketKey(this.#stream, request.bucket));
     if (head === null || head.lastOp <= request.after || request.after >= checkpoint) return null;
-    const taking = new OpTaking(request, checkpoint, room);
-    for (const run of this.#runsAfter(head.number, request.after)) if (!taking.take(run)) break;
+    const taking = new OpTaking(request, checkpoint, into.room);
+    for (const run of this.#runsAfter({ bucket: head.number, after: request.after }, into.keep))
+      if (!taking.take(run)) break;
     return taking.chunk;
   }
 }

@@ -13,7 +13,7 @@ export interface Schema {
   readonly documents: Store;
   /** Bucket name → its number, sums and last op. */
   readonly buckets: Store;
-  /** Runs of ops, by bucket and last op. */
+  /** Runs of ops, by bucket and last op. What is read is overwritten by the next read. */
   readonly ops: Store;
   /** Groups of source records, by table and group number. */
   readonly records: Store;
@@ -32,6 +32,15 @@ export interface Schema {
 }
 
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const;
+
+/** Values are given where LMDB put them; the next read of any store overwrites them. */
+const IN_PLACE = {
+  ...BINARY,
+  encoder: {
+    encode: (value: Buffer) => value,
+    decode: (bytes: Uint8Array, size: number) => Buffer.from(bytes.buffer, bytes.byteOffset, size),
+  },
+} as const;
 
 /** @throws SLU_T1201 if the path cannot be opened, SLU_T1202 if another format stands there. */
 export function openSchema(path: string, mapSizeBytes: number): Schema {
@@ -56,7 +65,7 @@ function openStores(path: string, mapSize: number): Schema {
     mapSizeBytes: mapSize,
     documents: store('documents'),
     buckets: store('buckets'),
-    ops: store('ops'),
+    ops: root.openDB<Buffer, Buffer>({ name: 'ops', ...IN_PLACE }),
     records: store('records'),
     index: store('index'),
     partials: store('partials'),

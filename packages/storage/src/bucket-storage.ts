@@ -7,6 +7,7 @@ import type { BucketName, Checkpoint, OpId, Position, RecordKey, StreamId, Table
 import type { CheckpointState } from './checkpoint-state.ts';
 import type { ConfiguredRules } from './configured-rules.ts';
 import type { OpSlice } from './op-run.ts';
+import type { ReadMemory } from './read-memory.ts';
 import type { SnapshotControl, SnapshotControlChange } from './snapshot-control.ts';
 import type { JsonValue, TableState, TaskState } from './table-state.ts';
 import type { StreamWriter } from './writer.ts';
@@ -92,8 +93,14 @@ export interface StreamReader {
   /**
    * Ops of the buckets in (after, checkpoint], bucket by bucket in the order asked for, ascending, until a limit is
    * reached. At least one op is returned if there is any.
+   * @param memory where ops may be put that storage has to copy; else they get memory of their own
    */
-  readOps(checkpoint: OpId, requests: readonly BucketRequest[], limits: ReadLimits): Promise<readonly BucketChunk[]>;
+  readOps(
+    checkpoint: OpId,
+    requests: readonly BucketRequest[],
+    limits: ReadLimits,
+    memory?: ReadMemory,
+  ): Promise<readonly BucketChunk[]>;
   /** For each key, the values of all source rows that have it as of the checkpoint. */
   lookups(checkpoint: OpId, keys: readonly string[]): Promise<readonly (readonly string[])[]>;
 

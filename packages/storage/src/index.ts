@@ -40,6 +40,7 @@ export {
 export { countOps, eachOp, OP_ENTRY_BYTES, OpRun, OpSlice, packOps, putOpEntry } from './op-run.ts';
 export { PackedRows } from './packed-rows.ts';
 export { type Item, itemOf, type Places } from './places.ts';
+export { type MemoryPlace, ReadMemory } from './read-memory.ts';
 export type { Membership, SourceRecord } from './record-format.ts';
 export { RecordSlab } from './record-slab.ts';
 export { keyEnd, keyOf, packSlot, PARTIAL, SLOT_HEAD_BYTES, TOMBSTONE } from './record-slot.ts';

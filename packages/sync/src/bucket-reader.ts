@@ -5,13 +5,13 @@
 import { invariant, type OpId } from '@sluice/core';
 import { type BucketChunk, countOps, type StreamReader } from '@sluice/storage';
 import type { ClientState, OwedBucket } from './client-state.ts';
-import type { ReadBounds } from './download-share.ts';
+import type { Download } from './download-share.ts';
 import type { Line } from './protocol.ts';
 
 export class BucketReader {
   readonly #reader: Pick<StreamReader, 'readOps'>;
   readonly #state: ClientState;
-  readonly #bounds: () => ReadBounds;
+  readonly #share: Pick<Download, 'bounds' | 'memory'>;
   readonly #opId: OpId;
   /** What is left, highest priority first. The first one is being read. */
   readonly #left: OwedBucket[];
@@ -24,12 +24,11 @@ export class BucketReader {
   constructor(options: {
     readonly reader: Pick<StreamReader, 'readOps'>;
     readonly state: ClientState;
-    /** Asked before every read. */
-    readonly bounds: () => ReadBounds;
+    readonly share: Pick<Download, 'bounds' | 'memory'>;
   }) {
     this.#reader = options.reader;
     this.#state = options.state;
-    this.#bounds = options.bounds;
+    this.#share = options.share;
     invariant(options.state.opId !== null, 'bucket reader: no checkpoint was told');
     this.#opId = options.state.opId;
     this.#left = [...options.state.owed()];
@@ -45,7 +44,10 @@ export class BucketReader {
     return this.#lines.length > 0 ? null : (this.#left[0]?.priority ?? null);
   }
 
-  /** The next line; null when everything up to the checkpoint has been sent, and the checkpoint may be completed. */
+  /**
+   * The next line, whose ops stand in memory until the line behind it is asked for; null when everything up to the
+   * checkpoint has been sent, and the checkpoint may be completed.
+   */
   async next(): Promise<Line | null> {
     while (this.#lines.length === 0) {
       if (this.#left.length === 0) return null;
@@ -59,7 +61,9 @@ export class BucketReader {
     if (this.#priority !== null && priority !== this.#priority) this.#partial = this.#priority;
     this.#priority = priority;
     const group = this.#left.filter((owed) => owed.priority === priority);
-    const chunks = await this.#reader.readOps(this.#opId, group, this.#bounds());
+    const { bounds, memory } = this.#share;
+    memory.clear();
+    const chunks = await this.#reader.readOps(this.#opId, group, bounds(), memory);
     if (chunks.length > 0 && this.#partial !== null) this.#sayPartial(this.#partial);
     for (const chunk of chunks) this.#take(chunk);
     const last = chunks.at(-1);

@@ -6,7 +6,7 @@ import type { BucketName, Checkpoint } from '@sluice/core';
 import type { BucketSum } from '@sluice/storage';
 import { BucketReader } from './bucket-reader.ts';
 import { ClientState } from './client-state.ts';
-import type { ReadBounds } from './download-share.ts';
+import type { Download } from './download-share.ts';
 import type { FeedSubscription, News } from './feed-subscription.ts';
 import { type MembershipAt, type MembershipLimits, MembershipResolver } from './membership.ts';
 import type { CheckpointDiffLine, CheckpointLine, SyncStreamRequest } from './protocol.ts';
@@ -19,21 +19,18 @@ export interface ConnectionOptions {
   /** Verified token payload. */
   readonly token: Readonly<Record<string, unknown>>;
   readonly limits: MembershipLimits;
-  readonly bounds: () => ReadBounds;
 }
 
 export class Connection {
   readonly #version: ServedVersion;
   readonly #subscription: FeedSubscription;
   readonly #resolver: MembershipResolver;
-  readonly #bounds: () => ReadBounds;
   readonly #state: ClientState;
 
   constructor(options: ConnectionOptions) {
     const { version, request, token } = options;
     this.#version = version;
     this.#subscription = options.subscription;
-    this.#bounds = options.bounds;
     this.#state = new ClientState(request.buckets);
     const { parameters, subscriptions, includeDefaults } = request;
     this.#resolver = new MembershipResolver({
@@ -98,8 +95,8 @@ export class Connection {
   }
 
   /** Reads what the last line promised. */
-  download(): BucketReader {
-    return new BucketReader({ reader: this.#version.reads, state: this.#state, bounds: this.#bounds });
+  download(share: Pick<Download, 'bounds' | 'memory'>): BucketReader {
+    return new BucketReader({ reader: this.#version.reads, state: this.#state, share });
   }
 
   /**

@@ -4,7 +4,7 @@
  * has more to catch up with than the last checkpoints reads on its own.
  */
 import { type BucketName, limits, nextTurn, type OpId } from '@sluice/core';
-import { type BucketChunk, type BucketRequest, countOps, type ReadLimits, type StreamReader } from '@sluice/storage';
+import { type BucketChunk, type BucketRequest, countOps, type ReadLimits, type ReadMemory, type StreamReader } from '@sluice/storage';
 
 type Reader = Pick<StreamReader, 'readOps'>;
 
@@ -49,13 +49,14 @@ export class SharedReads implements Reader {
     checkpoint: OpId,
     requests: readonly BucketRequest[],
     bounds: ReadLimits,
+    memory?: ReadMemory,
   ): Promise<readonly BucketChunk[]> {
     if (requests.length <= GROUP_MAX && requests.every(({ after }) => this.#isRecent(after))) {
       const batch = this.#join(checkpoint, requests);
       const shared = batch === null ? null : partOf(await batch.answer, requests, bounds);
       if (shared !== null) return shared;
     }
-    return this.#reader.readOps(checkpoint, requests, bounds);
+    return this.#reader.readOps(checkpoint, requests, bounds, memory);
   }
 
   #join(checkpoint: OpId, requests: readonly BucketRequest[]): Batch | null {

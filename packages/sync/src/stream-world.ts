@@ -220,11 +220,12 @@ export class StreamWorld {
         ...(options.limits === undefined ? {} : { limits: options.limits }),
         ...(options.interruptAfterOps === undefined ? {} : { interruptAfterOps: options.interruptAfterOps }),
         downloads: {
-          begin: () => this.downloads.begin(),
-          bounds: () => ({
-            ...this.downloads.bounds(),
-            ...(options.opsPerLine === undefined ? {} : { ops: options.opsPerLine }),
-          }),
+          begin: () => {
+            const share = this.downloads.begin();
+            const { opsPerLine } = options;
+            const bounds = () => ({ ...share.bounds(), ...(opsPerLine === undefined ? {} : { ops: opsPerLine }) });
+            return { ...share, bounds };
+          },
         },
       },
       {

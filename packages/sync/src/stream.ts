@@ -1,10 +1,10 @@
 /**
  * The response to `POST /sync/stream`, line by line: wait, tell what changed, send the data, complete. Lines are made
- * only as fast as they are taken.
+ * only as fast as they are taken, and the ops of a line stand in memory only until the next one is asked for.
  */
 import { type Checkpoint, type Clock, type Random, SluiceError } from '@sluice/core';
 import { Connection } from './connection.ts';
-import type { DownloadShare } from './download-share.ts';
+import type { Download, DownloadShare } from './download-share.ts';
 import type { FeedSubscription } from './feed-subscription.ts';
 import { type MembershipLimits, membershipLimits } from './membership.ts';
 import type { Line, SyncStreamRequest } from './protocol.ts';
@@ -18,7 +18,7 @@ export interface StreamContext {
   readonly random: Random;
   readonly limits?: MembershipLimits;
   /** Shared by all connections of the process. */
-  readonly downloads: Pick<DownloadShare, 'begin' | 'bounds'>;
+  readonly downloads: Pick<DownloadShare, 'begin'>;
   /** After so many ops of one round, news that overtake them are looked for. Default 1000. */
   readonly interruptAfterOps?: number;
 }
@@ -55,7 +55,6 @@ export async function* streamLines(
       request,
       token: session.payload,
       limits: context.limits ?? membershipLimits,
-      bounds: () => context.downloads.bounds(),
     });
     while (!subscription.closed) {
       const seconds = token.take();
@@ -69,12 +68,12 @@ export async function* streamLines(
       const line = await connection.advance(checkpoint, subscription.take());
       if (line === null) continue;
       yield line;
-      const end = context.downloads.begin();
+      const share = context.downloads.begin();
       try {
         const interruptAfterOps = context.interruptAfterOps ?? INTERRUPT_AFTER_OPS;
-        yield* download({ connection, subscription, token, checkpoint, interruptAfterOps });
+        yield* download({ connection, subscription, token, checkpoint, share, interruptAfterOps });
       } finally {
-        end();
+        share.end();
       }
       if (token.expired) return;
     }
@@ -84,18 +83,19 @@ export async function* streamLines(
   }
 }
 
-interface Download {
+interface Round {
   readonly connection: Connection;
   readonly subscription: FeedSubscription;
   readonly token: TokenSchedule;
   readonly checkpoint: Checkpoint;
+  readonly share: Download;
   readonly interruptAfterOps: number;
 }
 
 /** The data of one checkpoint and its completion; ends early for news that overtake it, and when the connection is to end. */
-async function* download(work: Download): AsyncGenerator<Line, void, void> {
+async function* download(work: Round): AsyncGenerator<Line, void, void> {
   const { connection, subscription, token, checkpoint } = work;
-  const reader = connection.download();
+  const reader = connection.download(work.share);
   for (;;) {
     const line = await reader.next();
     if (subscription.closed) return;
