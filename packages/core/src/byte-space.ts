@@ -34,7 +34,10 @@ for (const [control, letter] of Object.entries({ 8: 'b', 9: 't', 10: 'n', 12: 'f
 
 /** @returns where the copy ends */
 export function copyBytes(source: ByteSpace, from: number, to: number, target: ByteSpace, at: number): number {
-  if (to - from > LOOP_MAX) return at + source.bytes.copy(target.bytes, at, from, to);
+  if (to - from > LOOP_MAX) {
+    target.bytes.set(source.view8(from, to), at);
+    return at + to - from;
+  }
   const { bytes, view } = source;
   const { bytes: out, view: outView } = target;
   let read = from;
