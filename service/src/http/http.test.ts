@@ -224,8 +224,10 @@ describe('/sync/stream', () => {
 
   it('closes clients that stop reading, and holds little for them meanwhile', async () => {
     let stalled: (() => void) | null = null;
+    let passedMs = 0;
     const clock = {
       ...systemClock,
+      monotonic: () => systemClock.monotonic() + passedMs,
       timer: (ms: number, callback: () => void) => {
         if (ms === 30_000) stalled = callback;
         return systemClock.timer(ms, callback);
@@ -238,6 +240,7 @@ describe('/sync/stream', () => {
     socket.pause();
     await until(async () => (await activity(slow)).blocked === 1);
     await new Promise((resolve) => setTimeout(resolve, 100));
+    passedMs = 30_000;
     (stalled as (() => void) | null)?.();
     await until(async () => (await connected(slow)) === 0);
     const status = (await (await slow.request('/api/status', { token: OPERATOR })).json()) as {

@@ -6,9 +6,8 @@ import type { ServerResponse } from 'node:http';
 import { constants, createGzip, type Gzip } from 'node:zlib';
 import type { Clock } from '@sluice/core';
 import type { EncodedLine } from '@sluice/sync';
+import { ReaderWait } from './reader-wait.ts';
 
-/** Without progress for so long, a reader is given up. */
-const STALLED_MS = 30_000;
 /** Progress is seen from part to part: a slow reader that takes one in time is left alone. */
 const PART_BYTES = 64 * 1024;
 /** For who takes a part in less than `QUICK_MS`: a part costs a system call and a turn, as much as a hundred ops. */
@@ -19,13 +18,11 @@ const HELD_BYTES_MAX = 16 * 1024;
 /** Small windows: thousands of idle connections keep their state. */
 const GZIP = { level: 1, windowBits: 13, memLevel: 6, chunkSize: 16 * 1024 };
 
-export class ReaderStalled extends Error {}
-
 export class LineWriter {
   readonly #response: ServerResponse;
   readonly #gzip: Gzip | null;
   readonly #clock: Clock;
-  readonly #signal: AbortSignal;
+  readonly #reader: ReaderWait;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   #partBytes = PART_BYTES;
@@ -36,8 +33,9 @@ export class LineWriter {
   ) {
     this.#response = response;
     this.#clock = options.clock;
-    this.#signal = options.signal;
+    this.#reader = new ReaderWait(options.clock, options.signal);
     this.#gzip = options.gzip ? createGzip(GZIP) : null;
+    if (this.#gzip === null) response.on('drain', this.#reader.done);
     this.#gzip?.pipe(response);
     // Without its compression a response cannot go on; the closed response ends the rest.
     this.#gzip?.once('error', () => response.destroy());
@@ -74,54 +72,32 @@ export class LineWriter {
       const part = bytes.subarray(at, at + this.#partBytes);
       at += part.length;
       const startedAt = this.#clock.monotonic();
-      if (this.#gzip === null) await this.#sendPlain(part, at === bytes.length ? release : undefined);
-      else await this.#compress(this.#gzip, part, at === bytes.length);
+      if (this.#gzip !== null) await this.#compress(this.#gzip, part, at === bytes.length);
+      else if (!this.#response.write(part, at === bytes.length ? release : undefined)) await this.#reader.untilDone();
       this.#partBytes = this.#clock.monotonic() - startedAt < QUICK_MS ? LARGE_PART_BYTES : PART_BYTES;
     }
     if (this.#gzip !== null) release();
   }
 
-  /** @param gone called when the part has left this process */
-  async #sendPlain(part: Uint8Array, gone: (() => void) | undefined): Promise<void> {
-    if (!this.#response.write(part, gone)) await this.#untilDone((done) => this.#response.once('drain', done));
-  }
-
-  async #compress(gzip: Gzip, part: Uint8Array, last: boolean): Promise<void> {
-    await this.#untilDone((done) => {
-      gzip.write(part, last ? undefined : done);
-      if (last) gzip.flush(constants.Z_SYNC_FLUSH, done);
-    });
+  #compress(gzip: Gzip, part: Uint8Array, last: boolean): Promise<void> {
+    const { done } = this.#reader;
+    gzip.write(part, last ? undefined : done);
+    if (last) gzip.flush(constants.Z_SYNC_FLUSH, done);
+    return this.#reader.untilDone();
   }
 
   /** Gives back what compression holds, without waiting for anybody. Idempotent. */
   close(): void {
+    this.#reader.close();
     this.#gzip?.destroy();
   }
 
   /** The orderly end of the response. */
   async end(): Promise<void> {
     if (this.#held.length > 0) await this.#send({ bytes: this.#takeHeld(), release: () => {} });
-    await this.#untilDone((done) => {
-      this.#response.once('finish', done);
-      if (this.#gzip === null) this.#response.end();
-      else this.#gzip.end();
-    });
-  }
-
-  #untilDone(begin: (done: () => void) => void): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const settle = (outcome: () => void) => {
-        cancel();
-        this.#signal.removeEventListener('abort', onAbort);
-        outcome();
-      };
-      const onAbort = () => settle(() => reject(this.#signal.reason as Error));
-      const cancel = this.#clock.timer(STALLED_MS, () => {
-        settle(() => reject(new ReaderStalled(`the client did not read for ${STALLED_MS / 1000} s`)));
-      });
-      this.#signal.addEventListener('abort', onAbort, { once: true });
-      if (this.#signal.aborted) return onAbort();
-      begin(() => settle(resolve));
-    });
+    this.#response.once('finish', this.#reader.done);
+    if (this.#gzip === null) this.#response.end();
+    else this.#gzip.end();
+    await this.#reader.untilDone();
   }
 }

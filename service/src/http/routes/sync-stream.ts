@@ -19,8 +19,9 @@ import {
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Authenticator } from '../auth.ts';
 import type { ClientConnection, ClientConnections } from '../client-connections.ts';
-import { LineWriter, ReaderStalled } from '../line-writer.ts';
+import { LineWriter } from '../line-writer.ts';
 import { acceptsGzip, prefersBson } from '../negotiation.ts';
+import { ReaderStalled } from '../reader-wait.ts';
 
 export interface SyncStreamPorts {
   readonly versions: Pick<ServedVersions, 'current'>;
