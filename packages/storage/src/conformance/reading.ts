@@ -1,6 +1,8 @@
 /** Reads as of a checkpoint: ranges, limits, sums, changes. */
 import { expect, test } from 'vitest';
 import type { BucketChunk, BucketRequest, ReadLimits } from '../bucket-storage.ts';
+import { eachOp } from '../op-run.ts';
+import { ReadMemory } from '../read-memory.ts';
 import { at, opIdsOf, type World } from './harness.ts';
 import { put, remove } from './toy-rows.ts';
 import type { WithWorld } from './with-world.ts';
@@ -137,6 +139,28 @@ export function readingConformance(withWorld: WithWorld): void {
         await world.bodies('all', opId + i * 50);
       }
       expect(bodies.map((body) => Buffer.from(body).toString('hex'))).toEqual(copies);
+    }));
+
+  test('bodies stay what they were in memory that is given for them, until it is cleared', () =>
+    withWorld(async (world) => {
+      const table = await world.copiedTable();
+      const rows = Array.from({ length: 300 }, (_, i) => put(table, `${i}`, `${i}.`.repeat(1 + (i % 70) ** 2)));
+      const { opId } = await world.transaction(2, ...rows);
+      const memory = new ReadMemory();
+      const bodiesAfter = async (after: number, into?: ReadMemory) => {
+        const chunks = await world.reader.readOps(opId, [{ bucket: 'all', after }], { ops: 100, bytes: 1e9 }, into);
+        return chunks.flatMap(({ slices }) => [...eachOp(slices)].map(({ body }) => body));
+      };
+      const hex = (bodies: readonly Uint8Array[]) => bodies.map((body) => Buffer.from(body).toString('hex'));
+      for (let round = 0; round < 3; round++) {
+        memory.clear();
+        const kept = [await bodiesAfter(0, memory), await bodiesAfter(100, memory), await bodiesAfter(200, memory)];
+        await world.reader.bucketSums(opId, ['all']);
+        for (const [index, bodies] of kept.entries()) {
+          expect(bodies).toHaveLength(100);
+          expect(hex(bodies)).toEqual(hex(await bodiesAfter(100 * index)));
+        }
+      }
     }));
 
   test('nothing behind the checkpoint is read or summed, however much was written since', () =>
