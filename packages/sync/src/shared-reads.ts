@@ -4,7 +4,14 @@
  * has more to catch up with than the last checkpoints reads on its own.
  */
 import { type BucketName, limits, nextTurn, type OpId } from '@sluice/core';
-import { type BucketChunk, type BucketRequest, countOps, type ReadLimits, type ReadMemory, type StreamReader } from '@sluice/storage';
+import {
+  type BucketChunk,
+  type BucketRequest,
+  countOps,
+  type ReadLimits,
+  type ReadMemory,
+  type StreamReader,
+} from '@sluice/storage';
 
 type Reader = Pick<StreamReader, 'readOps'>;
 
