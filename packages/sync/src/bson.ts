@@ -3,9 +3,8 @@
  * laid out by hand, and each op is a copy with its number and id before it. Everything else is small.
  */
 import { serialize } from 'bson';
-import { ByteSpace } from '@sluice/core';
 import { countOps, type OpRun } from '@sluice/storage';
-import type { LineBuffer } from './line-buffer.ts';
+import { type LineBuffer, Literal } from './line-buffer.ts';
 import type { ControlLine, DataChunk } from './protocol.ts';
 
 /** Exactly this: clients compare it literally, and take anything else for text. */
@@ -32,22 +31,22 @@ export function putBsonData(chunk: DataChunk, line: LineBuffer): void {
   const bodies = slices.reduce((bytes, slice) => bytes + slice.bytes, 0);
   line.reserve(LINE_FRAME_MAX + 3 * bucket.length + countOps(slices) * OP_FRAME_MAX + bodies);
   const outer = open(line);
-  line.all(DATA_DOCUMENT);
+  line.literal(DATA_DOCUMENT);
   const inner = open(line);
-  line.all(BUCKET);
+  line.literal(BUCKET);
   const text = open(line);
   line.text(bucket);
   closeText(line, text);
-  line.all(AFTER);
+  line.literal(AFTER);
   putDecimal(line, chunk.after);
-  line.all(HAS_MORE);
+  line.literal(HAS_MORE);
   line.byte(chunk.hasMore ? 1 : 0);
-  line.all(DATA_ARRAY);
+  line.literal(DATA_ARRAY);
   const array = open(line);
   let index = 0;
   for (const { run, from, to } of slices) for (let at = from; at < to; at++) putOp(line, index++, run, at);
   close(line, array);
-  line.all(NEXT_AFTER);
+  line.literal(NEXT_AFTER);
   putDecimal(line, chunk.nextAfter);
   close(line, inner);
   close(line, outer);
@@ -58,7 +57,7 @@ function putOp(line: LineBuffer, index: number, run: OpRun, at: number): void {
   line.decimal(index);
   line.byte(0);
   const op = open(line);
-  line.all(OP_ID);
+  line.literal(OP_ID);
   putDecimal(line, run.opId(at));
   line.copy(run.space, run.bodyAt(at), run.bodyAt(at + 1));
   close(line, op);
@@ -89,6 +88,6 @@ function putDecimal(line: LineBuffer, value: number): void {
   closeText(line, text);
 }
 
-function name(type: number, text: string): ByteSpace {
-  return new ByteSpace(Buffer.from(`${String.fromCharCode(type)}${text}\0`, 'latin1'));
+function name(type: number, text: string): Literal {
+  return new Literal(Buffer.from(`${String.fromCharCode(type)}${text}\0`, 'latin1'));
 }

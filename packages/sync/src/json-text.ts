@@ -12,12 +12,21 @@ const ESCAPED = new Int32Array(PAIRS);
 /** How many bytes that are; zero for pairs with a control character, which JSON of rows hardly ever has. */
 const LENGTHS = new Uint8Array(PAIRS);
 
-for (let pair = 0; pair < PAIRS; pair++) {
-  const bytes = [pair & 0xff, pair >> 8];
-  if (bytes.some((byte) => byte < SPACE)) continue;
-  const escaped = bytes.flatMap((byte) => (byte === QUOTE || byte === BACKSLASH ? [BACKSLASH, byte] : [byte]));
-  LENGTHS[pair] = escaped.length;
-  ESCAPED[pair] = escaped.reduce((word, byte, at) => word | (byte << (8 * at)), 0);
+for (let first = SPACE; first <= 0xff; first++) {
+  for (let second = SPACE; second <= 0xff; second++) {
+    const pair = first | (second << 8);
+    const [low, high] = [escaped(first), escaped(second)];
+    LENGTHS[pair] = bytesOf(low) + bytesOf(high);
+    ESCAPED[pair] = low | (high << (8 * bytesOf(low)));
+  }
+}
+
+function escaped(byte: number): number {
+  return byte === QUOTE || byte === BACKSLASH ? BACKSLASH | (byte << 8) : byte;
+}
+
+function bytesOf(word: number): number {
+  return word > 0xff ? 2 : 1;
 }
 
 /** As `copyEscaped`, and faster where escapes are many. @returns where it ends */

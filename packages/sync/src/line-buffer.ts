@@ -32,45 +32,53 @@ export class LineBuffer {
     this.end = copyBytes(source, from, to, this.space, this.end);
   }
 
-  all(source: ByteSpace): void {
-    this.end = copyBytes(source, 0, source.bytes.length, this.space, this.end);
-  }
-
   text(value: string): void {
     this.end += this.space.bytes.write(value, this.end);
   }
 
-  /** A whole number that is not negative, as digits. */
-  decimal(value: number): void {
-    const { bytes, view } = this.space;
+  /** There must be room for a word more. */
+  literal({ words, length }: Literal): void {
+    const { view } = this.space;
     const start = this.end;
-    let at = start + digits(value);
-    this.end = at;
-    let rest = value;
-    while (rest >= 10_000) {
-      const next = rest < INT32 ? (rest / 10_000) | 0 : Math.floor(rest / 10_000);
-      at -= 4;
-      view.setUint32(at, FOUR_DIGITS[rest - next * 10_000] as number);
-      rest = next;
-    }
-    while (at > start) {
-      const next = (rest / 10) | 0;
-      bytes[--at] = DIGIT_ZERO + rest - next * 10;
-      rest = next;
-    }
+    for (let at = 0; at < words.length; at++) view.setInt32(start + 4 * at, words[at] as number, true);
+    this.end = start + length;
+  }
+
+  /** A whole number that is not negative, as digits. There must be room for a word more. */
+  decimal(value: number): void {
+    if (value < 10_000) return this.#first(value);
+    const upper = value < INT32 ? (value / 10_000) | 0 : Math.floor(value / 10_000);
+    if (upper < 10_000) this.#first(upper);
+    else this.decimal(upper);
+    this.space.view.setInt32(this.end, FOUR_DIGITS[value - upper * 10_000] as number, true);
+    this.end += 4;
+  }
+
+  /** Up to four digits, without leading zeros. */
+  #first(value: number): void {
+    const zeros = value < 10 ? 3 : value < 100 ? 2 : value < 1_000 ? 1 : 0;
+    this.space.view.setInt32(this.end, (FOUR_DIGITS[value] as number) >>> (8 * zeros), true);
+    this.end += 4 - zeros;
   }
 }
 
-const DIGIT_ZERO = 0x30;
+/** Text that is written often: whole words, of which the last one may be padded, so that no byte is written by itself. */
+export class Literal {
+  readonly length: number;
+  readonly words: Int32Array;
+
+  constructor(bytes: Uint8Array) {
+    this.length = bytes.length;
+    const padded = Buffer.alloc(4 * Math.ceil(bytes.length / 4));
+    padded.set(bytes);
+    this.words = Int32Array.from({ length: padded.length / 4 }, (_, at) => padded.readInt32LE(4 * at));
+  }
+}
+
 /** Division of smaller numbers is a multiplication. */
 const INT32 = 2 ** 31;
 
-function digits(value: number): number {
-  let count = 1;
-  for (let bound = 10; value >= bound; bound *= 10) count++;
-  return count;
-}
-
-function fourDigits(): Uint32Array {
-  return Uint32Array.from({ length: 10_000 }, (_, value) => Buffer.from(String(value).padStart(4, '0')).readUInt32BE());
+/** The first digit lowest. */
+function fourDigits(): Int32Array {
+  return Int32Array.from({ length: 10_000 }, (_, value) => Buffer.from(String(value).padStart(4, '0')).readInt32LE());
 }

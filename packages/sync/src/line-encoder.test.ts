@@ -2,6 +2,7 @@ import { decodeOp, putOp } from '@sluice/core';
 import { eachOp, packOps } from '@sluice/storage';
 import { deserialize } from 'bson';
 import { expect, it } from 'vitest';
+import { LineBuffer } from './line-buffer.ts';
 import { bsonFormat, LineEncoder, ndjsonFormat } from './line-encoder.ts';
 import type { Line } from './protocol.ts';
 
@@ -66,4 +67,15 @@ it('takes rows that are larger than a buffer', () => {
   if (!('data' in huge)) throw new Error('a data line was made');
   const stored = [...eachOp(huge.data.slices)].map(({ body }) => decodeOp(body).data);
   expect(wanted['data'].data.map((op: { data: string }) => op.data)).toEqual(stored);
+});
+
+it('writes whole numbers of any length', () => {
+  const buffer = new LineBuffer();
+  const numbers = [0, 5, 10, 99, 100, 999, 1_000, 9_999, 10_000, 10_001, 99_999_999, 100_000_000, 2 ** 31 - 1, 2 ** 31];
+  numbers.push(1e12 + 7, 40_000_000_000_000, Number.MAX_SAFE_INTEGER);
+  for (const number of numbers) {
+    buffer.end = 0;
+    buffer.decimal(number);
+    expect(buffer.space.bytes.toString('latin1', 0, buffer.end)).toBe(String(number));
+  }
 });

@@ -6,7 +6,7 @@
 import { ByteSpace, copyBytes, escapedLength, invariant } from '@sluice/core';
 import type { OpRun } from '@sluice/storage';
 import { copyEscapedJson } from './json-text.ts';
-import type { LineBuffer } from './line-buffer.ts';
+import { type LineBuffer, Literal } from './line-buffer.ts';
 import type { ControlLine, DataChunk } from './protocol.ts';
 
 export const NDJSON_CONTENT_TYPE = 'application/x-ndjson';
@@ -26,11 +26,11 @@ const NAMES = {
   data: '\x02data\0'.length,
 } as const;
 
-const ID = json('{"op_id":"');
-const CHECKSUM = json('","checksum":');
-const OP = json(',"op":"');
+const OP = json('{"op":"');
 const OBJECT_TYPE = json('","object_type":"');
-const OBJECT_ID = json('","object_id":"');
+const OP_ID = json('","op_id":"');
+const CHECKSUM = json('","checksum":');
+const OBJECT_ID = json(',"object_id":"');
 const SUBKEY = json('","subkey":"');
 const DATA = json('","data":');
 
@@ -65,23 +65,22 @@ function bytesMaxOf(run: OpRun, at: number): number {
   return end - from < COUNTED_BYTES ? (end - from) * GROWTH_MAX : escapedLength(run.space, from, end);
 }
 
-/** The elements of a body, in the order in which core/op.ts writes them, as members of an object. */
+/** What is the same in most ops that follow each other comes first, so that it is one copy. */
 function putOp(line: LineBuffer, run: OpRun, at: number, rawData: boolean): void {
   const { space } = run;
   const end = run.bodyAt(at + 1);
-  line.all(ID);
-  line.decimal(run.opId(at));
-  line.all(CHECKSUM);
-  putSigned(line, run.checksum(at));
   let from = putKind(line, space, run.bodyAt(at) + NAMES.checksum + 4);
-  line.all(OBJECT_ID);
+  line.decimal(run.opId(at));
+  line.literal(CHECKSUM);
+  putSigned(line, run.checksum(at));
+  line.literal(OBJECT_ID);
   from = putText(line, space, from + NAMES.objectId);
-  line.all(SUBKEY);
+  line.literal(SUBKEY);
   from = putText(line, space, from + NAMES.subkey);
   if (from === end) {
     line.byte(QUOTE);
   } else {
-    line.all(DATA);
+    line.literal(DATA);
     from = putData(line, space, from + NAMES.data, rawData);
   }
   invariant(from === end, 'ndjson: an op body has other elements than it should');
@@ -94,21 +93,23 @@ function putSigned(line: LineBuffer, value: number): void {
 }
 
 /** Kind and object type, the same in nearly all bodies that follow each other: as they stand in a body, and in JSON. */
-let kind = { body: json(''), json: json('') };
+let kind = { body: new ByteSpace(Buffer.alloc(0)), json: json('') };
 
 /** @returns where their elements end */
 function putKind(line: LineBuffer, space: ByteSpace, from: number): number {
   if (startsWith(space, from, kind.body)) {
-    line.all(kind.json);
+    line.literal(kind.json);
     return from + kind.body.bytes.length;
   }
   invariant(space.bytes[from] === STRING, 'ndjson: an op body has other elements than it should');
   const start = line.end;
-  line.all(OP);
+  line.literal(OP);
   let end = putText(line, space, from + NAMES.op);
-  line.all(OBJECT_TYPE);
+  line.literal(OBJECT_TYPE);
   end = putText(line, space, end + NAMES.objectType);
-  kind = { body: copyOf(space, from, end), json: copyOf(line.space, start, line.end) };
+  line.literal(OP_ID);
+  const { bytes } = line.space;
+  kind = { body: copyOf(space, from, end), json: new Literal(bytes.subarray(start, line.end)) };
   return end;
 }
 
@@ -140,8 +141,8 @@ function putData(line: LineBuffer, space: ByteSpace, at: number, rawData: boolea
   return end;
 }
 
-function json(text: string): ByteSpace {
-  return new ByteSpace(Buffer.from(text, 'latin1'));
+function json(text: string): Literal {
+  return new Literal(Buffer.from(text, 'latin1'));
 }
 
 function copyOf({ bytes }: ByteSpace, from: number, to: number): ByteSpace {
