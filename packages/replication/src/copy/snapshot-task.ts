@@ -83,12 +83,13 @@ export async function runSnapshotTask(
       forecast.saw(read);
       size.took(clock.monotonic() - askedAt);
       meter.enter('flush');
-      if ((await flushing) === 'discarded') {
-        ports.budget.give(halfBytes);
-        return 'again';
-      }
-      flushing = flushRows(ports, { table, task, gathered, meter }).finally(() => ports.budget.give(halfBytes));
+      const before = flushing;
+      // Whatever becomes of the half before it, this one is given back.
+      flushing = flushBehind(before, ports, { table, task, gathered, meter }).finally(() =>
+        ports.budget.give(halfBytes),
+      );
       flushing.catch(() => {}); // Awaited at the next turn; without this a failure while reading would count as unhandled.
+      if ((await before) === 'discarded') return 'again';
       if (gathered.last) return (await flushing) === 'flushed' ? 'done' : 'again';
       chunkMs = clock.monotonic() - startedAt;
     }
@@ -204,6 +205,14 @@ interface RowsFlush {
   readonly task: TaskState;
   readonly gathered: Gathered;
   readonly meter: TaskMeter;
+}
+
+async function flushBehind(
+  before: Promise<'flushed' | 'discarded'>,
+  ports: SnapshotTaskPorts,
+  flush: RowsFlush,
+): Promise<'flushed' | 'discarded'> {
+  return (await before) === 'discarded' ? 'discarded' : flushRows(ports, flush);
 }
 
 async function flushRows(

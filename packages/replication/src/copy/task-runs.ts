@@ -85,7 +85,9 @@ export class TaskRuns {
     return [...this.#runs.values()].some((run) => run.splitting);
   }
 
+  /** Asks all to stop, and waits until they have. */
   async settled(): Promise<void> {
+    this.stopWhere(() => true);
     await Promise.allSettled([...this.#runs.values()].map((run) => run.ended));
   }
 }
