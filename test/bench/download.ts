@@ -1,14 +1,16 @@
 /**
  * Download: all ops of one bucket to one client over HTTP, from the real service in its own process; against a bare scan
- * of as many ops in storage. And the latency from a commit in the source to the line at the client.
+ * of as many ops in storage. Beside it what a second client gets, when code and pages are warm, and what the client of
+ * this bench takes from a server that only writes. And the latency from a commit in the source to the line at the client.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SyncClient } from '../kit/client.ts';
 import { startPostgres, type TestPostgres } from '../kit/postgres.ts';
 import { ServiceProcess, tokenFor } from '../kit/service-process.ts';
 import { BENCH_RULES, benchDatabase } from './bench-source.ts';
+import { drainBareServer } from './bare-drain.ts';
 import type { BenchOptions } from './options.ts';
-import { downloadAll, type WireFormat } from './raw-download.ts';
+import { downloadAll, type RawDownload } from './raw-download.ts';
 import { type Figure, ReportBuilder } from './report.ts';
 import { rawStorageScan } from './storage-write.ts';
 
@@ -48,33 +50,29 @@ async function serveAll(postgres: TestPostgres, report: ReportBuilder, { rows }:
     });
     const token = await tokenFor(USER);
     for (const format of ['bson', 'ndjson'] as const) {
-      for (const gzip of [false, true]) {
-        const figure = await download(report, { url: service.url, token, rows, format, gzip });
-        report.compare(figure, limit, gzip ? null : PROMISED_RATIO);
-      }
+      const request = { url: service.url, token, format, gzip: false };
+      const first = await downloadAll(request);
+      report.compare(report.add(figureOf(`download, ${format}`, rows, first)), limit, PROMISED_RATIO);
+      const second = await downloadAll(request);
+      report.compare(report.add(figureOf(`download, ${format}, second client`, rows, second)), limit, null);
+      const packed = await downloadAll({ ...request, gzip: true });
+      report.compare(report.add(figureOf(`download, ${format} + gzip`, rows, packed)), limit, null);
+      if (format === 'bson')
+        report.add(figureOf('as many bytes from a bare server', rows, await drainBareServer(first)));
     }
   } finally {
     await service.dispose();
   }
 }
 
-interface DownloadCase {
-  readonly url: string;
-  readonly token: string;
-  readonly rows: number;
-  readonly format: WireFormat;
-  readonly gzip: boolean;
-}
-
-async function download(report: ReportBuilder, { rows, ...request }: DownloadCase): Promise<Figure> {
-  const done = await downloadAll(request);
-  return report.add({
-    what: `download, ${request.format}${request.gzip ? ' + gzip' : ''}`,
+function figureOf(what: string, rows: number, done: RawDownload): Figure {
+  return {
+    what,
     unit: 'ops/s',
     rate: rows / done.seconds,
     seconds: done.seconds,
     detail: { megabytes: done.bytes / 1e6, firstByteMs: done.secondsToFirstByte * 1000, lines: done.lines },
-  });
+  };
 }
 
 /** One row after another into a quiet source; a client waits for each. */
