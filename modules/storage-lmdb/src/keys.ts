@@ -13,9 +13,15 @@ function putU64(target: Buffer, value: number, at: number): void {
   target.writeUInt32BE(value % U32, at + 4);
 }
 
+/** Byte by byte: keys are small, and to ask a small array for its buffer moves it out of the heap. */
 export function getU64(source: Uint8Array, at: number): number {
-  const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
-  return view.getUint32(at) * U32 + view.getUint32(at + 4);
+  return getU32(source, at) * U32 + getU32(source, at + 4);
+}
+
+function getU32(source: Uint8Array, at: number): number {
+  let value = 0;
+  for (let byte = at; byte < at + 4; byte++) value = value * 256 + (source[byte] as number);
+  return value;
 }
 
 /** Everything of one stream in a store starts with its number. */
