@@ -159,7 +159,7 @@ export class Replicator {
     return await runTogether(signal, [
       (own) => streamer.run(own),
       async (own) => {
-        await catalog.discover();
+        await catalog.takeIn(await catalog.look());
         await source.settle(own);
         this.#snapshot.startedAtMs = clock.now();
         this.#phase = 'snapshotting';
@@ -209,13 +209,13 @@ export class Replicator {
   async #watchCatalog(catalog: TableCatalog, signal: AbortSignal): Promise<never> {
     for (;;) {
       await this.#ports.clock.sleep(CATALOG_INTERVAL_MS, signal);
-      try {
-        await catalog.discover();
-      } catch (error) {
+      const look = await catalog.look().catch((error: unknown) => {
         // A table may be locked for long; a source that is gone ends the attempt elsewhere.
         if (asSluiceError(error).action !== 'retry') throw error;
-        this.#ports.logger.debug({ error }, 'the catalogue of the source could not be compared');
-      }
+        this.#ports.logger.debug({ error }, 'the catalogue of the source could not be read');
+        return null;
+      });
+      if (look !== null) await catalog.takeIn(look);
     }
   }
 

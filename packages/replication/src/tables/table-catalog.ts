@@ -28,6 +28,14 @@ interface CatalogPorts {
   readonly onChange: () => void;
 }
 
+/** What the catalogue said. */
+interface Look {
+  readonly found: readonly DiscoveredTable[];
+  /** The head of the source before it was asked, and after. */
+  readonly before: Position;
+  readonly head: Position;
+}
+
 export class TableCatalog {
   readonly #ports: CatalogPorts;
   #bindings = new WeakMap<Relation, TableBinding | null>();
@@ -90,20 +98,28 @@ export class TableCatalog {
   }
 
   /**
-   * Finds all tables that the rules read, registers new ones and ends those that are gone. Before the first read, and
-   * then every few seconds. The look may take long, where tables are locked, and the stream does not wait for it.
+   * Finds all tables that the rules read. Before the first read, and then every few seconds. It may take long, where tables
+   * are locked, and the stream does not wait for it.
    */
-  async discover(): Promise<void> {
+  async look(): Promise<Look> {
     const { rules, source } = this.#ports;
     const before = await source.head();
     const found = await source.discover(rules.tablePatterns);
-    const head = await source.head();
-    this.#report([...missingTables(rules, found), ...found.flatMap(problemOf)]);
-    await this.#exclusively(() => this.#compare(found, before, head));
+    return { before, found, head: await source.head() };
+  }
+
+  /**
+   * Registers tables that are new and ends those that are gone. If it fails, nobody knows what has been stored: the attempt
+   * has to end.
+   */
+  async takeIn(look: Look): Promise<void> {
+    const { found } = look;
+    this.#report([...missingTables(this.#ports.rules, found), ...found.flatMap(problemOf)]);
+    await this.#exclusively(() => this.#compare(look));
   }
 
   /** What was stored since the look began is newer than the look. */
-  async #compare(found: readonly DiscoveredTable[], before: Position, head: Position): Promise<void> {
+  async #compare({ before, found, head }: Look): Promise<void> {
     const { reader } = this.#ports;
     const isNewer = ({ relation }: TableState) => relation.found !== undefined && relation.found.at >= before;
     const newer = new Set((await reader.tables()).filter(isNewer).map(({ relation }) => relation.sourceId));
