@@ -231,8 +231,7 @@ export class Decoder {
       columns.push(column);
     }
     const relation = { sourceId: String(id), connectionTag: this.#tag, schema, name, replicaIdentity, columns };
-    const known = this.#relations.get(id);
-    if (known !== undefined && sameRelation(known, relation)) return null;
+    // Also if it says the same: what is published of the table may be something else.
     this.untyped.push(...untyped);
     this.#relations.set(id, relation);
     return null;
@@ -296,15 +295,4 @@ function uint32(buffer: Buffer, at: number): number {
   const [a, b, c, d] = [buffer[at], buffer[at + 1], buffer[at + 2], buffer[at + 3]];
   if (d === undefined) throw new RangeError('the message is cut off');
   return (((a as number) << 24) | ((b as number) << 16) | ((c as number) << 8) | d) >>> 0;
-}
-
-/** Whether a repeated description says nothing new; then consumers keep the object they know. */
-function sameRelation(a: Relation, b: Relation): boolean {
-  if (a.name !== b.name || a.schema !== b.schema || a.replicaIdentity !== b.replicaIdentity) return false;
-  if (a.columns.length !== b.columns.length) return false;
-  return a.columns.every((column, i) => {
-    const other = b.columns[i];
-    if (other === undefined || column.name !== other.name || column.typeId !== other.typeId) return false;
-    return column.typeModifier === other.typeModifier && column.key === other.key;
-  });
 }

@@ -175,10 +175,10 @@ describe('changes', () => {
     ]);
   });
 
-  it('share their relation object while the table stays the same', async () => {
+  it('share their relation object until the table is described anew', async () => {
     const changes = await changesAfter(
       'create table t (id int primary key)',
-      'insert into t values (1); insert into t values (2); analyze t; insert into t values (3)',
+      'insert into t values (1); insert into t values (2); insert into t values (3)',
     );
     const relations = new Set(changes.map((each) => (each.kind === 'insert' ? each.relation : null)));
     expect(relations.size).toBe(1);
@@ -394,6 +394,25 @@ describe('a stream', () => {
     await expect.poll(() => changesOf(seen)).toHaveLength(1);
     stop.abort();
     await running;
+    await source.close();
+  });
+
+  it('describes a table anew when it is published anew', async () => {
+    const database = await postgres.createDatabase();
+    await database.query('create table t (id int primary key); create publication powersync for table t');
+    const source = sourceOn(database);
+    await source.open(null);
+    await database.query('insert into t values (1)');
+    await database.query('insert into t values (2)');
+    await database.query('alter publication powersync drop table t');
+    await database.query('insert into t values (3)');
+    await database.query('alter publication powersync add table t');
+    await database.query('insert into t values (4)');
+    const changes = changesOf(await streamToHead(source)).flatMap((each) => (each.kind === 'insert' ? [each] : []));
+    expect(changes.map(({ row }) => row[0])).toEqual(['1', '2', '4']);
+    const [first, second, after] = changes.map(({ relation }) => relation);
+    expect(second).toBe(first);
+    expect(after).not.toBe(first);
     await source.close();
   });
 

@@ -1,6 +1,16 @@
 /** Data definition in the simulated source. */
 import type { Change } from './change.ts';
-import { type DatabaseState, ID, LONG, type ModelColumn, type ModelTable, newShape, OWNER, shapeOf } from './tables.ts';
+import {
+  type DatabaseState,
+  ID,
+  LONG,
+  type ModelColumn,
+  type ModelTable,
+  newShape,
+  type Publication,
+  OWNER,
+  shapeOf,
+} from './tables.ts';
 
 export type Definition = Exclude<Change, { kind: 'insert' | 'update' | 'delete' | 'truncate' }>;
 
@@ -30,7 +40,7 @@ export function applyToCatalogue(state: DatabaseState, change: Definition): Rede
     return { ...nothing, state: left, dropped: change.oid };
   }
   const { shape } = table;
-  const reshaped = (part: Partial<Pick<typeof shape, 'name' | 'identity' | 'columns'>>): Redefined => ({
+  const reshaped = (part: Partial<Pick<typeof shape, 'name' | 'identity' | 'columns' | 'publication'>>): Redefined => ({
     ...nothing,
     state: new Map(state).set(change.oid, { ...table, shape: shapeOf({ ...shape, ...part }) }),
   });
@@ -39,6 +49,11 @@ export function applyToCatalogue(state: DatabaseState, change: Definition): Rede
       return isTaken(change.to) ? nothing : reshaped({ name: change.to });
     case 'replica identity':
       return reshaped({ identity: change.to });
+    case 'publish':
+    case 'unpublish': {
+      const publication = publicationAfter(shape.publication, change);
+      return publication === null ? nothing : reshaped({ publication });
+    }
     case 'add column':
       if (shape.columns.some(({ name }) => name === change.name)) return nothing;
       return reshaped({ columns: [...shape.columns, newColumn(table, change)] });
@@ -53,6 +68,17 @@ export function applyToCatalogue(state: DatabaseState, change: Definition): Rede
       return { ...reshaped({ columns }), rewritten: change.oid };
     }
   }
+}
+
+/** Null if it is so already. */
+function publicationAfter(
+  now: Publication,
+  change: Definition & { kind: 'publish' | 'unpublish' },
+): Publication | null {
+  const isPublished = change.kind === 'publish';
+  const from = change.kind === 'publish' ? change.from : '';
+  if (now.isPublished === isPublished && now.from === from) return null;
+  return { version: now.version + 1, isPublished, from };
 }
 
 /** Behind every column that the table ever had. */

@@ -19,13 +19,15 @@ export type Change =
   | { readonly kind: 'add column'; readonly oid: string; readonly name: string; readonly missing: string | null }
   | { readonly kind: 'drop column'; readonly oid: string; readonly name: string }
   | { readonly kind: 'change type'; readonly oid: string; readonly name: string }
+  | { readonly kind: 'publish'; readonly oid: string; readonly from: string }
+  | { readonly kind: 'unpublish'; readonly oid: string }
   | { readonly kind: 'replica identity'; readonly oid: string; readonly to: ReplicaIdentity };
 
-const ROW_CHANGES = new Set(['insert', 'update', 'delete']);
+const SHARING = new Set(['insert', 'update', 'delete', 'publish', 'unpublish']);
 
 /** Whether it needs the table for itself, and shows at once when it ends. */
 export function isExclusive(change: Change): boolean {
-  return !ROW_CHANGES.has(change.kind);
+  return !SHARING.has(change.kind);
 }
 
 export function describeChange(change: Change): string {

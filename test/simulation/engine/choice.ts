@@ -27,6 +27,8 @@ export interface Likings {
   readonly controlling: number;
   /** Chance of a transaction with data definition in it; 0 in about half of the lives. */
   readonly defining: number;
+  /** Chance of one that changes the publication. */
+  readonly publishing: number;
   /** Whether a transaction is flushed, or visible, at once; and how soon it becomes so else. */
   readonly flushing: number;
   readonly revealing: number;
@@ -53,6 +55,7 @@ function likingsBy(random: SeededRandom): Likings {
     losing: 0,
     controlling: 0,
     takingOver: 0,
+    publishing: 0,
     rewriting: random.pick([0, 0.005, 0.03]),
     defining: random.pick([0, 0.15]),
     flushing: random.pick([1, 0.9, 0.3]),
@@ -85,7 +88,17 @@ export class Chooser {
     const controlling = seed % 7 === 4 ? 0.03 : 0;
     const takingOver = seed % 6 === 5 ? 0.01 : 0;
     const tightMemory = seed % 8 === 6;
-    this.#likings = { ...likingsBy(random), losing, strategy, takingOver, controlling, tightMemory, ...likings };
+    const publishing = seed % 9 === 2 ? 0.2 : 0;
+    this.#likings = {
+      ...likingsBy(random),
+      losing,
+      strategy,
+      takingOver,
+      controlling,
+      tightMemory,
+      publishing,
+      ...likings,
+    };
     for (const [label, haste] of Object.entries(this.#likings.haste)) this.#haste.set(label, haste);
     const tables = NAMES.slice(0, 1 + random.int(3)).map((name) => ({ oid: this.#newOid(), name }));
     const creation = tables.map(({ oid, name }): Change => ({ kind: 'create table', oid, name }));
@@ -162,6 +175,7 @@ export class Chooser {
     const { now } = life.database;
     const changes: Change[] = [];
     if (random.next() < this.#likings.defining) changes.push(this.#definition(life));
+    if (this.#likings.publishing > 0 && random.next() < this.#likings.publishing) changes.push(this.#publication(life));
     const oids = [...now.keys(), ...changes.flatMap((change) => (change.kind === 'create table' ? [change.oid] : []))];
     if (changes.length === 0 || random.int(2) === 0) changes.push(...this.#rowChanges(oids, now));
     const flushed = random.next() < this.#likings.flushing;
@@ -181,6 +195,13 @@ export class Chooser {
     if (kind <= 5) return { kind: 'add column', oid, name, missing: random.pick([null, 'default']) };
     if (kind === 6) return { kind: random.pick(['drop column', 'change type'] as const), oid, name };
     return { kind: 'replica identity', oid, to: random.pick(['default', 'full', 'default', 'nothing'] as const) };
+  }
+
+  #publication(life: Life): Change {
+    const random = this.#random;
+    const oid = this.#someTable(life)?.shape.oid ?? '';
+    if (random.int(3) === 0) return { kind: 'unpublish', oid };
+    return { kind: 'publish', oid, from: random.pick(['', '', '15', '22']) };
   }
 
   #rowChanges(oids: readonly string[], now?: ReadonlyMap<string, ModelTable>): readonly Change[] {

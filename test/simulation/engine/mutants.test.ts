@@ -21,7 +21,7 @@ import {
 import { expect, test, vi } from 'vitest';
 import { ByteBudget } from '../../../packages/replication/src/byte-budget.ts';
 import { Publications } from '../../../packages/replication/src/stream/publications.ts';
-import type { compatibility } from '../../../packages/replication/src/tables/table-binding.ts';
+import type { compatibility, isKnownAsFound } from '../../../packages/replication/src/tables/table-binding.ts';
 import type { Likings } from './choice.ts';
 import type { Mutant } from './life.ts';
 import { liveBySeed } from './simulate.ts';
@@ -368,6 +368,10 @@ const rules: Record<string, Rule> = {
       return real(write, isOlder ? forgotten(write, prior) : prior, moved, table);
     }),
   },
+  'a table that was published anew is copied anew before rows of it are written': {
+    likings: { publishing: 0.3, writing: 0.1 },
+    code: code<typeof isKnownAsFound>('isKnownAsFound', () => true),
+  },
   'a removed row is removed once': {
     code: code<typeof erase>('erase', (real, ...args) => {
       const effect = real(...args);
@@ -379,7 +383,7 @@ const rules: Record<string, Rule> = {
 for (const [name, rule] of Object.entries(rules)) {
   const { lives = 1000, from = 1, code: changed, replace = [], likings: liked, ...mutant } = rule;
   test(`without: ${name}`, { timeout: 900_000 }, async () => {
-    const likings = { defining: 0, takingOver: 0, controlling: 0, ...liked };
+    const likings = { defining: 0, takingOver: 0, controlling: 0, publishing: 0, ...liked };
     if (changed !== undefined) replaced.set(changed.name, changed.mutant);
     for (const each of replace) each();
     let seed = from - 1;

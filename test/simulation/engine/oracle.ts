@@ -149,6 +149,7 @@ function eraStart(log: readonly Transaction[], end: number, name: string): numbe
 function isSameEra(before: Shape | null, after: Shape | null): boolean {
   if (before === null || after === null) return before === after;
   if (before.oid !== after.oid || before.name !== after.name) return false;
+  if (before.publication.version !== after.publication.version) return false;
   return before.columns.every((column, at) => {
     const now = after.columns[at];
     return now?.name === column.name && now.typeId === column.typeId && now.attribute === column.attribute;

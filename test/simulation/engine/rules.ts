@@ -1,7 +1,7 @@
 /** Rules by hand: rows go to their owner's bucket and into a lookup; what is left out is too large or has no owner. */
 import { limits, type RawRow } from '@sluice/core';
 import { type RowEvaluator, type RowSink, type SyncRules, type TableShape, textAsBytes } from '@sluice/sync-rules';
-import { rawRow, type Row, type Shape } from './tables.ts';
+import { isPublished, rawRow, type Row, type Shape } from './tables.ts';
 
 export const OWNERS = ['ann', 'bob'] as const;
 
@@ -49,6 +49,7 @@ function jsonOf(columns: readonly { readonly name: string }[], row: RawRow): str
 export function expectedOf(shape: Shape, rows: Iterable<Row>): ReadonlyMap<string, string> {
   const expected = new Map<string, string>();
   for (const row of rows) {
+    if (!isPublished(shape, row)) continue;
     const owner = row[1];
     const json = jsonOf(shape.columns, rawRow(shape, row));
     if (typeof owner === 'string' && json.length <= limits.rowBytesMax)

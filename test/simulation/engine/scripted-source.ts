@@ -32,7 +32,7 @@ import type { JsonValue } from '@sluice/storage';
 import type { HeldBytes } from './held-bytes.ts';
 import { partOf, planOf, splitOf, type Strategy } from './scripted-ranges.ts';
 import { positionAt, type SourceDatabase, type Transaction } from './source-database.ts';
-import { type Heap, ID, rawRow, type Row, type Shape } from './tables.ts';
+import { type Heap, ID, keyOf, rawRow, type Row, type Shape } from './tables.ts';
 import type { Turns } from './turns.ts';
 
 /** What survives a crash of the reader. One session holds it at a time. */
@@ -222,27 +222,35 @@ export class ScriptedSource implements ChangeSource {
 
   /** @throws SLU_R1103 if the table that has the name now lacks a column */
   #selected(relation: Relation, rows: readonly Row[]): readonly RawRow[] {
-    const columns = this.#database.shapes.find(({ name }) => name === relation.name)?.columns ?? [];
+    const shape = this.#database.shapes.find(({ name }) => name === relation.name);
+    const columns = shape?.columns ?? [];
+    const filter = shape?.publication.from ?? '';
     const wanted = relation.columns.map(({ name }) => columns.find((column) => column.name === name));
     if (!wanted.every((column) => column !== undefined)) {
       throw new SluiceError('SLU_R1103', `${relation.name} has other columns by now`);
     }
-    return rows.map((row) => rawRow({ columns: wanted }, row));
+    return rows.filter((row) => keyOf(row) >= filter).map((row) => rawRow({ columns: wanted }, row));
   }
 }
 
-function discovered({ relation, identity }: Shape): DiscoveredTable {
-  const problem =
-    identity === 'nothing'
-      ? ({ code: 'SLU_S1148', message: `${relation.name} has no replica identity`, kind: 'unidentified' } as const)
-      : null;
+function discovered(shape: Shape): DiscoveredTable {
+  const { relation, publication } = shape;
+  const problem = problemOf(shape);
   return {
     relation: { ...relation },
-    keyColumns: problem === null ? [ID] : [],
+    keyColumns: problem?.code === 'SLU_S1148' ? [] : [ID],
     rowsEstimate: 10,
     bytesEstimate: 1000,
+    published: `version ${publication.version}`,
     problem,
   };
+}
+
+function problemOf({ relation: { name }, identity, publication }: Shape): DiscoveredTable['problem'] {
+  if (!publication.isPublished)
+    return { code: 'SLU_S1153', message: `${name} is not in the publication`, kind: 'unpublished' };
+  if (identity !== 'nothing') return null;
+  return { code: 'SLU_S1148', message: `${name} has no replica identity`, kind: 'unidentified' };
 }
 
 /** One connection: where it stands in the log, and the relations that it was told of. */

@@ -11,6 +11,7 @@ import {
   Heap,
   ID,
   isLong,
+  isPublished,
   keyOf,
   type ModelTable,
   rawRow,
@@ -202,6 +203,8 @@ class Draft {
       case 'drop column':
       case 'change type':
       case 'replica identity':
+      case 'publish':
+      case 'unpublish':
         return this.#define(change);
     }
   }
@@ -222,7 +225,8 @@ class Draft {
     if (table === undefined || table.rows.has(keyOf(values))) return;
     const row = stored(table.shape, values);
     this.#put(table, { key: null, row });
-    this.events.push({ kind: 'insert', relation: table.shape.relation, row: rawRow(table.shape, row) });
+    if (isPublished(table.shape, row))
+      this.events.push({ kind: 'insert', relation: table.shape.relation, row: rawRow(table.shape, row) });
   }
 
   #update({ oid, key, set }: Change & { kind: 'update' }): void {
@@ -232,15 +236,26 @@ class Draft {
     const row = stored(table.shape, Object.assign([], old, set));
     if (keyOf(row) !== key && table.rows.has(keyOf(row))) return;
     this.#put(table, { key, row });
-    const { relation } = table.shape;
-    const full = rawRow(table.shape, row);
-    const before = beforeOf(table.shape, old);
-    if (table.shape.identity === 'full') this.events.push({ kind: 'update', relation, row: full, before });
+    this.#logUpdate(table.shape, { old, row, set });
+  }
+
+  /** A row that comes out of a row filter comes as an insert, one that goes into it as a delete. */
+  #logUpdate(shape: Shape, { old, row, set }: { old: Row; row: Row; set: Readonly<Record<number, unknown>> }): void {
+    const { relation } = shape;
+    const isFull = shape.identity === 'full';
+    const before = beforeOf(shape, old);
+    if (!isPublished(shape, row)) {
+      if (isPublished(shape, old)) this.events.push({ kind: 'delete', relation, before });
+      return;
+    }
+    const full = rawRow(shape, row);
+    const sent = full.map((value, at) =>
+      !isFull && isLong(value) && !((shape.columns[at]?.attribute ?? 0) in set) ? undefined : value,
+    );
+    if (!isPublished(shape, old)) this.events.push({ kind: 'insert', relation, row: sent });
     else {
-      const sent = full.map((value, at) =>
-        isLong(value) && !((table.shape.columns[at]?.attribute ?? 0) in set) ? undefined : value,
-      );
-      this.events.push({ kind: 'update', relation, row: sent, before: keyOf(row) === key ? null : before });
+      const isMoved = isFull || keyOf(row) !== keyOf(old);
+      this.events.push({ kind: 'update', relation, row: sent, before: isMoved ? before : null });
     }
   }
 
@@ -252,7 +267,8 @@ class Draft {
     rows.delete(key);
     this.#replace(table, rows);
     this.heapChanges.push({ kind: 'remove', oid, key });
-    this.events.push({ kind: 'delete', relation: table.shape.relation, before: beforeOf(table.shape, old) });
+    if (isPublished(table.shape, old))
+      this.events.push({ kind: 'delete', relation: table.shape.relation, before: beforeOf(table.shape, old) });
   }
 
   #truncate(oids: readonly string[]): void {
@@ -262,7 +278,7 @@ class Draft {
       if (table === undefined) continue;
       this.#replace(table, new Map());
       this.heapChanges.push({ kind: 'new file', oid, rows: [] });
-      relations.push(table.shape.relation);
+      if (table.shape.publication.isPublished) relations.push(table.shape.relation);
     }
     if (relations.length > 0) this.events.push({ kind: 'truncate', relations });
   }

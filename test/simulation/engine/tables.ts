@@ -16,9 +16,19 @@ export interface ModelColumn {
   readonly missing: string | null;
 }
 
+/** What of a table is in the log. */
+export interface Publication {
+  /** Another one with each change: a table that is taken out and put back is not published as it was. */
+  readonly version: number;
+  readonly isPublished: boolean;
+  /** Rows of lower keys are left out. */
+  readonly from: string;
+}
+
 /** A table as the catalogue describes it at one moment. */
 export interface Shape {
   readonly oid: string;
+  readonly publication: Publication;
   readonly name: string;
   readonly identity: ReplicaIdentity;
   readonly columns: readonly ModelColumn[];
@@ -43,7 +53,12 @@ const FIRST_COLUMNS: readonly ModelColumn[] = ['id', 'owner', 'text', 'long'].ma
 }));
 
 export function newShape(oid: string, name: string): Shape {
-  return shapeOf({ oid, name, identity: 'default', columns: FIRST_COLUMNS });
+  const publication = { version: 0, isPublished: true, from: '' };
+  return shapeOf({ oid, publication, name, identity: 'default', columns: FIRST_COLUMNS });
+}
+
+export function isPublished({ publication }: Shape, row: Row): boolean {
+  return publication.isPublished && keyOf(row) >= publication.from;
 }
 
 export function shapeOf(shape: Omit<Shape, 'relation'>): Shape {

@@ -2,9 +2,10 @@
  * What joins a relation of the source with its stored table and its compiled rules. Found once per relation object, so
  * that the stream pays one map look-up per change.
  */
-import type { Position, Relation } from '@sluice/core';
+import { BEFORE_ALL, type Position, type Relation } from '@sluice/core';
 import type { TableState } from '@sluice/storage';
 import type { ByteRowEvaluator, RowEvaluator } from '@sluice/sync-rules';
+import type { DiscoveredTable } from '../change-source.ts';
 
 export interface TableBinding {
   readonly table: TableState;
@@ -40,4 +41,19 @@ export function compatibility(stored: TableState, relation: Relation): Compatibi
 function identifies({ replicaIdentity, columns }: Relation, keyColumns: readonly number[]): boolean {
   if (replicaIdentity === 'full' || replicaIdentity === 'nothing') return true;
   return keyColumns.every((column) => columns[column]?.key === true);
+}
+
+/** Whether what the source sends of the table is what it sent when it was found. */
+export function isAsPublished(stored: TableState, now: Pick<DiscoveredTable, 'published'>): boolean {
+  const published = now.published ?? '';
+  return (stored.relation.found?.published ?? published) === published;
+}
+
+/**
+ * Whether nothing of the table has been left out before the transaction of `boundary`: a table that was taken out of the
+ * publication and put back streams again, and what it missed in between does not come.
+ * @param confirmed up to where it is known to have been published as it was when it was found
+ */
+export function isKnownAsFound(confirmed: Position | undefined, boundary: Position): boolean {
+  return boundary <= (confirmed ?? BEFORE_ALL);
 }

@@ -2,7 +2,8 @@
  * The tables of one stream: which stored incarnation a relation belongs to, new ones registered, those that are gone or
  * incompatible ended. Told by the stream (a relation it has not met) and by the source's catalogue, which is compared
  * every few seconds: a table that was dropped, renamed, unpublished or published may never say so in the stream. State is
- * in storage; this class caches bindings per relation object and is the only one to add and to end tables.
+ * in storage; this class caches bindings per relation object (the source describes a table anew whenever what it sends of it
+ * may have changed) and is the only one to add and to end tables.
  *
  * The catalogue runs ahead of the stream. A table that is gone from it ends behind the head at which that was seen. The
  * history of a table that was found begins at the head of then: what the stream brings from before may have gaps, or may
@@ -13,7 +14,7 @@ import type { StreamReader, StreamWriter, TableState } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import type { ChangeSource, DiscoveredTable } from '../change-source.ts';
 import { erase } from '../rows/evaluate.ts';
-import { compatibility, type TableBinding } from './table-binding.ts';
+import { compatibility, isAsPublished, isKnownAsFound, type TableBinding } from './table-binding.ts';
 import { missingTables, problemOf, type TableProblem } from './table-problems.ts';
 
 const ERASE_LIMIT = 2000;
@@ -28,12 +29,15 @@ interface CatalogPorts {
   readonly onChange: () => void;
 }
 
-/** What the catalogue said. */
-interface Look {
-  readonly found: readonly DiscoveredTable[];
-  /** The head of the source before it was asked, and after. */
+/** The heads of the source before its catalogue was asked, and after. */
+interface LookHeads {
   readonly before: Position;
   readonly head: Position;
+}
+
+/** What the catalogue said. */
+interface Look extends LookHeads {
+  readonly found: readonly DiscoveredTable[];
 }
 
 export class TableCatalog {
@@ -41,6 +45,10 @@ export class TableCatalog {
   #bindings = new WeakMap<Relation, TableBinding | null>();
   /** Relations whose rows up to a position are in a copy; what they stand for behind it is still to be found out. */
   #passedOver = new WeakMap<Relation, Position>();
+  /** Up to where a table is known to have been published as it was when it was found. */
+  readonly #confirmed = new Map<TableId, Position>();
+  /** The table that a relation was found to be, published as it was: what is published anew is described anew. */
+  readonly #verified = new WeakMap<Relation, TableId>();
   readonly #ended = new Set<TableId>();
   /** Tables whose past may not be visible to reads yet. */
   readonly #newcomers = new Set<TableId>();
@@ -119,19 +127,24 @@ export class TableCatalog {
   }
 
   /** What was stored since the look began is newer than the look. */
-  async #compare({ before, found, head }: Look): Promise<void> {
+  async #compare(look: Look): Promise<void> {
+    const { before, found, head } = look;
     const { reader } = this.#ports;
     const isNewer = ({ relation }: TableState) => relation.found !== undefined && relation.found.at >= before;
     const newer = new Set((await reader.tables()).filter(isNewer).map(({ relation }) => relation.sourceId));
     for (const table of found) {
-      if (table.problem === null && !newer.has(table.relation.sourceId)) await this.#register(table, head);
+      if (table.problem === null && !newer.has(table.relation.sourceId)) await this.#register(table, look);
     }
     const bySource = new Map(found.map((table) => [table.relation.sourceId, table]));
     for (const stored of await reader.tables()) {
       if (isNewer(stored)) continue;
       const now = bySource.get(stored.relation.sourceId);
-      if (now === undefined || !isKept(stored, now)) await this.#end(stored, head);
-      else if (canBeRead(now) && isWider(now.relation, stored)) await this.#readAgain(stored, now, head);
+      if (now === undefined || !isKept(stored, now)) {
+        await this.#end(stored, head);
+        continue;
+      }
+      if (goesOn(stored, now)) this.#confirmed.set(stored.id, before);
+      if (canBeRead(now) && isWider(now.relation, stored)) await this.#readAgain(stored, now, head);
     }
   }
 
@@ -164,7 +177,8 @@ export class TableCatalog {
     const tables = await reader.tables();
     const stored = tables.find((table) => table.relation.sourceId === relation.sourceId);
     const isSame = stored !== undefined && compatibility(stored, relation) === 'same';
-    if (isSame && !isWider(relation, stored)) return this.#bind(relation, stored);
+    if (isSame && !isWider(relation, stored) && this.#isConfirmed(relation, stored, boundary))
+      return this.#bind(relation, stored);
     if (stored?.relation.found !== undefined && boundary <= stored.relation.found.at)
       return this.#passOver(relation, stored);
     if (rules.compileTable(relation) === null) {
@@ -173,26 +187,39 @@ export class TableCatalog {
       return null;
     }
     const { connectionTag, schema, name } = relation;
+    const before = await source.head();
     const [named] = await source.discover([{ connectionTag, schema, name, wildcard: false }]);
     const head = await source.head();
     // Another table that has the name by now is met under a relation of its own.
     const table = named?.relation.sourceId === relation.sourceId ? named : undefined;
-    // Columns were added, or came and went: some rows do not have them, others have what is gone.
-    if (isSame && table !== undefined && canBeRead(table) && goesOn(stored, table))
+    if (isSame && table !== undefined && isKept(stored, table) && goesOn(stored, table)) {
+      this.#confirmed.set(stored.id, before);
+      if (!isWider(relation, stored) || !canBeRead(table)) return this.#bind(relation, stored);
+      // Columns were added, or came and went: some rows do not have them, others have what is gone.
       return this.#bindOrPassOver(relation, await this.#readAgain(stored, table, head));
+    }
     if (table === undefined || table.problem !== null) {
-      if (isSame) return this.#bind(relation, stored);
-      // Its rows are not written from here on, so what was stored of it would be neither what it was nor what it is.
-      if (stored !== undefined) await this.#end(stored, boundary);
+      // Its rows are not written from here on, so what was stored of it would be neither what it was nor what it is. It may
+      // have been taken out of the publication and put back before it went.
+      if (stored !== undefined) await this.#end(stored, isSame ? head : boundary);
       return null;
     }
     // A table that was found before, and is as it was then, has been something else in between.
-    return this.#bindOrPassOver(relation, await this.#register(table, head, isSame ? undefined : stored));
+    const registered = await this.#register(table, { before, head }, isSame ? undefined : stored);
+    return this.#bindOrPassOver(relation, registered);
   }
 
   #bindOrPassOver(relation: Relation, table: TableState): TableBinding | null {
     const isIt = compatibility(table, relation) === 'same' && !isWider(relation, table);
     return isIt ? this.#bind(relation, table) : this.#passOver(relation, table);
+  }
+
+  /**
+   * Whether no change of the table has been left out before the transaction of `boundary`. A table that was taken out of the
+   * publication and put back streams again, and what it was missing in between is not in the stream.
+   */
+  #isConfirmed(relation: Relation, stored: TableState, boundary: Position): boolean {
+    return this.#verified.get(relation) === stored.id || isKnownAsFound(this.#confirmed.get(stored.id), boundary);
   }
 
   /** The catalogue may have changed between the look and its head: then the relation stands for what comes behind. */
@@ -243,7 +270,8 @@ export class TableCatalog {
   }
 
   /** @param replaced a stored table to be ended even if the one found is the same */
-  async #register(table: DiscoveredTable, head: Position, replaced?: TableState): Promise<TableState> {
+  async #register(table: DiscoveredTable, look: LookHeads, replaced?: TableState): Promise<TableState> {
+    const { before, head } = look;
     const { reader, writer, logger } = this.#ports;
     const { sourceId, schema, name } = table.relation;
     let takesPlace = false;
@@ -258,6 +286,7 @@ export class TableCatalog {
     // Clients must not see an empty table in place of the one they had.
     const added = await writer.addTable(foundAs(table, head), table.keyColumns, takesPlace ? 'shown' : 'staged');
     logger.info({ table: `${schema}.${name}`, id: added.id, visibility: added.visibility }, 'table added to be copied');
+    this.#confirmed.set(added.id, before);
     this.#settle(added.id);
     return added;
   }
@@ -325,6 +354,7 @@ export class TableCatalog {
             reportRowError: (definition, message) => this.#reportRowError(table, definition, message),
           };
     this.#bindings.set(relation, binding);
+    this.#verified.set(relation, table.id);
     return binding;
   }
 
@@ -362,6 +392,6 @@ function goesOn(stored: TableState, { relation, keyColumns, published = '', prob
   return (
     compatibility(stored, relation) === 'same' &&
     (problem !== null || stored.keyColumns.join() === keyColumns.join()) &&
-    (stored.relation.found?.published ?? published) === published
+    isAsPublished(stored, { published })
   );
 }
