@@ -23,6 +23,8 @@ export interface Likings {
   readonly takingOver: number;
   /** VACUUM FULL and the like. */
   readonly rewriting: number;
+  /** Tables that may not be read, and rows that cannot be. */
+  readonly denying: number;
   /** Operators at work on the copy. */
   readonly controlling: number;
   /** Chance of a transaction with data definition in it; 0 in about half of the lives. */
@@ -54,6 +56,7 @@ function likingsBy(random: SeededRandom): Likings {
     crashing: random.pick([0, 0.003, 0.01]),
     losing: 0,
     controlling: 0,
+    denying: 0,
     takingOver: 0,
     publishing: 0,
     rewriting: random.pick([0, 0.005, 0.03]),
@@ -88,6 +91,7 @@ export class Chooser {
     const controlling = seed % 7 === 4 ? 0.03 : 0;
     const takingOver = seed % 6 === 5 ? 0.01 : 0;
     const tightMemory = seed % 8 === 6;
+    const denying = seed % 9 === 7 ? 0.03 : 0;
     const publishing = seed % 9 === 2 ? 0.2 : 0;
     this.#likings = {
       ...likingsBy(random),
@@ -97,6 +101,7 @@ export class Chooser {
       controlling,
       tightMemory,
       publishing,
+      denying,
       ...likings,
     };
     for (const [label, haste] of Object.entries(this.#likings.haste)) this.#haste.set(label, haste);
@@ -129,13 +134,15 @@ export class Chooser {
   next(life: Life): Step | null {
     if (this.#chosen++ === this.#likings.steps) return null;
     const random = this.#random;
-    const { writing, crashing, losing, takingOver, controlling, catchingUp, rewriting, failing } = this.#likings;
+    const { writing, crashing, losing, takingOver, controlling, denying, catchingUp, rewriting, failing } =
+      this.#likings;
     const dice = random.next();
     if (dice < writing) return this.#commit(life);
     if (dice < writing + crashing) return { kind: 'crash' };
     if (dice < writing + crashing + losing) return { kind: 'lose slot' };
     if (dice < writing + crashing + losing + takingOver) return { kind: 'take over' };
     if (controlling > 0 && random.next() < controlling) return { kind: 'control', change: this.#control() };
+    if (denying > 0 && random.next() < denying) return this.#denial(life);
     const { late } = life;
     if (late.length > 0 && random.int(50) === 0) return { kind: 'late', label: random.pick(late) };
     if (random.next() < catchingUp) {
@@ -195,6 +202,16 @@ export class Chooser {
     if (kind <= 5) return { kind: 'add column', oid, name, missing: random.pick([null, 'default']) };
     if (kind === 6) return { kind: random.pick(['drop column', 'change type'] as const), oid, name };
     return { kind: 'replica identity', oid, to: random.pick(['default', 'full', 'default', 'nothing'] as const) };
+  }
+
+  #denial(life: Life): Step {
+    const random = this.#random;
+    const [denied] = life.database.denied.keys();
+    if (denied !== undefined && random.int(3) > 0) return { kind: 'grant', oid: denied };
+    const table = this.#someTable(life);
+    const keys = [...(table?.rows.keys() ?? [])];
+    const key = keys.length === 0 || random.int(2) === 0 ? null : random.pick(keys);
+    return { kind: 'deny', oid: table?.shape.oid ?? '', key };
   }
 
   #publication(life: Life): Change {

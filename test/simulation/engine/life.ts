@@ -4,7 +4,7 @@
  */
 import { type Checkpoint, type Logger, limits, SluiceError, silentLogger, type StreamId } from '@sluice/core';
 import { NO_THROTTLE, ReplicationEngine } from '@sluice/replication';
-import type { BucketStorage, SnapshotControlChange, StreamWriter } from '@sluice/storage';
+import type { BucketStorage, SnapshotControlChange, StreamWriter, TableState } from '@sluice/storage';
 import { HeldBytes } from './held-bytes.ts';
 import { Oracle } from './oracle.ts';
 import { rules } from './rules.ts';
@@ -105,20 +105,24 @@ export class Life {
   async finish(): Promise<void> {
     this.database.revealAll();
     await this.#control({ kind: 'resumeAll' });
+    if (this.database.denied.size > 0) {
+      const left = async () => (await this.#tables()).filter((table) => this.#shouldBeCopied(table));
+      await this.#flow(async () => (await left()).length === 0);
+      const names = (await left()).map(({ relation }) => relation.name);
+      if (names.length > 0) throw new Violation(`not copied, though they may be read: ${names.join()}`);
+      for (const oid of this.database.denied.keys()) await this.#grant(oid);
+    }
     const target = this.database.head;
     let judged: Checkpoint | null = null;
     let unnoticed: string | null = null;
-    for (let step = 0; step < DRAIN_STEPS_MAX; step++) {
-      this.database.flush();
-      const [label] = this.waiting;
-      if (label === undefined) throw new Violation('nothing is left to be done, but the end is not reached');
-      await this.step({ kind: 'go', labels: [label], draw: 0.9 });
+    await this.#flow(async () => {
+      await this.#resumeSetAside();
       const { last } = this.witness;
-      if (last === null || last.position < target || last === judged) continue;
+      if (last === null || last.position < target) return false;
+      if (last !== judged) unnoticed = this.#oracle.unnoticed(this.witness.held());
       judged = last;
-      unnoticed = this.#oracle.unnoticed(this.witness.held());
-      if (unnoticed === null) break;
-    }
+      return unnoticed === null;
+    });
     const { last } = this.witness;
     if (last === null || last.position < target) {
       const state = await this.#opened.storage.reader(this.#streamId).checkpointState();
@@ -127,6 +131,32 @@ export class Life {
     if (unnoticed !== null) throw new Violation(`at the end, ${unnoticed}`);
     await this.#look(true);
     await this.witness.readAgain(this.#opened.storage.reader(this.#streamId));
+  }
+
+  /** In order, until the end is reached or too long has passed. */
+  async #flow(isOver: () => Promise<boolean>): Promise<void> {
+    for (let step = 0; step < DRAIN_STEPS_MAX && !(await isOver()); step++) {
+      this.database.flush();
+      const [label] = this.waiting;
+      if (label === undefined) throw new Violation('nothing is left to be done, but the end is not reached');
+      await this.step({ kind: 'go', labels: [label], draw: 0.9 });
+    }
+  }
+
+  /** A failure from before the end of its cause may be stored behind it: then a person resumes the table again. */
+  async #resumeSetAside(): Promise<void> {
+    const { tables } = await this.#opened.storage.reader(this.#streamId).snapshotControl();
+    for (const [table, { hold }] of Object.entries(tables)) {
+      if (hold?.kind === 'quarantined') await this.#control({ kind: 'resume', table });
+    }
+  }
+
+  #tables(): Promise<readonly TableState[]> {
+    return this.#opened.storage.reader(this.#streamId).tables();
+  }
+
+  #shouldBeCopied({ snapshot, relation }: TableState): boolean {
+    return snapshot === 'pending' && !this.database.denied.has(relation.sourceId);
   }
 
   async dispose(): Promise<void> {
@@ -178,6 +208,10 @@ export class Life {
         return;
       case 'control':
         return this.#control(step.change);
+      case 'deny':
+        return database.deny(step.oid, step.key);
+      case 'grant':
+        return this.#grant(step.oid);
       case 'crash':
         return this.#crash();
       case 'take over': {
@@ -195,6 +229,12 @@ export class Life {
         this.#slot.session++;
         await this.#crash();
     }
+  }
+
+  async #grant(oid: string): Promise<void> {
+    this.database.denied.delete(oid);
+    const shape = this.database.now.get(oid)?.shape;
+    if (shape !== undefined) await this.#control({ kind: 'resume', table: `public.${shape.name}` });
   }
 
   async #control(change: SnapshotControlChange): Promise<void> {
@@ -261,7 +301,7 @@ export class Life {
     const logger: Logger = {
       ...silentLogger,
       error: (_, message) => {
-        this.#failure = message;
+        if (!message.startsWith('the copy of a table is halted')) this.#failure = message;
       },
       child: () => logger,
     };

@@ -21,6 +21,7 @@ import {
 import { expect, test, vi } from 'vitest';
 import { ByteBudget } from '../../../packages/replication/src/byte-budget.ts';
 import { Publications } from '../../../packages/replication/src/stream/publications.ts';
+import type { consequenceOf } from '../../../packages/replication/src/copy/task-failure.ts';
 import type { compatibility, isKnownAsFound } from '../../../packages/replication/src/tables/table-binding.ts';
 import type { Likings } from './choice.ts';
 import type { Mutant } from './life.ts';
@@ -52,6 +53,7 @@ vi.mock('../../../packages/storage/src/table-state.ts', replaceable);
 vi.mock('../../../packages/storage/src/checkpoint-state.ts', replaceable);
 vi.mock('../../../packages/replication/src/rows/evaluate.ts', replaceable);
 vi.mock('../../../packages/replication/src/tables/table-binding.ts', replaceable);
+vi.mock('../../../packages/replication/src/copy/task-failure.ts', replaceable);
 
 /** A function in place of a real one of that name. */
 function code<F extends AnyFunction>(name: string, mutant: (real: F, ...args: Parameters<F>) => ReturnType<F>) {
@@ -372,6 +374,12 @@ const rules: Record<string, Rule> = {
     likings: { publishing: 0.3, writing: 0.1 },
     code: code<typeof isKnownAsFound>('isKnownAsFound', () => true),
   },
+  'a table that cannot be read is set aside, and the others go on': {
+    likings: { denying: 0.02 },
+    code: code<typeof consequenceOf>('consequenceOf', (real, ...args) =>
+      real(...args) === 'quarantine' ? 'attempt' : real(...args),
+    ),
+  },
   'a removed row is removed once': {
     code: code<typeof erase>('erase', (real, ...args) => {
       const effect = real(...args);
@@ -383,7 +391,7 @@ const rules: Record<string, Rule> = {
 for (const [name, rule] of Object.entries(rules)) {
   const { lives = 1000, from = 1, code: changed, replace = [], likings: liked, ...mutant } = rule;
   test(`without: ${name}`, { timeout: 900_000 }, async () => {
-    const likings = { defining: 0, takingOver: 0, controlling: 0, publishing: 0, ...liked };
+    const likings = { defining: 0, takingOver: 0, controlling: 0, publishing: 0, denying: 0, ...liked };
     if (changed !== undefined) replaced.set(changed.name, changed.mutant);
     for (const each of replace) each();
     let seed = from - 1;

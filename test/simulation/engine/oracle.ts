@@ -95,6 +95,8 @@ export class Oracle {
       for (const old of shape === null ? [] : earlierShapes(shape, log.slice(0, start)))
         expected.push(expectedOf(old, rows));
       found.push({ rank: 2 * start + 1, expected });
+      // It may never have been found as one that can be read.
+      if (this.#database.everDenied.has(shape?.oid ?? '')) found.push({ rank: 2 * start, expected: NOTHING });
       // Its changes cannot be told from the log, so it may not be taken in at all.
       if (this.#database.log.some(({ state }) => state.get(shape?.oid ?? '')?.shape.identity === 'nothing'))
         found.push({ rank: 2 * start, expected: NOTHING });

@@ -121,7 +121,7 @@ export class ScriptedSource implements ChangeSource {
       .filter(({ name }) =>
         patterns.some((pattern) => (pattern.wildcard ? name.startsWith(pattern.name) : name === pattern.name)),
       )
-      .map(discovered);
+      .map((shape) => discovered(shape, this.#database.denied.get(shape.oid) === null));
     await this.#turns.take('discovered');
     return found;
   }
@@ -130,6 +130,7 @@ export class ScriptedSource implements ChangeSource {
     const draw = await this.#turns.take(`plan ${relation.name}`);
     const heap = this.#heapOf(relation);
     if (heap === null) throw new SluiceError('SLU_R1104', `${relation.name} does not exist any more`);
+    this.#mayRead(relation, []);
     const plan = planOf(heap, this.#reads.strategy, draw);
     await this.#turns.take(`planned ${relation.name}`);
     return plan;
@@ -157,6 +158,7 @@ export class ScriptedSource implements ChangeSource {
       const draw = await this.#turns.take(`read ${relation.name}`);
       signal.throwIfAborted();
       const { rows, cursor, last } = partOf(this.#heapOf(relation), range, at, draw);
+      this.#mayRead(relation, rows);
       const raw = this.#selected(relation, rows);
       const arrival = await this.#turns.take(`chunk of ${relation.name}`);
       const large = this.#reads.measured ? Math.floor(READ_OVERSHOOT * task.chunkBytes) : LARGE;
@@ -179,6 +181,7 @@ export class ScriptedSource implements ChangeSource {
     if (heap === undefined) throw new SluiceError('PSYNC_S1120', `${relation.name} does not exist`);
     const keys = rows.map((row) => recordKey(row, keyColumns));
     const found = keys.map((key) => heap.get(key)).filter((row) => row !== undefined);
+    this.#mayRead(relation, found);
     const raw = this.#selected(relation, found);
     await this.#turns.take(`re-read of ${relation.name} arrives`);
     return raw;
@@ -220,6 +223,13 @@ export class ScriptedSource implements ChangeSource {
     return isThere ? (this.#database.heaps.get(sourceId) ?? null) : null;
   }
 
+  /** @throws SLU_S1125, SLU_S1156 */
+  #mayRead({ sourceId, name }: Relation, rows: readonly Row[]): void {
+    const key = this.#database.denied.get(sourceId);
+    if (key === null) throw new SluiceError('SLU_S1125', `${name} may not be read`);
+    if (rows.some((row) => keyOf(row) === key)) throw new SluiceError('SLU_S1156', `row ${key} of ${name} is damaged`);
+  }
+
   /** @throws SLU_R1103 if the table that has the name now lacks a column */
   #selected(relation: Relation, rows: readonly Row[]): readonly RawRow[] {
     const shape = this.#database.shapes.find(({ name }) => name === relation.name);
@@ -233,9 +243,9 @@ export class ScriptedSource implements ChangeSource {
   }
 }
 
-function discovered(shape: Shape): DiscoveredTable {
+function discovered(shape: Shape, isDenied: boolean): DiscoveredTable {
   const { relation, publication } = shape;
-  const problem = problemOf(shape);
+  const problem = problemOf(shape, isDenied);
   return {
     relation: { ...relation },
     keyColumns: problem?.code === 'SLU_S1148' ? [] : [ID],
@@ -246,9 +256,13 @@ function discovered(shape: Shape): DiscoveredTable {
   };
 }
 
-function problemOf({ relation: { name }, identity, publication }: Shape): DiscoveredTable['problem'] {
+function problemOf(
+  { relation: { name }, identity, publication }: Shape,
+  isDenied: boolean,
+): DiscoveredTable['problem'] {
   if (!publication.isPublished)
     return { code: 'SLU_S1153', message: `${name} is not in the publication`, kind: 'unpublished' };
+  if (isDenied) return { code: 'SLU_S1125', message: `${name} may not be read`, kind: 'unreadable' };
   if (identity !== 'nothing') return null;
   return { code: 'SLU_S1148', message: `${name} has no replica identity`, kind: 'unidentified' };
 }

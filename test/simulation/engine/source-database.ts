@@ -52,6 +52,9 @@ export class SourceDatabase {
   readonly log: Transaction[] = [];
   /** What reads see. */
   readonly heaps = new Map<string, Heap>();
+  /** By oid: the key of the row that cannot be read; null if none may be. */
+  readonly denied = new Map<string, string | null>();
+  readonly everDenied = new Set<string>();
   #state: DatabaseState = new Map();
   #place = 16;
   #flushed = 16;
@@ -138,6 +141,11 @@ export class SourceDatabase {
     this.revealAll();
     const heap = this.heaps.get(oid);
     if (heap !== undefined) this.#store({ kind: 'new file', oid, rows: [...heap.slots.values()] });
+  }
+
+  deny(oid: string, key: string | null): void {
+    this.denied.set(oid, key);
+    if (key === null) this.everDenied.add(oid);
   }
 
   /** Nobody can change a row whose last writer has not ended. */

@@ -21,6 +21,10 @@ export type Step =
   | { readonly kind: 'fail'; readonly label: string }
   /** An operator pauses, cancels, resumes, orders. */
   | { readonly kind: 'control'; readonly change: SnapshotControlChange }
+  /** A table may not be read, or, with a key, one row of it cannot be; what is streamed is not concerned. */
+  | { readonly kind: 'deny'; readonly oid: string; readonly key: string | null }
+  /** It is mended, and an operator resumes the table. */
+  | { readonly kind: 'grant'; readonly oid: string }
   | { readonly kind: 'crash' }
   /** Another process begins while this one stands still; what it asked of storage arrives late, by `late`. */
   | { readonly kind: 'take over' }
@@ -70,6 +74,10 @@ function describeStep(step: Step): string {
       return `FAIL: ${step.label}`;
     case 'rewrite':
       return `rewrite ${step.oid}`;
+    case 'deny':
+      return `deny ${step.oid} ${step.key ?? ''}`;
+    case 'grant':
+      return `grant ${step.oid}`;
     case 'reveal':
       return `reveal ${step.n}`;
     case 'control':
