@@ -8,14 +8,16 @@ const CRASHES = Number(process.env['SLUICE_MODEL_CRASHES'] ?? 1);
 const LONG_WALK = { timeout: 300_000 };
 
 describe('every interleaving', () => {
+  // With one crash, the number of states is known: a key that told two of them from one another no more would show.
   test.each([
-    ['copy before stream', false, false],
-    ['copy beside stream', true, false],
-    ['a new table staged', true, true],
-  ])('%s', LONG_WALK, (_, concurrent, staging) => {
+    ['copy before stream', false, false, 27_073],
+    ['copy beside stream', true, false, 388_777],
+    ['a new table staged', true, true, 453_907],
+  ])('%s', LONG_WALK, (_, concurrent, staging, all) => {
     const { states, finals, wrong } = walk({ concurrent, staging, crashes: CRASHES, rules: realRules });
     expect(wrong).toBeNull();
-    expect(states).toBeGreaterThan(1_000);
+    if (CRASHES === 1) expect(states).toBe(all);
+    else expect(states).toBeGreaterThan(1_000);
     expect(finals).toBeGreaterThan(0);
   });
 });

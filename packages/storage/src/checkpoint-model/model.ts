@@ -225,6 +225,8 @@ function streamSteps(state: ModelState, { rules, staging }: Variant, steps: Step
 
 /** One flush: rows, their ops (none for rows that change nothing) and the law's event, in one transaction. */
 function write(state: ModelState, rows: readonly Change[], boundary: number | null, rules: Rules): ModelState {
+  const event = { kind: 'flushed', boundary: boundary === null ? null : at(boundary) } as const;
+  if (rows.length === 0) return { ...state, law: rules.advance(state.law, { ...event, headOp: state.law.headOp }) };
   const records: Record<string, Value> = { ...state.records };
   const ops = [...state.ops];
   let { staged } = state;
@@ -240,13 +242,14 @@ function write(state: ModelState, rows: readonly Change[], boundary: number | nu
     else records[key] = row.value;
   }
   const headOp = state.law.headOp + ops.length - state.ops.length;
-  const law = rules.advance(state.law, { kind: 'flushed', headOp, boundary: boundary === null ? null : at(boundary) });
+  const law = rules.advance(state.law, { ...event, headOp });
   return { ...state, records, staged, ops, law };
 }
 
 function commitAt(state: ModelState, position: number, createEmpty: boolean, rules: Rules): ModelState {
   const { state: law } = rules.commit(state.law, { position: at(position), createEmpty });
   const moved = (law.checkpoint?.opId ?? 0) - (state.law.checkpoint?.opId ?? 0);
+  if (moved === 0) return { ...state, law };
   const visible: Record<string, Value> = { ...state.visible };
   for (const { table, key, value } of state.ops.slice(0, moved)) {
     if (value === null) delete visible[table + key];

@@ -1,5 +1,6 @@
 /** Walks through every state that can be reached, breadth first, so that the first violation has a shortest trace. */
-import { initialModel, isFinal, type ModelState, stepsOf, type Variant, violation } from './model.ts';
+import { type Keyed, StateKeys } from './state-keys.ts';
+import { initialModel, isFinal, stepsOf, type Variant, violation } from './model.ts';
 
 export interface Walk {
   readonly states: number;
@@ -11,19 +12,27 @@ export interface Walk {
 }
 
 interface Seen {
-  readonly state: ModelState;
-  readonly key: string;
   readonly from: Seen | null;
   readonly step: string;
+}
+
+/** Seen, and not walked on from. */
+interface Waiting {
+  readonly seen: Seen;
+  readonly at: Keyed;
 }
 
 /** @param options.statesMax where to stop; by default when all states have been seen */
 export function walk(options: Variant & { readonly crashes: number; readonly statesMax?: number }): Walk {
   const { statesMax = Number.POSITIVE_INFINITY } = options;
-  const state = initialModel(options.crashes);
-  const first: Seen = { state, key: keyOf(state), from: null, step: 'start of time' };
-  const queue: Seen[] = [first];
-  const known = new Set([first.key]);
+  const keys = new StateKeys();
+  const first: Waiting = {
+    seen: { from: null, step: 'start of time' },
+    at: keys.keyed(initialModel(options.crashes), null),
+  };
+  let waiting: Waiting[] = [first];
+  const known = new Set([first.at.key]);
+  let walked = 0;
   let transitions = 0;
   let finals = 0;
   const result = (what: string | null, at: Seen, step: string): Walk => ({
@@ -32,43 +41,29 @@ export function walk(options: Variant & { readonly crashes: number; readonly sta
     finals,
     wrong: what === null ? null : { what, trace: [...traceOf(at), step] },
   });
-  for (let next = 0; next < queue.length && next < statesMax; next++) {
-    const seen = queue[next] as Seen;
-    let moves = 0;
-    for (const [step, state] of stepsOf(seen.state, options)) {
-      transitions++;
-      const what = violation(seen.state, state);
-      if (what !== null) return result(what, seen, step);
-      const key = keyOf(state);
-      if (key !== seen.key) moves++;
-      if (known.has(key)) continue;
-      known.add(key);
-      queue.push({ state, key, from: seen, step });
+  // Step by step: of states that were walked on from, nothing is kept but how they were come to.
+  while (waiting.length > 0) {
+    const next: Waiting[] = [];
+    for (const { seen, at } of waiting) {
+      if (walked++ >= statesMax) return result(null, seen, '');
+      let moves = 0;
+      for (const [step, after] of stepsOf(at.state, options)) {
+        transitions++;
+        const what = violation(at.state, after);
+        if (what !== null) return result(what, seen, step);
+        const reached = keys.keyed(after, at);
+        if (reached.key !== at.key) moves++;
+        if (known.has(reached.key)) continue;
+        known.add(reached.key);
+        next.push({ seen: { from: seen, step }, at: reached });
+      }
+      if (isFinal(at.state)) finals++;
+      else if (moves === 0) return result('a dead end', seen, 'nothing left to do');
     }
-    if (isFinal(seen.state)) finals++;
-    else if (moves === 0) return result('a dead end', seen, 'nothing left to do');
+    waiting = next;
   }
-  return result(null, first, '');
+  return result(null, first.seen, '');
 }
-
-/** Op ids are counted from the checkpoint: states that differ only in how many ops lie behind them are one state. */
-function keyOf(state: ModelState): string {
-  const { law, tables, reading } = state;
-  const base = law.checkpoint?.opId ?? 0;
-  let key = `${state.head} ${state.acked} ${state.crashesLeft} ${state.up} ${state.position} ${state.flushedRows}`;
-  key += ` ${law.snapshotDone} ${law.noCheckpointBefore} ${law.checkpoint?.position} ${law.headOp - base}`;
-  key += ` ${law.keepaliveOp === null ? '' : law.keepaliveOp - base}`;
-  for (const name of TABLES) {
-    key += ` ${tables[name].snapshot} ${tables[name].copied} ${tables[name].visibility} ${tables[name].end} ${reading[name].value} ${reading[name].end}`;
-  }
-  key += ` ${state.staged}`;
-  for (const row of ROWS) key += ` ${state.records[row]} ${state.visible[row]}`;
-  for (const op of state.ops) key += ` ${op.table}${op.key}${op.value}`;
-  return key;
-}
-
-const TABLES = ['A', 'B'] as const;
-const ROWS = ['A1', 'A2', 'B1', 'B2'];
 
 function traceOf(seen: Seen): string[] {
   const trace: string[] = [];
