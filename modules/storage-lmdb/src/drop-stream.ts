@@ -35,7 +35,8 @@ async function removeAll(schema: Schema, store: Store, prefix: Buffer): Promise<
 }
 
 function removeDocuments({ documents }: Schema, id: StreamId): void {
-  for (const kind of ['table', 'task', 'tableSpace'] as const) removePrefix(documents, documentKey(kind, id));
+  for (const kind of ['table', 'task', 'tableSpace', 'copyWriter'] as const)
+    removePrefix(documents, documentKey(kind, id));
   const kinds = [
     'checkpoint',
     'lease',
@@ -44,6 +45,7 @@ function removeDocuments({ documents }: Schema, id: StreamId): void {
     'changeLog',
     'snapshotControl',
     'tablesStamp',
+    'copies',
     'stream',
   ] as const;
   for (const kind of kinds) documents.removeSync(documentKey(kind, id));

@@ -147,7 +147,9 @@ export type DocumentKind =
   | 'changeLog'
   | 'snapshotControl'
   | 'tablesStamp'
-  | 'configured';
+  | 'configured'
+  | 'copyWriter'
+  | 'copies';
 
 const TAGS: Record<DocumentKind, number> = {
   format: 1,
@@ -164,6 +166,8 @@ const TAGS: Record<DocumentKind, number> = {
   snapshotControl: 12,
   tablesStamp: 13,
   configured: 14,
+  copyWriter: 15,
+  copies: 16,
 };
 
 export function documentKey(kind: DocumentKind, ...numbers: readonly number[]): Buffer {

@@ -13,6 +13,7 @@ import {
   type TableId,
 } from '@sluice/core';
 import {
+  claimedByLiving,
   type BucketChunk,
   type BucketRequest,
   type BucketSum,
@@ -30,6 +31,7 @@ import {
 } from '@sluice/storage';
 import { type BucketHead, getBucketHead } from './buckets.ts';
 import { readChanges } from './changes.ts';
+import { livingClaimants } from './copy-writers.ts';
 import { afterPrefix, bucketKey, getU64, markKey, opKey } from './keys.ts';
 import { readLookup } from './lookups.ts';
 import { StoredRun } from './op-runs.ts';
@@ -135,7 +137,8 @@ export class LmdbReader implements StreamReader {
 
   async tasks(): Promise<readonly TaskState[]> {
     this.#fresh();
-    return listTasks(this.#schema, this.#stream);
+    const living = livingClaimants(this.#schema, this.#stream);
+    return listTasks(this.#schema, this.#stream).map((task) => claimedByLiving(task, (name) => living.has(name)));
   }
 
   async snapshotControl(): Promise<SnapshotControl> {

@@ -11,6 +11,7 @@ import {
 import {
   type BucketStorage,
   type ConfiguredRules,
+  type CopyWriter,
   type SnapshotControl,
   snapshotControlAfter,
   type SnapshotControlChange,
@@ -21,8 +22,11 @@ import {
 } from '@sluice/storage';
 import { atomically } from './atomically.ts';
 import { type LmdbStorageOptions, MAP_SIZE_BYTES_DEFAULT, POLL_MS_DEFAULT } from './config.ts';
+import { addCopyWriter } from './copy-writers.ts';
+import { LmdbCopyWriter } from './copy-writer.ts';
 import { dropStream } from './drop-stream.ts';
-import { forgetInstance, registerInstance, takeLease } from './lease.ts';
+import { forgetInstance, registerInstance } from './holder.ts';
+import { takeLease } from './lease.ts';
 import { LmdbReader } from './reads.ts';
 import { openSchema, type Schema } from './schema.ts';
 import {
@@ -148,10 +152,20 @@ class LmdbStorage implements BucketStorage {
       schema: this.#schema,
       stream: id,
       token,
+      owner,
       clock: this.#clock,
       failpoints: this.#failpoints,
       wake: () => watched.refresh(),
     });
+  }
+
+  async openCopyWriter(id: StreamId, owner: string): Promise<CopyWriter> {
+    const ref = await atomically(this.#schema, () => {
+      requireStream(this.#schema, id);
+      return addCopyWriter(this.#schema, id, { owner, instance: this.#instance });
+    });
+    const [schema, clock, failpoints] = [this.#schema, this.#clock, this.#failpoints];
+    return new LmdbCopyWriter({ schema, stream: id, ref, clock, failpoints });
   }
 
   createWriteCheckpoint(user: string, head: Position): Promise<bigint> {

@@ -1,17 +1,14 @@
 /**
- * The rows of one streamed flush, or of a copied chunk that is compared with older records. They are loaded and evaluated
- * before the transaction, in their order, later ones seeing earlier ones. That is safe because the writer holds its lock meanwhile and the lease keeps other processes out.
+ * The rows of one streamed flush, or of a copied chunk that is compared with older records: loaded and evaluated in their
+ * order, later ones seeing earlier ones. What was loaded must still stand when they are written (fenced-writes.ts).
  */
-import type { Clock, OpId, RecordKey, StreamId, TableId } from '@sluice/core';
+import type { OpId, RecordKey, StreamId, TableId } from '@sluice/core';
 import {
   type CheckpointState,
-  type ComparedRows,
   type Evaluate,
-  inSlices,
   needsTombstones,
   PARTIAL,
   type RowWrite,
-  type StreamFlush,
   type TableState,
   TOMBSTONE,
 } from '@sluice/storage';
@@ -48,22 +45,8 @@ export class StreamRows {
     this.#stream = stream;
   }
 
-  async evaluate<W extends RowWrite>({ writes, evaluate }: StreamFlush<W>, clock: Clock): Promise<void> {
-    await inSlices(clock, writes.length, (at) => this.#apply(writes[at] as W, evaluate));
-    this.assembly.seal();
-  }
-
-  /** Copied rows of an unconfirmed table: those that have a tombstone are left alone. */
-  async compare<W extends RowWrite>({ writes, evaluate }: ComparedRows<W>, clock: Clock): Promise<void> {
-    await inSlices(clock, writes.length, (at) => {
-      const write = writes[at] as W;
-      const { stored, record } = load(this.#table(write.tableId), write.key);
-      if (stored === null || record !== null) this.#apply(write, evaluate);
-    });
-    this.assembly.seal();
-  }
-
-  #apply<W extends RowWrite>(write: W, evaluate: Evaluate<W>): void {
+  /** A streamed row. */
+  apply<W extends RowWrite>(write: W, evaluate: Evaluate<W>): void {
     const rows = this.#table(write.tableId);
     const row = load(rows, write.key);
     const moved = write.movedFrom === undefined ? null : load(rows, write.movedFrom);
@@ -73,6 +56,17 @@ export class StreamRows {
     row.partial = effect.record !== null && effect.partial;
     row.changed = true;
     this.assembly.add(write.tableId, write.key, effect);
+  }
+
+  /** A copied row of an unconfirmed table: it is left alone if it has a tombstone. */
+  compare<W extends RowWrite>(write: W, evaluate: Evaluate<W>): void {
+    const { stored, record } = load(this.#table(write.tableId), write.key);
+    if (stored === null || record !== null) this.apply(write, evaluate);
+  }
+
+  /** Nothing can be added afterwards. */
+  seal(): void {
+    this.assembly.seal();
   }
 
   #table(id: TableId): TableRows {

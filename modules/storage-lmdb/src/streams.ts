@@ -105,6 +105,8 @@ export function putSnapshotControl({ documents }: Schema, id: StreamId, control:
 export interface Counters {
   readonly tables: number;
   readonly buckets: number;
+  /** Writers for copies alone; absent while there was none. */
+  readonly copyWriters?: number;
 }
 
 export function getCounters({ documents }: Schema, id: StreamId): Counters {

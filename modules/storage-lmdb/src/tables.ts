@@ -1,7 +1,7 @@
 /** Tables of a stream and the tasks that copy them: one document each. */
 import { randomBytes } from 'node:crypto';
 import { invariant, type StreamId, type TableId } from '@sluice/core';
-import type { TableState, TaskState } from '@sluice/storage';
+import { BEFORE_CLAIMS, type TableState, type TaskState } from '@sluice/storage';
 import { afterPrefix, documentKey } from './keys.ts';
 import { getDocument, putDocument, type Schema, type Store } from './schema.ts';
 
@@ -56,15 +56,14 @@ export function listTasks({ documents }: Schema, stream: StreamId, table?: Table
   const start = table === undefined ? documentKey('task', stream) : documentKey('task', stream, table);
   const tasks: TaskState[] = [];
   for (const { value } of documents.getRange({ start, end: afterPrefix(start) })) {
-    tasks.push(JSON.parse(value.toString()) as TaskState);
+    tasks.push({ ...BEFORE_CLAIMS, ...(JSON.parse(value.toString()) as TaskState) });
   }
   return tasks;
 }
 
-export function requireTask(schema: Schema, stream: StreamId, table: TableId, index: number): TaskState {
-  const task = getDocument<TaskState>(schema.documents, documentKey('task', stream, table, index));
-  invariant(task !== null, `table ${table} of stream ${stream} has no task ${index}`);
-  return task;
+export function getTask({ documents }: Schema, stream: StreamId, table: TableId, index: number): TaskState | undefined {
+  const found = getDocument<TaskState>(documents, documentKey('task', stream, table, index));
+  return found === null ? undefined : { ...BEFORE_CLAIMS, ...found };
 }
 
 export function putTask({ documents }: Schema, stream: StreamId, task: TaskState): void {

@@ -208,6 +208,16 @@ export const errorCodes = {
     'Nothing to do: replication begins anew, and clients receive what differs.',
     'retry',
   ),
+  SLU_R1108: entry(
+    'A process that copies was taken for dead.',
+    'Nothing to do: others have its tasks by now, and it begins anew.',
+    'retry',
+  ),
+  SLU_R1109: entry(
+    'A process that copies cannot reach what the stream is read from.',
+    'Check that its configuration leads to the same database and that the stream is replicated.',
+    'retry',
+  ),
 
   // --- storage ----------------------------------------------------------------------------------------------------------
   SLU_T1201: entry('The storage cannot be opened.', 'Check the path, its permissions and the free space.'),

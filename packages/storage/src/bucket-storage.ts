@@ -6,6 +6,7 @@
 import type { BucketName, Checkpoint, OpId, Position, RecordKey, StreamId, TableId } from '@sluice/core';
 import type { CheckpointState } from './checkpoint-state.ts';
 import type { ConfiguredRules } from './configured-rules.ts';
+import type { CopyWriter } from './copy-writer.ts';
 import type { OpSlice } from './op-run.ts';
 import type { ReadMemory } from './read-memory.ts';
 import type { SnapshotControl, SnapshotControlChange } from './snapshot-control.ts';
@@ -57,6 +58,8 @@ export interface BucketStorage {
   reader(id: StreamId): StreamReader;
   /** Takes the stream's lease. @throws PSYNC_S1003 if another live process holds it. */
   openWriter(id: StreamId, owner: string): Promise<StreamWriter>;
+  /** Any number, in any processes. Needs no lease on the stream, and keeps nobody from it. */
+  openCopyWriter(id: StreamId, owner: string): Promise<CopyWriter>;
 
   /**
    * A client's proof that its own writes came back. One record per `user`: the newest one. Ids start at 1 and only rise.

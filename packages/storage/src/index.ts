@@ -24,7 +24,9 @@ export {
   initialCheckpointState,
 } from './checkpoint-state.ts';
 export { configuredAfter, type ConfiguredRules } from './configured-rules.ts';
+export type { ComparedRows, CopyWriter, SnapshotFlush } from './copy-writer.ts';
 export type { Effect, LookupDraft } from './effect.ts';
+export type { FlushResult } from './flush-result.ts';
 export { createMemoryStorage, type MemoryStorage } from './memory/memory-storage.ts';
 export { requireNewest } from './newest-stream.ts';
 export {
@@ -45,9 +47,12 @@ export type { Membership, SourceRecord } from './record-format.ts';
 export { RecordSlab } from './record-slab.ts';
 export { keyEnd, keyOf, packSlot, PARTIAL, SLOT_HEAD_BYTES, TOMBSTONE } from './record-slot.ts';
 export { decodeRecord, encodeRecord, historyOf } from './source-record.ts';
+export type { Evaluate, RowWrite } from './row-write.ts';
 export {
   afterCopy,
+  BEFORE_CLAIMS,
   type ChunkGuard,
+  claimedByLiving,
   copyDone,
   copyRequired,
   guardHolds,
@@ -55,6 +60,7 @@ export {
   historyLost,
   isRead,
   type JsonValue,
+  mayWrite,
   needsTombstones,
   newTable,
   newTask,
@@ -66,21 +72,18 @@ export {
   type TableState,
   type TableVisibility,
   taskAfter,
+  taskClaimed,
   type TaskProgress,
+  type TaskRef,
   type TaskSplit,
   taskSplit,
   type TaskState,
   whileCopying,
 } from './table-state.ts';
 export type {
-  ComparedRows,
   EraseRows,
-  Evaluate,
-  FlushResult,
   PublishedRows,
   PublishRows,
-  RowWrite,
-  SnapshotFlush,
   StreamFlush,
   StreamWriter,
   SweepResult,

@@ -54,6 +54,8 @@ export interface TaskState {
   /** Where to go on reading; null before the first durable chunk. */
   readonly cursor: JsonValue | null;
   readonly state: 'pending' | 'done';
+  /** The writer that reads it, if that one is alive (`CopyWriter.claimant`): nobody else stores rows of it then. */
+  readonly claimedBy: string | null;
   /** Rows and source bytes durable so far. */
   readonly rows: number;
   readonly bytes: number;
@@ -68,6 +70,13 @@ export interface TaskProgress {
   readonly rows: number;
   readonly bytes: number;
   readonly done: boolean;
+}
+
+/** A task of one generation of its table. */
+export interface TaskRef {
+  readonly tableId: TableId;
+  readonly generation: number;
+  readonly index: number;
 }
 
 /** A task as it is planned. */
@@ -141,19 +150,53 @@ export function isRead(table: TableState, generation: number, tasks: readonly Ta
 }
 
 export function newTask(tableId: TableId, planned: PlannedRange): TaskState {
-  return { ...planned, tableId, cursor: null, state: 'pending', rows: 0, bytes: 0 };
+  return { ...planned, tableId, cursor: null, state: 'pending', claimedBy: null, rows: 0, bytes: 0 };
+}
+
+/** Of tasks that were stored when one process copied them all. */
+export const BEFORE_CLAIMS = { claimedBy: null } as const;
+
+/** Whether a writer may store rows of the task: it is not done, and nobody else has claimed it. */
+export function mayWrite(task: TaskState | undefined, claimant: string): boolean {
+  return task?.state === 'pending' && (task.claimedBy === null || task.claimedBy === claimant);
+}
+
+/**
+ * The task as it is when `claimant` has it.
+ * @param table as it is now
+ * @param isAlive of writers other than `claimant`
+ * @returns null if it cannot have it
+ */
+export function taskClaimed(
+  { table, task }: { readonly table: TableState | undefined; readonly task: TaskState | undefined },
+  { generation, claimant, isAlive }: Claim,
+): TaskState | null {
+  if (table?.snapshot !== 'pending' || table.generation !== generation || task?.state !== 'pending') return null;
+  if (task.claimedBy !== null && task.claimedBy !== claimant && isAlive(task.claimedBy)) return null;
+  return { ...task, claimedBy: claimant };
+}
+
+/** The task as it is told: what a dead writer had is nobody's. */
+export function claimedByLiving(task: TaskState, isAlive: Claim['isAlive']): TaskState {
+  return task.claimedBy === null || isAlive(task.claimedBy) ? task : { ...task, claimedBy: null };
+}
+
+export interface Claim {
+  readonly generation: number;
+  readonly claimant: string;
+  readonly isAlive: (claimant: string) => boolean;
 }
 
 /** The task after a chunk of it became durable. */
 export function taskAfter(task: TaskState, { cursor, rows, bytes, done }: TaskProgress): TaskState {
-  return { ...task, cursor, rows: task.rows + rows, bytes: task.bytes + bytes, state: done ? 'done' : 'pending' };
+  const sums = { rows: task.rows + rows, bytes: task.bytes + bytes };
+  return done
+    ? { ...task, ...sums, cursor, state: 'done', claimedBy: null }
+    : { ...task, ...sums, cursor, state: 'pending' };
 }
 
 /** Two tasks in place of one that is not done: it keeps the range up to some point, the rest is given to a new task. */
-export interface TaskSplit {
-  readonly tableId: TableId;
-  readonly generation: number;
-  readonly index: number;
+export interface TaskSplit extends TaskRef {
   /** The cursor that the parts were made for: a task that has moved on since is not split. */
   readonly cursor: JsonValue | null;
   /** `rowsEstimate` and `bytesEstimate` with what was read already. */
@@ -163,16 +206,16 @@ export interface TaskSplit {
 
 /**
  * @param tasks all tasks of the table
- * @returns the two tasks as they are to be stored; null if the split is out of date
+ * @returns the two tasks as they are to be stored; null if the split is out of date, or the task somebody else's
  */
 export function taskSplit(
-  table: TableState | undefined,
-  tasks: readonly TaskState[],
+  { table, tasks }: { readonly table: TableState | undefined; readonly tasks: readonly TaskState[] },
   split: TaskSplit,
+  claimant: string,
 ): readonly [kept: TaskState, given: TaskState] | null {
   if (table === undefined || table.snapshot !== 'pending' || table.generation !== split.generation) return null;
   const task = tasks.find((candidate) => candidate.index === split.index);
-  if (task === undefined || task.state !== 'pending' || !sameJson(task.cursor, split.cursor)) return null;
+  if (task === undefined || !mayWrite(task, claimant) || !sameJson(task.cursor, split.cursor)) return null;
   const index = Math.max(...tasks.map((each) => each.index)) + 1;
   return [{ ...task, ...split.kept }, newTask(table.id, { ...split.given, index })];
 }

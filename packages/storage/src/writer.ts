@@ -9,42 +9,10 @@
 import type { OpId, Position, RecordKey, Relation, TableId } from '@sluice/core';
 import type { CommitOutcome } from './checkpoint-state.ts';
 import type { Effect } from './effect.ts';
-import type { PackedRows } from './packed-rows.ts';
-import type {
-  ChunkGuard,
-  JsonValue,
-  PlannedRange,
-  TablePlan,
-  TableState,
-  TableVisibility,
-  TaskProgress,
-  TaskSplit,
-} from './table-state.ts';
-
-/**
- * One row to be written. Adapters look at these three fields only; what a change says is known to the `evaluate`
- * function that comes with it.
- */
-export interface RowWrite {
-  readonly tableId: TableId;
-  readonly key: RecordKey;
-  /** The key the row had before, where this change moved it: its record is loaded too. A write of its own ends it. */
-  readonly movedFrom?: RecordKey;
-}
-
-/**
- * Pure: same inputs, same effect. Adapters may call it again for a row whose record changed in between.
- * @param prior the live record under `write.key`, null if none (tombstones are none)
- * @param moved the live record under `write.movedFrom`, null if none
- * @param table the table's state inside this transaction
- * @returns null if there is nothing to write
- */
-export type Evaluate<W extends RowWrite> = (
-  write: W,
-  prior: Uint8Array | null,
-  moved: Uint8Array | null,
-  table: TableState,
-) => Effect | null;
+import type { Evaluate, RowWrite } from './row-write.ts';
+import type { CopyWriter } from './copy-writer.ts';
+import type { FlushResult } from './flush-result.ts';
+import type { JsonValue, PlannedRange, TablePlan, TableState, TableVisibility } from './table-state.ts';
 
 export interface StreamFlush<W extends RowWrite> {
   readonly writes: readonly W[];
@@ -52,25 +20,6 @@ export interface StreamFlush<W extends RowWrite> {
   /** Boundary of the newest source transaction that has rows in `writes`. */
   readonly boundary: Position;
 }
-
-/** Copied rows of an `unconfirmed` table: a live record is passed as the prior, and the function decides. */
-export interface ComparedRows<W extends RowWrite> {
-  readonly writes: readonly W[];
-  readonly evaluate: Evaluate<W>;
-}
-
-export interface SnapshotFlush<W extends RowWrite> {
-  /** A row that has a record or a tombstone is left alone; `ComparedRows` say what is done to those that have a record. */
-  readonly rows: PackedRows | ComparedRows<W>;
-  readonly guard: ChunkGuard;
-  /** Stored in the same transaction as the rows. */
-  readonly progress: TaskProgress;
-}
-
-export type FlushResult =
-  | { readonly kind: 'flushed'; readonly headOp: OpId; readonly ops: number }
-  /** The guard did not hold: nothing was written, and the chunk must be read again (or not at all). */
-  | { readonly kind: 'discarded' };
 
 export interface EraseRows {
   readonly tableId: TableId;
@@ -115,16 +64,13 @@ export type SweepResult =
   /** The table has another generation, or tasks that are not done: nothing was done. */
   | { readonly kind: 'discarded' };
 
-export interface StreamWriter {
+export interface StreamWriter extends CopyWriter {
   /**
    * Makes streamed rows durable: records, ops (ids in commit order), lookups, op frontier and boundary, in one
    * transaction. Not visible to clients until a commit. Rows are applied in order; later ones see earlier ones.
    * Resolves when durable. @throws SLU_R1101 if the lease is lost.
    */
   flush<W extends RowWrite>(flush: StreamFlush<W>): Promise<FlushResult>;
-
-  /** Makes copied rows durable: insert if absent, tombstones count as present. Same atomicity; the guard is re-checked. */
-  flushSnapshot<W extends RowWrite>(flush: SnapshotFlush<W>): Promise<FlushResult>;
 
   /** Publishes what is durable, if all gates are open at `position`; one conditional write. Wakes readers. */
   commit(position: Position, options?: { readonly createEmpty?: boolean }): Promise<CommitOutcome>;
@@ -142,8 +88,6 @@ export interface StreamWriter {
   removeTable(tableId: TableId): Promise<void>;
   /** Stores the tasks of a table's generation. Replaces none: planned tables are refused. */
   planTable(tableId: TableId, plan: TablePlan, tasks: readonly PlannedRange[]): Promise<void>;
-  /** Replaces a task by two, if it still is where the split was made for. @returns false if it is not; nothing changed */
-  splitTask(split: TaskSplit): Promise<boolean>;
   /** Erases up to `limit` live records of a table and raises its truncate epoch. Call until `remaining` is false. */
   eraseRows(request: EraseRows): Promise<{ readonly remaining: boolean; readonly erased: number }>;
 
@@ -187,7 +131,4 @@ export interface StreamWriter {
 
   /** Keeps what the source must remember (slot, lineage, start), as one JSON document. */
   saveSourceState(state: JsonValue): Promise<void>;
-
-  /** Gives the lease back. */
-  close(): Promise<void>;
 }

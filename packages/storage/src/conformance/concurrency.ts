@@ -6,8 +6,9 @@
 import { type Checkpoint, invariant, nextTurn, type OpId, type Position } from '@sluice/core';
 import { expect, test } from 'vitest';
 import type { StreamReader } from '../bucket-storage.ts';
+import type { CopyWriter } from '../copy-writer.ts';
 import type { TableState } from '../table-state.ts';
-import type { FlushResult } from '../writer.ts';
+import type { FlushResult } from '../flush-result.ts';
 import { at, bodiesOf, type OpenStorage, World } from './harness.ts';
 import { evaluateToyRow, put, reduceOps, remove, type ToyWrite } from './toy-rows.ts';
 
@@ -85,8 +86,11 @@ class Run {
   #tables: TableState[] = [];
   #seed = 1;
 
-  constructor(world: World) {
+  readonly #openCopier: OpenCopier;
+
+  constructor(world: World, openCopier: OpenCopier) {
     this.#world = world;
+    this.#openCopier = openCopier;
   }
 
   async play(milliseconds: number): Promise<void> {
@@ -125,13 +129,17 @@ class Run {
 
   async #copy(table: TableState, index: number, keys: readonly string[]): Promise<void> {
     const own = keys.slice(index * KEYS_OF_A_COPIER, (index + 1) * KEYS_OF_A_COPIER);
+    const copier = await this.#openCopier(this.#world);
+    const task = await copier.claimTask({ tableId: table.id, generation: table.generation, index });
+    expect(task).toMatchObject({ index, claimedBy: copier.claimant });
     for (let from = 0; from < own.length; from += CHUNK_ROWS) {
       const rows = this.#model.read(table, own.slice(from, from + CHUNK_ROWS));
       const done = from + CHUNK_ROWS >= own.length;
       // Time for the stream to get ahead of what was read.
       await nextTurn();
-      this.#count(await this.#world.chunk(table, rows, { index, done, cursor: `${from}` }));
+      this.#count(await this.#world.chunkBy(copier, table, rows, { index, done, cursor: `${from}` }));
     }
+    if (copier !== this.#world.writer) await copier.close();
   }
 
   async #streamWhile(goesOn: () => boolean): Promise<void> {
@@ -231,18 +239,25 @@ class Gathered {
   }
 }
 
+type OpenCopier = (world: World) => Promise<CopyWriter>;
+
+const COPIERS_ARE: readonly (readonly [string, OpenCopier])[] = [
+  ['that share the writer', async ({ writer }) => writer],
+  ['each with a writer of its own', ({ storage, stream }) => storage.openCopyWriter(stream.id, 'a copier')],
+];
+
 /** @param milliseconds how long new rounds are begun */
 export function concurrencyConformance(open: OpenStorage, milliseconds: number): void {
-  test(
-    'a streamer, eight copiers and three readers at once',
-    async () => {
+  test.for(COPIERS_ARE)(
+    'a streamer, eight copiers %s, and three readers at once',
+    { timeout: milliseconds + 120_000 },
+    async ([, openCopier]) => {
       const world = await World.open(open);
       try {
-        await new Run(world).play(milliseconds);
+        await new Run(world, openCopier).play(milliseconds);
       } finally {
         await world.close();
       }
     },
-    milliseconds + 120_000,
   );
 }

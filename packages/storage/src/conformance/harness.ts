@@ -1,10 +1,12 @@
 /** What an adapter brings to the suite, and the small world each test plays in. */
 import { type Checkpoint, invariant, type OpId, type Position, type Relation, type TableId } from '@sluice/core';
 import type { BucketChunk, BucketStorage, StreamInfo, StreamReader } from '../bucket-storage.ts';
+import type { CopyWriter } from '../copy-writer.ts';
 import { eachOp } from '../op-run.ts';
 import { PackedRows } from '../packed-rows.ts';
 import type { JsonValue, TableState } from '../table-state.ts';
-import type { FlushResult, PublishedRows, StreamWriter } from '../writer.ts';
+import type { FlushResult } from '../flush-result.ts';
+import type { PublishedRows, StreamWriter } from '../writer.ts';
 import {
   compareToyRow,
   eraseToyRow,
@@ -35,6 +37,12 @@ export function relationOf(name: string): Relation {
 /** Positions that order as numbers do. */
 export function at(position: number): Position {
   return position.toString(16).padStart(16, '0');
+}
+
+interface ToyProgress {
+  readonly index?: number;
+  readonly done?: boolean;
+  readonly cursor?: string;
 }
 
 /** One stream with its writer and reader, and shorthand for what nearly every test does. */
@@ -108,8 +116,12 @@ export class World {
     return table;
   }
 
-  async finishCopy(table: TableState, position: number): Promise<void> {
-    await this.chunk(table, [], { done: true });
+  finishCopy(table: TableState, position: number): Promise<void> {
+    return this.finishCopyBy(this.writer, table, position);
+  }
+
+  async finishCopyBy(copier: CopyWriter, table: TableState, position: number): Promise<void> {
+    await this.chunkBy(copier, table, [], { done: true });
     if (table.unconfirmed) await this.sweep(table);
     await this.writer.markTableSnapshotDone(table.id, table.generation, at(position));
     await this.writer.markAllSnapshotDone(at(position));
@@ -119,13 +131,18 @@ export class World {
     return this.writer.flush({ writes, evaluate: evaluateToyRow, boundary: at(boundary) });
   }
 
-  async chunk(
+  chunk(table: TableState, writes: readonly ToyWrite[], progress: ToyProgress = {}): Promise<FlushResult> {
+    return this.chunkBy(this.writer, table, writes, progress);
+  }
+
+  async chunkBy(
+    writer: CopyWriter,
     table: TableState,
     writes: readonly ToyWrite[],
-    progress: { readonly index?: number; readonly done?: boolean; readonly cursor?: string } = {},
+    progress: ToyProgress = {},
   ): Promise<FlushResult> {
     const evaluated = writes.map((write) => ({ key: write.key, effect: evaluateToyRow(write, null, null, table) }));
-    return this.writer.flushSnapshot({
+    return writer.flushSnapshot({
       rows: table.unconfirmed ? { writes, evaluate: compareToyRow } : PackedRows.of(table.id, evaluated),
       guard: { tableId: table.id, generation: table.generation, truncateEpoch: table.truncateEpoch },
       progress: {

@@ -1,6 +1,7 @@
 /** The suite every storage adapter must pass. Registers vitest tests; needs no more than a way to open the adapter. */
 import { describe } from 'vitest';
 import { checkpointConformance } from './checkpoints.ts';
+import { claimConformance } from './claims.ts';
 import { concurrencyConformance } from './concurrency.ts';
 import { durabilityConformance } from './durability.ts';
 import type { OpenStorage } from './harness.ts';
@@ -33,6 +34,7 @@ export function registerStorageConformance(name: string, open: OpenStorage, opti
     describe('lookups', () => lookupConformance(withWorld));
     describe('tables', () => tableConformance(withWorld));
     describe('staged tables', () => stagedTableConformance(withWorld));
+    describe('claims', () => claimConformance(withWorld));
     describe('histories', () => historyConformance(withWorld));
     describe('streams', () => streamConformance(withWorld));
     describe('write checkpoints', () => writeCheckpointConformance(withWorld));

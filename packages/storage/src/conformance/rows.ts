@@ -1,7 +1,7 @@
 /** The life of source rows: prior records, order inside a flush, tombstones, partial rows, moves. */
 import { expect, test } from 'vitest';
 import type { TableState } from '../table-state.ts';
-import type { Evaluate } from '../writer.ts';
+import type { Evaluate } from '../row-write.ts';
 import { at, type World } from './harness.ts';
 import { decodeToyRow, evaluateToyRow, put, remove, type ToyWrite } from './toy-rows.ts';
 import type { WithWorld } from './with-world.ts';

@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { decodeOp, invariant, putOp, type RecordKey, removeOp, type TableId } from '@sluice/core';
 import type { TableState } from '../table-state.ts';
 import type { Effect, LookupDraft } from '../effect.ts';
-import type { RowWrite } from '../writer.ts';
+import type { RowWrite } from '../row-write.ts';
 
 /** A row as it shall be; `row: null` deletes it. */
 export interface ToyWrite extends RowWrite {

@@ -4,7 +4,7 @@ import type { BucketChunk, BucketRequest, BucketSum, Changes, ReadLimits, Stream
 import type { CheckpointState } from '../checkpoint-state.ts';
 import { packOps } from '../op-run.ts';
 import type { SnapshotControl } from '../snapshot-control.ts';
-import type { TableState, TaskState } from '../table-state.ts';
+import { claimedByLiving, type TableState, type TaskState } from '../table-state.ts';
 import type { MemoryStream, StoredOp } from './memory-stream.ts';
 
 export class MemoryReader implements StreamReader {
@@ -95,7 +95,10 @@ export class MemoryReader implements StreamReader {
   }
 
   async tasks(): Promise<readonly TaskState[]> {
-    return [...this.#stream.tasks].sort((a, b) => a.tableId - b.tableId || a.index - b.index);
+    const { tasks, claimants } = this.#stream;
+    return tasks
+      .map((task) => claimedByLiving(task, (claimant) => claimants.has(claimant)))
+      .sort((a, b) => a.tableId - b.tableId || a.index - b.index);
   }
 
   async snapshotControl(): Promise<SnapshotControl> {

@@ -5,9 +5,11 @@
 import { Latest, type Position, SluiceError, type StreamId } from '@sluice/core';
 import type { BucketStorage, StreamInfo, StreamReader, WriteCheckpoint } from '../bucket-storage.ts';
 import { configuredAfter, type ConfiguredRules } from '../configured-rules.ts';
+import type { CopyWriter } from '../copy-writer.ts';
 import { requireNewest } from '../newest-stream.ts';
 import { type SnapshotControl, snapshotControlAfter, type SnapshotControlChange } from '../snapshot-control.ts';
 import type { StreamWriter } from '../writer.ts';
+import { MemoryCopyWriter } from './memory-copy-writer.ts';
 import { MemoryReader } from './memory-reader.ts';
 import { type MemoryStream, newMemoryStream } from './memory-stream.ts';
 import { MemoryWriter } from './memory-writer.ts';
@@ -43,6 +45,7 @@ class MemoryBucketStorage implements MemoryStorage {
     for (const stream of this.#streams.values()) {
       stream.token++;
       stream.writerOpen = false;
+      stream.claimants.clear();
     }
     return new MemoryBucketStorage(this.#streams, this.#writeCheckpoints, this.#shared);
   }
@@ -118,7 +121,16 @@ class MemoryBucketStorage implements MemoryStorage {
     const stream = this.#stream(id);
     if (stream.writerOpen) throw new SluiceError('PSYNC_S1003', `${owner}: another process replicates stream ${id}`);
     const waker = this.#wakerOf(id);
-    return new MemoryWriter(stream, () => waker.set(waker.value + 1));
+    return new MemoryWriter(stream, owner, () => waker.set(waker.value + 1));
+  }
+
+  async openCopyWriter(id: StreamId, owner: string): Promise<CopyWriter> {
+    const stream = this.#stream(id);
+    const claimant = `${owner}, copier ${++stream.copyWriters}`;
+    return new MemoryCopyWriter(stream, claimant, () => {
+      if (stream.claimants.has(claimant)) return;
+      throw new SluiceError('SLU_R1108', `stream ${id}: ${claimant} was taken for dead`);
+    });
   }
 
   async createWriteCheckpoint(user: string, head: Position): Promise<bigint> {

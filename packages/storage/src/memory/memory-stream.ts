@@ -30,6 +30,9 @@ export interface MemoryStream {
   /** Fencing token: rises whenever a writer is opened. */
   token: number;
   writerOpen: boolean;
+  /** Writers that are alive, and how many there have been for copies alone. */
+  readonly claimants: Set<string>;
+  copyWriters: number;
   control: SnapshotControl;
   nextTableId: TableId;
   readonly tables: Map<TableId, TableState>;
@@ -45,6 +48,8 @@ export function newMemoryStream(id: StreamId, rules: string, createdAtMs: number
     state: initialCheckpointState,
     token: 0,
     writerOpen: false,
+    claimants: new Set(),
+    copyWriters: 0,
     control: initialSnapshotControl,
     nextTableId: 1,
     tables: new Map(),

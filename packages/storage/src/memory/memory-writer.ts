@@ -1,19 +1,10 @@
 /** The write side in memory. Every method does its work in one synchronous piece: that is its transaction. */
-import {
-  invariant,
-  type OpId,
-  type Position,
-  type RecordKey,
-  type Relation,
-  SluiceError,
-  type TableId,
-} from '@sluice/core';
+import { type Position, type RecordKey, type Relation, SluiceError, type TableId } from '@sluice/core';
 import { advance, commit, type CommitOutcome } from '../checkpoint-state.ts';
 import {
   afterCopy,
   copyDone,
   copyRequired,
-  guardHolds,
   holdsCheckpoints,
   historyLost,
   isRead,
@@ -28,27 +19,25 @@ import {
   rowsPublished,
   type TableState,
   type TableVisibility,
-  taskAfter,
+  type TaskRef,
   type TaskSplit,
-  taskSplit,
   whileCopying,
   type TaskState,
 } from '../table-state.ts';
-import { PackedRows } from '../packed-rows.ts';
-import type { Effect } from '../effect.ts';
+import type { SnapshotFlush } from '../copy-writer.ts';
+import type { FlushResult } from '../flush-result.ts';
+import type { RowWrite } from '../row-write.ts';
 import type {
-  ComparedRows,
   EraseRows,
-  FlushResult,
   PublishedRows,
   PublishRows,
-  RowWrite,
-  SnapshotFlush,
   StreamFlush,
   StreamWriter,
   SweepResult,
   SweepRows,
 } from '../writer.ts';
+import { MemoryCopyWriter } from './memory-copy-writer.ts';
+import { MemoryRows } from './memory-rows.ts';
 import type { MemoryStream, StoredRecord } from './memory-stream.ts';
 
 export class MemoryWriter implements StreamWriter {
@@ -56,13 +45,20 @@ export class MemoryWriter implements StreamWriter {
   readonly #wake: () => void;
   readonly #token: number;
   #failure: { readonly error: unknown } | null = null;
-  readonly #undo: (() => void)[] = [];
+  readonly #rows: MemoryRows;
+  readonly #copying: MemoryCopyWriter;
 
-  constructor(stream: MemoryStream, wake: () => void) {
+  constructor(stream: MemoryStream, owner: string, wake: () => void) {
     this.#stream = stream;
     this.#wake = wake;
     this.#token = ++stream.token;
+    this.#rows = new MemoryRows(stream);
+    this.#copying = new MemoryCopyWriter(stream, `${owner}, writer ${this.#token}`, () => this.#assertLease());
     stream.writerOpen = true;
+  }
+
+  get claimant(): string {
+    return this.#copying.claimant;
   }
 
   async flush<W extends RowWrite>({ writes, evaluate, boundary }: StreamFlush<W>): Promise<FlushResult> {
@@ -71,54 +67,30 @@ export class MemoryWriter implements StreamWriter {
     let head = before;
     const apply = () => {
       for (const write of writes) {
-        const moved = write.movedFrom === undefined ? null : this.#live(write.tableId, write.movedFrom);
-        const effect = evaluate(write, this.#live(write.tableId, write.key), moved, this.#table(write.tableId));
-        if (effect !== null) head = this.#apply(write.tableId, write.key, effect, head);
+        const moved = write.movedFrom === undefined ? null : this.#rows.live(write.tableId, write.movedFrom);
+        const effect = evaluate(write, this.#rows.live(write.tableId, write.key), moved, this.#table(write.tableId));
+        if (effect !== null) head = this.#rows.apply(this.#table(write.tableId), write.key, effect, head);
       }
     };
-    this.#endingOnFailure(() => this.#allOrNothing(apply));
+    this.#endingOnFailure(() => this.#rows.allOrNothing(apply));
     this.#stream.state = advance(this.#stream.state, { kind: 'flushed', headOp: head, boundary });
     return { kind: 'flushed', headOp: head, ops: head - before };
   }
 
-  async flushSnapshot<W extends RowWrite>({ rows, guard, progress }: SnapshotFlush<W>): Promise<FlushResult> {
-    this.#assertLease();
-    const table = this.#stream.tables.get(guard.tableId);
-    if (table === undefined || !guardHolds(guard, table)) return { kind: 'discarded' };
-    const before = this.#stream.state.headOp;
-    let head = before;
-    this.#allOrNothing(() => {
-      head = rows instanceof PackedRows ? this.#insert(rows, table, head) : this.#compare(rows, table, head);
-    });
-    this.#stream.tasks = this.#stream.tasks.map((task) =>
-      task.tableId !== guard.tableId || task.index !== progress.index ? task : taskAfter(task, progress),
-    );
-    this.#stream.state = advance(this.#stream.state, { kind: 'flushed', headOp: head, boundary: null });
-    return { kind: 'flushed', headOp: head, ops: head - before };
+  claimTask(task: TaskRef): Promise<TaskState | null> {
+    return this.#copying.claimTask(task);
   }
 
-  /** @returns the new head */
-  #insert(rows: PackedRows, table: TableState, head: OpId): OpId {
-    invariant(!table.unconfirmed, 'snapshot flush: rows of an unconfirmed table must be compared');
-    const stored = this.#rows(table.id);
-    let newHead = head;
-    for (let at = 0; at < rows.count; at++) {
-      const key = rows.key(at);
-      if (!stored.has(key)) newHead = this.#apply(table.id, key, rows.effect(at), newHead);
-    }
-    return newHead;
+  releaseTask(task: TaskRef): Promise<void> {
+    return this.#copying.releaseTask(task);
   }
 
-  /** @returns the new head */
-  #compare<W extends RowWrite>({ writes, evaluate }: ComparedRows<W>, table: TableState, head: OpId): OpId {
-    let newHead = head;
-    for (const write of writes) {
-      const stored = this.#rows(table.id).get(write.key);
-      if (stored?.kind === 'tombstone') continue;
-      const effect = evaluate(write, stored?.bytes ?? null, null, table);
-      if (effect !== null) newHead = this.#apply(table.id, write.key, effect, newHead);
-    }
-    return newHead;
+  flushSnapshot<W extends RowWrite>(flush: SnapshotFlush<W>): Promise<FlushResult> {
+    return this.#copying.flushSnapshot(flush);
+  }
+
+  splitTask(split: TaskSplit): Promise<boolean> {
+    return this.#copying.splitTask(split);
   }
 
   async commit(position: Position, options: { readonly createEmpty?: boolean } = {}): Promise<CommitOutcome> {
@@ -144,7 +116,7 @@ export class MemoryWriter implements StreamWriter {
 
   async removeTable(tableId: TableId): Promise<void> {
     this.#assertLease();
-    for (const record of this.#rows(tableId).values()) {
+    for (const record of this.#rows.of(tableId).values()) {
       if (record.kind === 'live') throw new SluiceError('SLU_X0001', `table ${tableId} still has live records`);
     }
     this.#stream.tables.delete(tableId);
@@ -158,26 +130,15 @@ export class MemoryWriter implements StreamWriter {
     this.#stream.tasks.push(...tasks.map((task) => newTask(tableId, task)));
   }
 
-  async splitTask(split: TaskSplit): Promise<boolean> {
-    this.#assertLease();
-    const own = this.#stream.tasks.filter((task) => task.tableId === split.tableId);
-    const parts = taskSplit(this.#stream.tables.get(split.tableId), own, split);
-    if (parts === null) return false;
-    const [kept, given] = parts;
-    const others = this.#stream.tasks.filter((task) => task.tableId !== kept.tableId || task.index !== kept.index);
-    this.#stream.tasks = [...others, kept, given];
-    return true;
-  }
-
   async eraseRows(request: EraseRows): Promise<{ readonly remaining: boolean; readonly erased: number }> {
     this.#assertLease();
     const table = this.#table(request.tableId);
     const epoch: TableState = { ...table, truncateEpoch: table.truncateEpoch + 1 };
     this.#stream.tables.set(table.id, epoch);
-    const live = [...this.#rows(table.id)].filter(([, record]) => record.kind === 'live').sort(byKey);
+    const live = [...this.#rows.of(table.id)].filter(([, record]) => record.kind === 'live').sort(byKey);
     let head = this.#stream.state.headOp;
     for (const [key, record] of live.slice(0, request.limit)) {
-      if (record.kind === 'live') head = this.#apply(table.id, key, request.erase(epoch, key, record.bytes), head);
+      if (record.kind === 'live') head = this.#rows.apply(epoch, key, request.erase(epoch, key, record.bytes), head);
     }
     this.#stream.state = advance(this.#stream.state, { kind: 'flushed', headOp: head, boundary: request.boundary });
     return { remaining: live.length > request.limit, erased: Math.min(live.length, request.limit) };
@@ -188,17 +149,17 @@ export class MemoryWriter implements StreamWriter {
     const table = this.#table(tableId);
     if (table.visibility === 'shown') return { next: null, ops: 0 };
     if (table.endPosition === null) throw notCopied(table);
-    const found = [...this.#rows(tableId)].filter(isLive).sort(byKey);
+    const found = [...this.#rows.of(tableId)].filter(isLive).sort(byKey);
     const left = found.filter(([key]) => typeof after !== 'string' || key > after);
     const part = left.slice(0, limit);
     const remaining = left.length > part.length;
     const next = rowsPublished(table, remaining);
     const before = this.#stream.state.headOp;
     let head = before;
-    this.#allOrNothing(() => {
+    this.#rows.allOrNothing(() => {
       for (const [key, { bytes }] of part) {
         const effect = publish(next, key, bytes);
-        if (effect !== null) head = this.#apply(tableId, key, effect, head);
+        if (effect !== null) head = this.#rows.apply(table, key, effect, head);
       }
     });
     this.#stream.tables.set(tableId, next);
@@ -252,15 +213,15 @@ export class MemoryWriter implements StreamWriter {
     this.#assertLease();
     const table = this.#stream.tables.get(tableId);
     if (table === undefined || !isRead(table, generation, this.#tasksOf(tableId))) return { kind: 'discarded' };
-    const rest = [...this.#rows(tableId)].sort(byKey).filter(([key]) => after === null || key > (after as string));
+    const rest = [...this.#rows.of(tableId)].sort(byKey).filter(([key]) => after === null || key > (after as string));
     let head = this.#stream.state.headOp;
     let erased = 0;
-    this.#allOrNothing(() => {
+    this.#rows.allOrNothing(() => {
       for (const [key, record] of rest.slice(0, limit)) {
         const effect = record.kind === 'live' ? sweep(table, key, record.bytes) : null;
         if (effect === null) continue;
-        head = this.#apply(tableId, key, effect, head);
-        this.#rows(tableId).delete(key);
+        head = this.#rows.apply(table, key, effect, head);
+        this.#rows.of(tableId).delete(key);
         erased++;
       }
     });
@@ -280,10 +241,10 @@ export class MemoryWriter implements StreamWriter {
   #dropTombstones(tables: readonly TableState[], limit: number): { readonly remaining: boolean } {
     let left = limit;
     for (const table of tables) {
-      for (const [key, record] of this.#rows(table.id)) {
+      for (const [key, record] of this.#rows.of(table.id)) {
         if (record.kind !== 'tombstone') continue;
         if (left-- === 0) return { remaining: true };
-        this.#rows(table.id).delete(key);
+        this.#rows.of(table.id).delete(key);
       }
     }
     return { remaining: false };
@@ -295,6 +256,7 @@ export class MemoryWriter implements StreamWriter {
   }
 
   async close(): Promise<void> {
+    await this.#copying.close();
     if (this.#stream.token === this.#token) this.#stream.writerOpen = false;
   }
 
@@ -323,45 +285,6 @@ export class MemoryWriter implements StreamWriter {
 
   #tasksOf(tableId: TableId): readonly TaskState[] {
     return this.#stream.tasks.filter((task) => task.tableId === tableId);
-  }
-
-  #rows(tableId: TableId): Map<RecordKey, StoredRecord> {
-    const rows = this.#stream.records.get(tableId) ?? new Map<RecordKey, StoredRecord>();
-    this.#stream.records.set(tableId, rows);
-    return rows;
-  }
-
-  #live(tableId: TableId, key: RecordKey): Uint8Array | null {
-    const record = this.#rows(tableId).get(key);
-    return record?.kind === 'live' ? record.bytes : null;
-  }
-
-  /** Takes back the rows, ops and lookups of work that throws. */
-  #allOrNothing(work: () => void): void {
-    const { ops, lookups } = this.#stream;
-    const lengths = { ops: ops.length, lookups: lookups.length };
-    this.#undo.length = 0;
-    try {
-      work();
-    } catch (error) {
-      for (const undo of this.#undo.reverse()) undo();
-      ops.length = lengths.ops;
-      lookups.length = lengths.lookups;
-      throw error;
-    }
-  }
-
-  /** @returns the new head */
-  #apply(tableId: TableId, key: RecordKey, effect: Effect, head: OpId): OpId {
-    const rows = this.#rows(tableId);
-    const before = rows.get(key);
-    this.#undo.push(() => (before === undefined ? rows.delete(key) : rows.set(key, before)));
-    if (effect.record !== null) rows.set(key, { kind: 'live', bytes: effect.record.slice(), partial: effect.partial });
-    else if (needsTombstones(this.#table(tableId), this.#stream.state.checkpoint)) rows.set(key, { kind: 'tombstone' });
-    else rows.delete(key);
-    for (const op of effect.ops) this.#stream.ops.push({ ...op, body: op.body.slice(), id: ++head });
-    for (const lookup of effect.lookups) this.#stream.lookups.push({ ...lookup, row: `${tableId}.${key}`, id: ++head });
-    return head;
   }
 }
 
