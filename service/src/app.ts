@@ -28,7 +28,7 @@ import { syncStreamRoute } from './http/routes/sync-stream.ts';
 import { writeCheckpointRoutes } from './http/routes/write-checkpoints.ts';
 import { createHttpServer, type HttpServer } from './http/server.ts';
 import type { SourceFactory } from './registry.ts';
-import { replicates, type Role, serves } from './role.ts';
+import { dutyOf, replicates, type Role, serves } from './role.ts';
 import { compileStreamRules } from './rules.ts';
 import { statusDocument, type StatusDocument, type StatusPorts } from './status/model.ts';
 import { ProgressWatch } from './status/progress-watch.ts';
@@ -206,8 +206,10 @@ export class App {
 
 function createEngine(ports: AppPorts): ReplicationEngine | null {
   const { createSource, config, storage, clock, random, logger } = ports;
-  if (!replicates(ports.role)) return null;
+  const duty = dutyOf(ports.role);
+  if (duty === null) return null;
   return new ReplicationEngine({
+    duty,
     storage,
     createSource: (stream) => createSource(slotName(config, stream)),
     compileRules: compileStreamRules,

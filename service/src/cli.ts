@@ -5,7 +5,7 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { asSluiceError, SluiceError } from '@sluice/core';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { languageNames } from './cli/client-languages.ts';
 import { collectClaims } from './cli/claims.ts';
 import { roles } from './role.ts';
@@ -32,6 +32,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .description('replicate and serve; without --config, with an embedded Postgres and example data')
     .option('-c, --config <file>', 'configuration file')
     .addOption(new Option('-r, --role <role>', 'what this process does of it').choices(roles).default('all'))
+    .option('-p, --port <port>', 'port to listen on, in place of the configured one; 0: any', portNumber)
     .action(async (options) => run((await import('./cli/start.ts')).start(options)));
   program
     .command('token')
@@ -115,6 +116,12 @@ function storageCommands(program: Command, run: Run): void {
 }
 
 /** Offline instead of a source. */
+function portNumber(text: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new InvalidArgumentError('It must be a number from 0 to 65535.');
+}
+
 function schemaOption(): Option {
   return new Option('--schema <file>', 'tables of the source, as `sluice schema --config` prints them').conflicts(
     'config',

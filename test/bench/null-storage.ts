@@ -31,6 +31,7 @@ import {
   type SweepResult,
   type TableState,
   taskAfter,
+  type TaskRef,
   type TaskSplit,
   taskSplit,
   type TaskState,
@@ -77,6 +78,7 @@ export function createNullStorage(): NullStorage {
 }
 
 class NullStream implements StreamWriter {
+  readonly claimant = 'the only one';
   state: CheckpointState = initialCheckpointState;
   readonly tables = new Map<TableId, TableState>();
   readonly tasks = new Map<TableId, TaskState[]>();
@@ -119,6 +121,14 @@ class NullStream implements StreamWriter {
 
   flush<W extends RowWrite>(flush: StreamFlush<W>): Promise<FlushResult> {
     return Promise.resolve(this.#evaluateAll(flush.writes, flush.evaluate, flush.boundary));
+  }
+
+  claimTask({ tableId, index }: TaskRef): Promise<TaskState | null> {
+    return Promise.resolve(this.tasks.get(tableId)?.find((task) => task.index === index) ?? null);
+  }
+
+  releaseTask(): Promise<void> {
+    return Promise.resolve();
   }
 
   flushSnapshot<W extends RowWrite>({ rows, guard, progress }: SnapshotFlush<W>): Promise<FlushResult> {
@@ -165,7 +175,7 @@ class NullStream implements StreamWriter {
 
   splitTask(split: TaskSplit): Promise<boolean> {
     const own = this.tasks.get(split.tableId) ?? [];
-    const parts = taskSplit(this.tables.get(split.tableId), own, split);
+    const parts = taskSplit({ table: this.tables.get(split.tableId), tasks: own }, split, this.claimant);
     if (parts === null) return Promise.resolve(false);
     this.tasks.set(split.tableId, [...own.filter((task) => task.index !== split.index), ...parts]);
     return Promise.resolve(true);

@@ -23,6 +23,7 @@ test('storage that fails while it is told of a failure ends no supervision, and 
     },
   });
   const engine = new ReplicationEngine({
+    duty: 'replicate',
     storage,
     compileRules: (): SyncRules => {
       attempts++;

@@ -1,16 +1,22 @@
 /**
- * All streams of a storage: one supervised replicator for each that is processing or active, clean-up for those that
- * are stopped. Follows the stored list, so that a deploy in any process is seen by the one that replicates.
+ * All streams of a storage: one supervised replicator (or copier) for each that is processing or active, and, where it is
+ * replicated, clean-up for those that are stopped. Follows the stored list, so that a deploy in any process is seen by the
+ * others.
  */
 import { asSluiceError, type Clock, type Logger, type Random, SluiceError, type StreamId } from '@sluice/core';
 import type { BucketStorage, StreamInfo } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import type { ChangeSource } from './change-source.ts';
+import { Copier, type CopierFacts } from './copier.ts';
 import type { CopyThrottle } from './copy/pace.ts';
 import { Replicator, type ReplicatorFacts } from './replicator.ts';
 import { supervise } from './supervisor.ts';
 
+/** `replicate`: streams and copies, or stands by. `copy`: reads tasks beside whoever replicates. */
+export type Duty = 'replicate' | 'copy';
+
 export interface EnginePorts {
+  readonly duty: Duty;
   readonly storage: BucketStorage;
   /** A source for one stream; its slot is named after the stream. */
   readonly createSource: (stream: StreamInfo) => ChangeSource;
@@ -28,8 +34,10 @@ export interface EnginePorts {
 
 export interface EngineStreamFacts {
   readonly streamId: StreamId;
-  /** Null between attempts and when standing by. */
+  /** Null between attempts, when standing by, and in a process that only copies. */
   readonly replicator: ReplicatorFacts | null;
+  /** Null between attempts, and in a process that replicates. */
+  readonly copier: CopierFacts | null;
   readonly error: {
     readonly code: string;
     readonly message: string;
@@ -43,7 +51,7 @@ interface Running {
   readonly stop: AbortController;
   ended: Promise<void>;
   facts: EngineStreamFacts;
-  replicator: Replicator | null;
+  attempt: Replicator | Copier | null;
 }
 
 export class ReplicationEngine {
@@ -55,12 +63,11 @@ export class ReplicationEngine {
   }
 
   facts(): readonly EngineStreamFacts[] {
-    return [...this.#running.values()].map(({ facts, replicator }) => {
-      const current = replicator?.facts() ?? null;
-      const recovered = current !== null && current.stream.commits > 0;
-      return recovered
-        ? { ...facts, replicator: current, error: null, halted: false }
-        : { ...facts, replicator: current };
+    return [...this.#running.values()].map(({ facts, attempt }) => {
+      if (attempt instanceof Copier) return { ...facts, copier: attempt.facts() };
+      const replicator = attempt?.facts() ?? null;
+      const recovered = replicator !== null && replicator.stream.commits > 0;
+      return recovered ? { ...facts, replicator, error: null, halted: false } : { ...facts, replicator };
     });
   }
 
@@ -98,15 +105,15 @@ export class ReplicationEngine {
     const { clock, random } = this.#ports;
     const logger = this.#ports.logger.child({ stream: stream.id });
     const stop = new AbortController();
-    const facts: EngineStreamFacts = { streamId: stream.id, replicator: null, error: null, halted: false };
-    const running: Running = { stop, facts, replicator: null, ended: Promise.resolve() };
+    const none = { replicator: null, copier: null, error: null, halted: false };
+    const running: Running = { stop, facts: { streamId: stream.id, ...none }, attempt: null, ended: Promise.resolve() };
     const supervision = {
       attempt: (own: AbortSignal) => this.#attempt(stream.id, running, own),
       onFailure: async (error: SluiceError) => {
         const report = { code: error.code, message: error.message, atMs: clock.now() };
         running.facts = { ...running.facts, error: { ...report, hint: error.hint }, halted: error.action === 'stop' };
         // What befell the right to write says nothing of the stream: another process replicates it.
-        const ours = error.code !== 'PSYNC_S1003' && error.code !== 'SLU_R1101';
+        const ours = this.#ports.duty === 'replicate' && error.code !== 'PSYNC_S1003' && error.code !== 'SLU_R1101';
         if (ours) await this.#report(stream.id, report);
       },
       clock,
@@ -126,36 +133,26 @@ export class ReplicationEngine {
   }
 
   async #attempt(id: StreamId, running: Running, signal: AbortSignal): Promise<never> {
-    const { storage, clock, random, owner, concurrency, throttle } = this.#ports;
+    const { storage } = this.#ports;
     const stream = (await storage.listStreams()).find((candidate) => candidate.id === id);
     if (stream === undefined) throw new SluiceError('SLU_X0001', `stream ${id} is not stored any more`);
     const rules = this.#ports.compileRules(stream);
     const source = this.#ports.createSource(stream);
-    const logger = this.#ports.logger.child({ stream: id });
-    const replicator = new Replicator({
-      stream,
-      rules,
-      storage,
-      source,
-      clock,
-      random,
-      logger,
-      owner,
-      concurrency,
-      throttle,
-    });
-    running.replicator = replicator;
+    const ports = { ...this.#ports, stream, rules, source, logger: this.#ports.logger.child({ stream: id }) };
+    const attempt = this.#ports.duty === 'copy' ? new Copier(ports) : new Replicator(ports);
+    running.attempt = attempt;
     try {
-      return await replicator.run(signal);
+      return await attempt.run(signal);
     } finally {
-      running.replicator = null;
+      running.attempt = null;
       await source.close();
     }
   }
 
   /** First what the source keeps for the stream, then its data. Both can be done again if interrupted. */
   async #cleanUp(stream: StreamInfo): Promise<void> {
-    const { storage, logger, createSource } = this.#ports;
+    const { storage, logger, createSource, duty } = this.#ports;
+    if (duty === 'copy') return;
     const source = createSource(stream);
     try {
       await source.teardown(stream.source);

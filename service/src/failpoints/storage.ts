@@ -1,6 +1,6 @@
 /** A storage that passes failpoints between its calls. The real one does all the work, whichever it is. */
 import type { Failpoint, Failpoints } from '@sluice/core';
-import type { BucketStorage, StreamWriter } from '@sluice/storage';
+import type { BucketStorage, CopyWriter, StreamWriter } from '@sluice/storage';
 import { replaced } from './replaced.ts';
 
 export function storageWithFailpoints(inner: BucketStorage, failpoints: Failpoints): BucketStorage {
@@ -9,6 +9,10 @@ export function storageWithFailpoints(inner: BucketStorage, failpoints: Failpoin
       const writer = await inner.openWriter(...request);
       failpoints.pass('lease.taken');
       return writerWithFailpoints(writer, failpoints);
+    },
+    openCopyWriter: async (...request) => {
+      const writer = await inner.openCopyWriter(...request);
+      return replaced<CopyWriter>(writer, copySide(writer, failpoints));
     },
     activate: async (id) => {
       failpoints.pass('version.before-activation');
@@ -36,10 +40,7 @@ function writerWithFailpoints(inner: StreamWriter, failpoints: Failpoints): Stre
   const then = <T>(work: Promise<T>, point: Failpoint) => passed(work, failpoints, point);
   return replaced<StreamWriter>(inner, {
     ...streamSide(inner, failpoints),
-    flushSnapshot: (flush) => {
-      failpoints.pass('copy.before-flush');
-      return then(inner.flushSnapshot(flush), 'copy.flushed');
-    },
+    ...copySide(inner, failpoints),
     addTable: (...request) => then(inner.addTable(...request), 'table.added'),
     planTable: (...request) => then(inner.planTable(...request), 'table.planned'),
     markTableSnapshotDone: (...request) => {
@@ -55,6 +56,15 @@ function writerWithFailpoints(inner: StreamWriter, failpoints: Failpoints): Stre
     saveSourceState: (state) => then(inner.saveSourceState(state), 'slot.saved'),
     close: () => then(inner.close(), 'lease.released'),
   });
+}
+
+function copySide(inner: CopyWriter, failpoints: Failpoints): Pick<CopyWriter, 'flushSnapshot'> {
+  return {
+    flushSnapshot: (flush) => {
+      failpoints.pass('copy.before-flush');
+      return passed(inner.flushSnapshot(flush), failpoints, 'copy.flushed');
+    },
+  };
 }
 
 function streamSide(inner: StreamWriter, failpoints: Failpoints): Pick<StreamWriter, 'flush' | 'commit'> {

@@ -30,6 +30,8 @@ export interface TaskStatus extends Progress {
   readonly index: number;
   /** Whether it is being read now, by this process. */
   readonly active: boolean;
+  /** The process that has it, this one or another; null if none has. */
+  readonly claimedBy: string | null;
 }
 
 export interface TableStatus extends Progress {
@@ -100,9 +102,13 @@ export function tableStatus(table: TableState, about: CopyKnowledge): TableStatu
     tasks: {
       done: tasks.length - open.length,
       all: tasks.length,
-      open: open.toSorted((a, b) => Number(b.active) - Number(a.active)).slice(0, OPEN_TASKS_MAX),
+      open: open.toSorted((a, b) => urgency(b) - urgency(a)).slice(0, OPEN_TASKS_MAX),
     },
   };
+}
+
+function urgency({ active, claimedBy }: TaskStatus): number {
+  return active ? 2 : claimedBy === null ? 0 : 1;
 }
 
 function holdStatus(hold: TableHold): HoldStatus {
@@ -114,7 +120,8 @@ function holdStatus(hold: TableHold): HoldStatus {
 
 function taskStatus(task: TaskState, table: TableCopyFacts | null): TaskStatus {
   const facts = table?.tasks.get(task.index) ?? null;
-  return { index: task.index, active: facts !== null, ...progress(amounts(task), { facts, complete: false }) };
+  const { index, claimedBy } = task;
+  return { index, active: facts !== null, claimedBy, ...progress(amounts(task), { facts, complete: false }) };
 }
 
 export function overallProgress(tables: readonly TableStatus[], copy: SnapshotFacts | null): Progress {

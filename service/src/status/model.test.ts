@@ -85,6 +85,7 @@ it('tells how far a copy is, which gate waits for it, and what is wrong', async 
   const facts: EngineStreamFacts = {
     streamId: stream.id,
     replicator: replicator(big.id),
+    copier: null,
     error: null,
     halted: false,
   };

@@ -154,10 +154,11 @@ async function streamStatus(
     reader.snapshotControl(),
   ]);
   const replicator = facts?.replicator ?? null;
-  const health = replicator?.health ?? null;
+  const copying = replicator ?? facts?.copier ?? null;
+  const health = copying?.health ?? null;
   const position = state.checkpoint?.position ?? null;
-  const schedule = replicator?.copy ?? null;
-  const copy = { tasks, control, facts: replicator?.snapshot ?? null, schedule };
+  const schedule = copying?.copy ?? null;
+  const copy = { tasks, control, facts: copying?.snapshot ?? null, schedule };
   const tableRows = tables.map((table) => tableStatus(table, copy));
   return {
     id: stream.id,
@@ -173,7 +174,7 @@ async function streamStatus(
       share: schedule?.allowance.share ?? null,
       strain: schedule?.allowance.strain ?? null,
     },
-    progress: overallProgress(tableRows, replicator?.snapshot ?? null),
+    progress: overallProgress(tableRows, copying?.snapshot ?? null),
     tables: tableRows,
     problems: (replicator?.problems ?? []).map((problem) => ({ ...problem, hint: hintOf(problem.code) })),
     positions: {
@@ -203,7 +204,7 @@ async function streamStatus(
     lineage: stream.source,
     counters: replicator?.stream ?? null,
     budget: replicator === null ? null : { usedBytes: replicator.budgetUsedBytes, maxBytes: replicator.budgetMaxBytes },
-    rowErrors: replicator?.rowErrors ?? 0,
+    rowErrors: copying?.rowErrors ?? 0,
   };
 }
 

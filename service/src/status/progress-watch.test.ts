@@ -37,7 +37,7 @@ beforeEach(() => {
     budgetUsedBytes: 0,
     budgetMaxBytes: 1,
   };
-  engine = [{ streamId: 1, replicator, error: null, halted: false }];
+  engine = [{ streamId: 1, replicator, copier: null, error: null, halted: false }];
   watch = new ProgressWatch(clock, () => ({ served: stream, engine, role, storageSilentMs, stopping }));
 });
 
@@ -109,6 +109,7 @@ describe('readiness', () => {
       {
         streamId: 1,
         replicator: null,
+        copier: null,
         halted: false,
         error: { code: 'PSYNC_S1121', message: 'no route', hint: '', atMs: 0 },
       },
@@ -123,6 +124,7 @@ describe('readiness', () => {
       {
         streamId: 1,
         replicator: null,
+        copier: null,
         halted: true,
         error: { code: 'PSYNC_S1146', message: 'the slot is lost', hint: '', atMs: 0 },
       },
@@ -147,7 +149,13 @@ describe('readiness', () => {
 
   it('is no matter of replication for a standby, or where another process replicates', () => {
     engine = [
-      { streamId: 1, replicator: null, halted: false, error: { code: 'PSYNC_S1003', message: '', hint: '', atMs: 0 } },
+      {
+        streamId: 1,
+        replicator: null,
+        copier: null,
+        halted: false,
+        error: { code: 'PSYNC_S1003', message: '', hint: '', atMs: 0 },
+      },
     ];
     pass(300);
     expect(watch.verdict().ready).toBe(true);
@@ -159,11 +167,17 @@ describe('readiness', () => {
     role = 'replicate';
     stream = null;
     engine = [
-      { streamId: 1, replicator: null, halted: false, error: { code: 'PSYNC_S1003', message: '', hint: '', atMs: 0 } },
+      {
+        streamId: 1,
+        replicator: null,
+        copier: null,
+        halted: false,
+        error: { code: 'PSYNC_S1003', message: '', hint: '', atMs: 0 },
+      },
     ];
     pass(300);
     expect(watch.verdict()).toMatchObject({ ready: true, reason: expect.stringContaining('standing by') });
-    engine = [{ streamId: 1, replicator, error: null, halted: false }];
+    engine = [{ streamId: 1, replicator, copier: null, error: null, halted: false }];
     replicator.stream.gate = 'snapshot';
     const copying = () => {
       replicator.stream.durable = String(now).padStart(8, '0');
@@ -195,7 +209,7 @@ describe('readiness', () => {
     pass(100);
     expect(watch.verdict().ready).toBe(false);
     stream = 2;
-    engine = [{ streamId: 2, replicator, error: null, halted: false }];
+    engine = [{ streamId: 2, replicator, copier: null, error: null, halted: false }];
     expect(watch.verdict().ready).toBe(true);
     pass(30);
     expect(watch.verdict().ready).toBe(false);

@@ -87,8 +87,9 @@ export class ProgressWatch {
     return fresh && health !== null && stream.durable !== null && stream.durable >= health.head;
   }
 
-  #proveShown({ stream, snapshot }: ReplicatorFacts): boolean {
-    const copied = snapshot.rows + snapshot.chunks;
+  #proveShown({ stream, snapshot, copy }: ReplicatorFacts): boolean {
+    // Others may copy, too.
+    const copied = snapshot.rows + snapshot.chunks + (copy?.storedRows ?? 0);
     const moved = this.#copied >= 0 && copied !== this.#copied;
     this.#copied = copied;
     return stream.gate === null || moved;
@@ -117,12 +118,11 @@ export class ProgressWatch {
       return 'no sync rules are active yet: the first copy is not complete';
     }
     const stream = judged(about);
-    if (!replicates(about.role) || stream === null) return null;
     const facts = about.engine.find((each) => each.streamId === stream);
-    if (standsBy(facts)) return null;
     if (facts?.halted === true && facts.error !== null) {
       return `replication halted: [${facts.error.code}] ${facts.error.message}`;
     }
+    if (!replicates(about.role) || stream === null || standsBy(facts)) return null;
     const now = this.#clock.monotonic();
     if (this.#takenInAtMs === null || now - this.#takenInAtMs > TAKEN_IN_MS) {
       return `no progress against the source's head is proven for ${ago(this.#takenInAtMs, now)}${because(facts)}`;
@@ -146,6 +146,7 @@ function standsBy(facts: EngineStreamFacts | undefined): boolean {
 
 /** What there is to say when there is no doubt. */
 function proof(facts: ServedFacts): string {
+  if (facts.role === 'copy') return 'another process replicates; this one copies what there is to copy';
   if (!replicates(facts.role)) return 'clients are served; another process replicates';
   const stream = judged(facts);
   if (stream === null) return 'no sync rules are deployed: there is nothing to replicate';

@@ -268,6 +268,7 @@ export class Life {
       },
     });
     const engine = new ReplicationEngine({
+      duty: 'replicate',
       storage: held.watching(slowStorage(watched, { turns, slowReads, mutant: mutant?.writer })),
       createSource: () => {
         const source = new ScriptedSource(this.database, this.#slot, { turns, reads: { strategy, measured, held } });

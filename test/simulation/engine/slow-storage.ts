@@ -13,6 +13,7 @@ type Method = (...args: unknown[]) => unknown;
 const IN_ORDER = new Set(['flush', 'commit', 'eraseRows']);
 /** Those of them whose failure ends the writer. */
 const ENDING = new Set(['flush', 'eraseRows']);
+const AT_ONCE = new Set(['close', 'claimTask', 'releaseTask']);
 /** Small, so that small data takes several transactions. */
 const LIMITS: Readonly<Record<string, number>> = { eraseRows: 3, purgeTombstones: 2, publishRows: 2 };
 
@@ -85,7 +86,8 @@ function slowWriter(writer: StreamWriter, turns: Turns): StreamWriter {
     };
   };
   return intercepted(writer, (name, method) => {
-    if (name === 'close') return (...args) => turns.during(method(...args) as Promise<unknown>);
+    // Claims are atomic, and what is done with a task takes turns enough.
+    if (AT_ONCE.has(name)) return (...args) => turns.during(method(...args) as Promise<unknown>);
     const call = IN_ORDER.has(name) ? inOrder(name) : slowly(turns, name, refuseIfEnded);
     return (...args) => call(() => method(...limited(name, args)) as Promise<unknown>);
   });

@@ -243,15 +243,14 @@ describe('the size of chunks', () => {
   });
 
   it('is told before it is read, by the plan and then by the last one', () => {
-    const planned = { rowsEstimate: 100, bytesEstimate: 10_000, rows: 0, bytes: 0 };
-    const at = { tableId: 1, index: 0, range: null, cursor: null, state: 'pending' } as const;
-    const forecast = new Forecast({ ...at, ...planned });
+    const task = newTask(1, { index: 0, range: null, rowsEstimate: 100, bytesEstimate: 10_000 });
+    const forecast = new Forecast(task);
     expect(forecast.of(4000)).toEqual({ bytes: 4000, rows: 40 });
     forecast.saw({ bytes: 4000, rows: 8 });
     expect(forecast.of(50_000)).toEqual({ bytes: 6000, rows: 12 });
     forecast.saw({ bytes: 6000, rows: 12 });
     expect(forecast.of(50_000)).toEqual({ bytes: 50_000, rows: 100 });
-    expect(new Forecast({ ...at, ...planned, bytesEstimate: 0 }).of(10)).toMatchObject({ bytes: 10 });
+    expect(new Forecast({ ...task, bytesEstimate: 0 }).of(10)).toMatchObject({ bytes: 10 });
   });
 });
 

@@ -3,8 +3,8 @@
  * each is one storage transaction with the task's cursor, and one is under way while the next is gathered. A flush of rows that
  * were read under an older state of their table is discarded there; then the task starts over from what is stored.
  */
-import { type ByteRows, type Clock, type Logger, nextSlice, SluiceError } from '@sluice/core';
-import type { JsonValue, StreamReader, StreamWriter, TableState, TaskState } from '@sluice/storage';
+import { type ByteRows, type Clock, nextSlice, SluiceError } from '@sluice/core';
+import type { CopyWriter, JsonValue, TableState, TaskState } from '@sluice/storage';
 import type { ByteBudget } from '../byte-budget.ts';
 import type { ChangeSource, TaskChunk } from '../change-source.ts';
 import { type CopiedRows, copiedRows } from './copied-rows.ts';
@@ -12,31 +12,33 @@ import { ChunkSize } from './chunk-size.ts';
 import { Forecast } from './forecast.ts';
 import type { Pace } from './pace.ts';
 import { ReadFailure } from './task-failure.ts';
+import type { RunSignals } from './task-runs.ts';
 import type { CopyProgress, TaskMeter } from './copy-progress.ts';
 import type { TableBinding } from '../tables/table-binding.ts';
-import type { TableCatalog } from '../tables/table-catalog.ts';
 
 const TURN_MS = 5;
 const ROWS_BETWEEN_LOOKS = 64;
 
+/** What is known of the tables that are copied. */
+export interface CopiedTables {
+  bindingFor(table: TableState): TableBinding;
+  /** Its ranges mean other rows now. Several of its tasks may find out at once. */
+  rewritten(table: TableState): Promise<void>;
+}
+
 export interface SnapshotTaskPorts {
   readonly source: ChangeSource;
-  readonly reader: StreamReader;
-  readonly writer: StreamWriter;
-  readonly catalog: TableCatalog;
+  readonly writer: CopyWriter;
+  readonly tables: CopiedTables;
   readonly budget: ByteBudget;
   readonly clock: Clock;
-  readonly logger: Logger;
   readonly progress: CopyProgress;
   readonly pace: Pace;
 }
 
-interface SnapshotTask {
+interface SnapshotTask extends RunSignals {
   readonly table: TableState;
   readonly task: TaskState;
-  /** Ends the task between two chunks, with what it has read made durable. */
-  readonly stop: AbortSignal;
-  readonly signal: AbortSignal;
 }
 
 /**
@@ -48,7 +50,7 @@ export async function runSnapshotTask(
   { table, task, stop, signal }: SnapshotTask,
 ): Promise<'done' | 'again'> {
   const { clock, pace } = ports;
-  const binding = ports.catalog.bindingFor(table);
+  const binding = ports.tables.bindingFor(table);
   const meter = ports.progress.startTask(table.id, task.index);
   const size = new ChunkSize();
   const forecast = new Forecast(task);
@@ -95,7 +97,7 @@ export async function runSnapshotTask(
     }
   } catch (error) {
     if (!(error instanceof ReadFailure) || error.reason.code !== 'SLU_T1205') throw error;
-    await startOver(ports, table);
+    await ports.tables.rewritten(table);
     return 'again';
   } finally {
     await Promise.allSettled([flushing, chunks.return?.()]);
@@ -109,14 +111,6 @@ async function unlessStopped(work: Promise<void>, stop: AbortSignal): Promise<vo
   } catch (error) {
     if (!stop.aborted) throw error;
   }
-}
-
-/** The table was rewritten, so that its ranges mean other rows now. Several of its tasks may find out at once. */
-async function startOver(ports: SnapshotTaskPorts, table: TableState): Promise<void> {
-  const now = (await ports.reader.tables()).find((candidate) => candidate.id === table.id);
-  if (now?.generation !== table.generation) return;
-  ports.logger.info({ table: table.relation.name }, 'the table was rewritten: its copy starts over');
-  await ports.writer.markTableSnapshotRequired(table.id);
 }
 
 interface Gathered {

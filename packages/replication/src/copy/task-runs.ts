@@ -5,8 +5,16 @@
 import type { TableState, TaskState } from '@sluice/storage';
 import type { QueuedTask } from './copy-order.ts';
 
+export interface RunSignals {
+  /** Ends the task between two chunks, with what it has read made durable. */
+  readonly stop: AbortSignal;
+  /** Ends it at once. */
+  readonly signal: AbortSignal;
+}
+
 interface TaskRun extends QueuedTask {
   readonly stop: AbortController;
+  readonly signal: AbortSignal;
   /** It stops in order to be cut; then it is not begun again before that was tried. */
   splitting: boolean;
   ended: Promise<void>;
@@ -14,10 +22,12 @@ interface TaskRun extends QueuedTask {
 
 export interface TaskWork {
   /** Reads the task until it is done, stopped, or behind the stored state. */
-  readonly read: (task: QueuedTask, stop: AbortSignal) => Promise<'done' | 'again'>;
+  readonly read: (task: QueuedTask, signals: RunSignals) => Promise<'done' | 'again'>;
   /** Called after a read that was stopped for it. */
   readonly split: (task: QueuedTask) => Promise<void>;
-  readonly onFailure: (task: QueuedTask, error: unknown) => Promise<void>;
+  readonly onFailure: (task: QueuedTask, error: unknown, signal: AbortSignal) => Promise<void>;
+  /** Called last of all, unless the task is done. */
+  readonly release: (task: QueuedTask) => Promise<void>;
   readonly onEnd: () => void;
 }
 
@@ -44,23 +54,24 @@ export class TaskRuns {
     return task.state === 'pending' && !this.#runs.has(name) && !this.#done.has(name);
   }
 
-  start(queued: QueuedTask): void {
-    const run: TaskRun = { ...queued, stop: new AbortController(), splitting: false, ended: Promise.resolve() };
+  start(queued: QueuedTask, signal: AbortSignal): void {
+    const stop = new AbortController();
+    const run: TaskRun = { ...queued, stop, signal, splitting: false, ended: Promise.resolve() };
     this.#runs.set(nameOf(run), run);
     run.ended = this.#run(run);
   }
 
   async #run(run: TaskRun): Promise<void> {
     try {
-      const result = await this.#work.read(run, run.stop.signal);
+      const result = await this.#work.read(run, { stop: run.stop.signal, signal: run.signal });
       if (result === 'done') this.#done.add(nameOf(run));
       else if (run.splitting) await this.#work.split(run);
     } catch (error) {
-      await this.#work.onFailure(run, error);
-    } finally {
-      this.#runs.delete(nameOf(run));
-      this.#work.onEnd();
+      await this.#work.onFailure(run, error, run.signal);
     }
+    if (!this.#done.has(nameOf(run))) await this.#work.release(run);
+    this.#runs.delete(nameOf(run));
+    this.#work.onEnd();
   }
 
   /** Asks the tasks that match to stop after the chunk they are at. */

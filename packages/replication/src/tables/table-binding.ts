@@ -2,10 +2,11 @@
  * What joins a relation of the source with its stored table and its compiled rules. Found once per relation object, so
  * that the stream pays one map look-up per change.
  */
-import { BEFORE_ALL, type Position, type Relation } from '@sluice/core';
+import { BEFORE_ALL, type Position, type Relation, SluiceError } from '@sluice/core';
 import type { TableState } from '@sluice/storage';
-import type { ByteRowEvaluator, RowEvaluator } from '@sluice/sync-rules';
+import type { ByteRowEvaluator, RowEvaluator, SyncRules } from '@sluice/sync-rules';
 import type { DiscoveredTable } from '../change-source.ts';
+import type { RowErrors } from './row-errors.ts';
 
 export interface TableBinding {
   readonly table: TableState;
@@ -17,6 +18,33 @@ export interface TableBinding {
   /** The same rules, for copied rows. */
   readonly copyEvaluator: ByteRowEvaluator;
   reportRowError(definition: string, message: string): void;
+}
+
+interface Bound {
+  readonly table: TableState;
+  /** The table as rows come: as it is stored, or as the stream says. */
+  readonly relation: Relation;
+  readonly rowErrors: RowErrors;
+}
+
+/** @returns null if no rule reads the table */
+export function bindTable(rules: SyncRules, { table, relation, rowErrors }: Bound): TableBinding | null {
+  const evaluator = rules.compileTable(relation);
+  const copyEvaluator = rules.compileByteTable(relation);
+  if (evaluator === null || copyEvaluator === null) return null;
+  return {
+    table,
+    keyColumns: table.keyColumns,
+    foundAt: table.relation.found?.at ?? BEFORE_ALL,
+    evaluator,
+    copyEvaluator,
+    reportRowError: (definition, message) => rowErrors.add(table, definition, message),
+  };
+}
+
+/** Stored tables are those that rules read. */
+export function unread({ relation: { schema, name } }: TableState): never {
+  throw new SluiceError('SLU_X0001', `no rule reads table ${schema}.${name}`);
 }
 
 export type Compatibility = 'same' | 'different';

@@ -14,7 +14,15 @@ import type { StreamReader, StreamWriter, TableState } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import type { ChangeSource, DiscoveredTable } from '../change-source.ts';
 import { erase } from '../rows/evaluate.ts';
-import { compatibility, isAsPublished, isKnownAsFound, type TableBinding } from './table-binding.ts';
+import { RowErrors } from './row-errors.ts';
+import {
+  bindTable,
+  compatibility,
+  isAsPublished,
+  isKnownAsFound,
+  type TableBinding,
+  unread,
+} from './table-binding.ts';
 import { missingTables, problemOf, type TableProblem } from './table-problems.ts';
 
 const ERASE_LIMIT = 2000;
@@ -54,15 +62,16 @@ export class TableCatalog {
   readonly #newcomers = new Set<TableId>();
   readonly #additions = new Latest(0);
   #turn: Promise<void> = Promise.resolve();
-  #rowErrors = 0;
+  readonly #rowErrors: RowErrors;
   #problems: readonly TableProblem[] = [];
 
   constructor(ports: CatalogPorts) {
     this.#ports = ports;
+    this.#rowErrors = new RowErrors(ports.logger);
   }
 
   get rowErrors(): number {
-    return this.#rowErrors;
+    return this.#rowErrors.count;
   }
 
   /** Tables that the rules name and that cannot be replicated, as of the last discovery. */
@@ -242,10 +251,7 @@ export class TableCatalog {
   bindingFor(table: TableState): TableBinding {
     const known = this.#bindings.get(table.relation);
     if (known?.table.generation === table.generation) return known;
-    const binding = this.#bind(table.relation, table);
-    if (binding === null)
-      throw new SluiceError('SLU_X0001', `no rule reads table ${table.relation.schema}.${table.relation.name}`);
-    return binding;
+    return this.#bind(table.relation, table) ?? unread(table);
   }
 
   /**
@@ -339,33 +345,10 @@ export class TableCatalog {
   }
 
   #bind(relation: Relation, table: TableState): TableBinding | null {
-    const { rules } = this.#ports;
-    const evaluator = rules.compileTable(relation);
-    const copyEvaluator = rules.compileByteTable(relation);
-    const binding: TableBinding | null =
-      evaluator === null || copyEvaluator === null
-        ? null
-        : {
-            table,
-            keyColumns: table.keyColumns,
-            foundAt: table.relation.found?.at ?? BEFORE_ALL,
-            evaluator,
-            copyEvaluator,
-            reportRowError: (definition, message) => this.#reportRowError(table, definition, message),
-          };
+    const binding = bindTable(this.#ports.rules, { table, relation, rowErrors: this.#rowErrors });
     this.#bindings.set(relation, binding);
     this.#verified.set(relation, table.id);
     return binding;
-  }
-
-  #reportRowError(table: TableState, definition: string, message: string): void {
-    this.#rowErrors++;
-    if (this.#rowErrors > 100) return;
-    const { schema, name } = table.relation;
-    this.#ports.logger.warn(
-      { table: `${schema}.${name}`, definition, reason: message },
-      'a row could not be evaluated',
-    );
   }
 }
 
