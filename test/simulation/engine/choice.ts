@@ -115,6 +115,7 @@ export class Chooser {
       storage: seed % 20 === 0 ? 'lmdb' : 'memory',
       slowReads: random.int(2) === 0,
       concurrency: 1 + random.int(3),
+      copier: seed % 3 === 2,
       strategy: this.#likings.strategy,
       tightMemory: this.#likings.tightMemory,
       before: [
@@ -143,6 +144,7 @@ export class Chooser {
     if (dice < writing + crashing + losing + takingOver) return { kind: 'take over' };
     if (controlling > 0 && random.next() < controlling) return { kind: 'control', change: this.#control() };
     if (denying > 0 && random.next() < denying) return this.#denial(life);
+    if (this.beginning.copier === true && random.next() < 0.003) return { kind: 'strike off' };
     const { late } = life;
     if (late.length > 0 && random.int(50) === 0) return { kind: 'late', label: random.pick(late) };
     if (random.next() < catchingUp) {

@@ -2,8 +2,8 @@
  * One life: the real engine over a real storage, a simulated source, and steps that somebody chooses. After each step the
  * witness looks; at the end everything flows, and everything must arrive.
  */
-import { type Checkpoint, type Logger, limits, SluiceError, silentLogger, type StreamId } from '@sluice/core';
-import { NO_THROTTLE, ReplicationEngine } from '@sluice/replication';
+import { type Checkpoint, type Clock, type Logger, limits, SluiceError, silentLogger, type StreamId } from '@sluice/core';
+import { type Duty, NO_THROTTLE, ReplicationEngine } from '@sluice/replication';
 import type { BucketStorage, SnapshotControlChange, StreamWriter, TableState } from '@sluice/storage';
 import { HeldBytes } from './held-bytes.ts';
 import { Oracle } from './oracle.ts';
@@ -12,7 +12,7 @@ import { ScriptedSource, type Slot } from './scripted-source.ts';
 import { altered, slowStorage } from './slow-storage.ts';
 import { SourceDatabase } from './source-database.ts';
 import type { Beginning, Step } from './step.ts';
-import { Turns } from './turns.ts';
+import { Turns, type TurnTaker } from './turns.ts';
 import { told, Violation, Witness } from './witness.ts';
 
 /** Small data must meet the limits that large data meets. */
@@ -25,7 +25,7 @@ const TIGHT: typeof ROOMY = { pendingBytesMax: 1_100_000, streamReservedBytes: 1
 const STREAM_FLUSHES = 4;
 
 /** But for a lease, which it would hold for ever: leases that run out are a matter of each storage. */
-const ASKED_OF_STORAGE = /^(?!openWriter )\w+ (starts|answers)$/;
+const ASKED_OF_STORAGE = /^(copier )?(?!open(Copy)?Writer )\w+ (starts|answers)$/;
 
 const DRAIN_STEPS_MAX = 6000;
 
@@ -33,6 +33,8 @@ const DRAIN_STEPS_MAX = 6000;
 export interface SimulatedStorage {
   readonly storage: BucketStorage;
   reopen(): Promise<SimulatedStorage>;
+  /** Takes those that copy for dead, where that can be wrong. */
+  strikeOff(): void;
   dispose(): Promise<void>;
 }
 
@@ -221,6 +223,8 @@ export class Life {
         if (this.#beginning.storage === 'memory') this.#late = turns;
         return;
       }
+      case 'strike off':
+        return this.#opened.strikeOff();
       case 'late':
         this.#late?.goOn(step.label, 0);
         return;
@@ -256,22 +260,29 @@ export class Life {
   }
 
   #startProcess(): void {
-    const turns = this.#turns;
+    this.#stop = new AbortController();
+    this.#held = this.#nothingHeld();
+    this.#begin('replicate', this.#turns, this.#held);
+    // What that one holds is another process's memory.
+    if (this.#beginning.copier === true) this.#begin('copy', this.#turns.as('copier'), this.#nothingHeld());
+  }
+
+  #begin(duty: Duty, turns: TurnTaker, held: HeldBytes): void {
     const { slowReads, concurrency, strategy = 'blocks', tightMemory: measured = false } = this.#beginning;
     const { mutant } = this.#world;
-    const held = this.#nothingHeld();
-    this.#held = held;
     const watched = altered(this.#opened.storage, {
       reportError: async (id, error) => {
         if (error?.code === 'SLU_X0001' || error?.code === 'SLU_X0002') this.#failure = error;
         return this.#opened.storage.reportError(id, error);
       },
     });
+    // Who copies does not stream: to it the slot is what it looks at.
+    const slot = duty === 'copy' ? seenBeside(this.#slot) : this.#slot;
     const engine = new ReplicationEngine({
-      duty: 'replicate',
+      duty,
       storage: held.watching(slowStorage(watched, { turns, slowReads, mutant: mutant?.writer })),
       createSource: () => {
-        const source = new ScriptedSource(this.database, this.#slot, { turns, reads: { strategy, measured, held } });
+        const source = new ScriptedSource(this.database, slot, { turns, reads: { strategy, measured, held } });
         return mutant?.source === undefined ? source : altered(source, mutant.source(source, this.database));
       },
       compileRules: () => rules,
@@ -282,18 +293,17 @@ export class Life {
       concurrency,
       throttle: NO_THROTTLE,
     });
-    this.#stop = new AbortController();
-    void this.#keepRunning(engine, turns);
+    void this.#keepRunning(engine, { turns: this.#turns, clock: turns.clock });
   }
 
   /** As the service does: an engine that cannot list its streams is begun again. */
-  async #keepRunning(engine: ReplicationEngine, turns: Turns): Promise<void> {
+  async #keepRunning(engine: ReplicationEngine, { turns, clock }: { turns: Turns; clock: Clock }): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       await engine.run(signal).catch((error: unknown) => {
         if (turns === this.#turns && !isInjected(error)) this.#failure = error;
       });
-      await turns.clock.sleep(1000, signal).catch(() => {});
+      await clock.sleep(1000, signal).catch(() => {});
     }
   }
 
@@ -312,6 +322,15 @@ export class Life {
 
 function memoryOf({ tightMemory }: Beginning): typeof ROOMY {
   return tightMemory === true ? TIGHT : ROOMY;
+}
+
+function seenBeside(slot: Slot): Slot {
+  return {
+    get confirmed() {
+      return slot.confirmed;
+    },
+    session: 0,
+  };
 }
 
 function isInjected(error: unknown): boolean {

@@ -33,7 +33,7 @@ import type { HeldBytes } from './held-bytes.ts';
 import { partOf, planOf, splitOf, type Strategy } from './scripted-ranges.ts';
 import { positionAt, type SourceDatabase, type Transaction } from './source-database.ts';
 import { type Heap, ID, keyOf, rawRow, type Row, type Shape } from './tables.ts';
-import type { Turns } from './turns.ts';
+import type { TurnTaker } from './turns.ts';
 
 /** What survives a crash of the reader. One session holds it at a time. */
 export interface Slot {
@@ -56,11 +56,11 @@ const LARGE = 5 << 20;
 export class ScriptedSource implements ChangeSource {
   readonly #database: SourceDatabase;
   readonly #slot: Slot;
-  readonly #turns: Turns;
+  readonly #turns: TurnTaker;
   readonly #session: number;
   readonly #reads: Reads;
 
-  constructor(database: SourceDatabase, slot: Slot, { turns, reads }: { turns: Turns; reads: Reads }) {
+  constructor(database: SourceDatabase, slot: Slot, { turns, reads }: { turns: TurnTaker; reads: Reads }) {
     this.#reads = reads;
     this.#database = database;
     this.#slot = slot;

@@ -3,8 +3,8 @@
  * may be late, and a failure may come before the work or after it, when it has taken effect. The stream's calls take
  * effect in the order in which they were made, as the port promises. Written over whatever methods the ports have.
  */
-import type { BucketStorage, StreamReader, StreamWriter } from '@sluice/storage';
-import type { Turns } from './turns.ts';
+import type { BucketStorage, CopyWriter, StreamReader, StreamWriter } from '@sluice/storage';
+import type { TurnTaker } from './turns.ts';
 
 type Call = (work: () => Promise<unknown>) => Promise<unknown>;
 type Method = (...args: unknown[]) => unknown;
@@ -18,7 +18,7 @@ const AT_ONCE = new Set(['close', 'claimTask', 'releaseTask']);
 const LIMITS: Readonly<Record<string, number>> = { eraseRows: 3, purgeTombstones: 2, publishRows: 2 };
 
 export interface SlowOptions {
-  readonly turns: Turns;
+  readonly turns: TurnTaker;
   /** Whether reads wait, too; else they answer at once. */
   readonly slowReads: boolean;
   /** Takes a rule out, to see it missed. */
@@ -36,6 +36,11 @@ export function slowStorage(storage: BucketStorage, options: SlowOptions): Bucke
           const writer = (await turns.during(method(...args) as Promise<unknown>)) as StreamWriter;
           return slowWriter(mutant === undefined ? writer : altered(writer, mutant(writer)), turns);
         };
+      case 'openCopyWriter':
+        return async (...args) => {
+          await turns.take(`${name} starts`);
+          return slowWriter((await turns.during(method(...args) as Promise<unknown>)) as CopyWriter, turns);
+        };
       case 'reader':
         return (...args) => {
           const reader = method(...args) as StreamReader;
@@ -50,7 +55,7 @@ export function slowStorage(storage: BucketStorage, options: SlowOptions): Bucke
   });
 }
 
-function slowReader(reader: StreamReader, turns: Turns): StreamReader {
+function slowReader(reader: StreamReader, turns: TurnTaker): StreamReader {
   return intercepted(reader, (name, method) => {
     if (name === 'watch') return method;
     return async (...args) => {
@@ -61,7 +66,7 @@ function slowReader(reader: StreamReader, turns: Turns): StreamReader {
   });
 }
 
-function slowWriter(writer: StreamWriter, turns: Turns): StreamWriter {
+function slowWriter<W extends CopyWriter>(writer: W, turns: TurnTaker): W {
   let last: Promise<unknown> = Promise.resolve();
   let ended: { readonly error: unknown } | null = null;
   const refuseIfEnded = () => {
@@ -93,7 +98,7 @@ function slowWriter(writer: StreamWriter, turns: Turns): StreamWriter {
   });
 }
 
-function slowly(turns: Turns, name: string, check: () => void = () => {}): Call {
+function slowly(turns: TurnTaker, name: string, check: () => void = () => {}): Call {
   return async (work) => {
     await turns.take(`${name} starts`);
     check();

@@ -29,6 +29,8 @@ export type Step =
   /** Another process begins while this one stands still; what it asked of storage arrives late, by `late`. */
   | { readonly kind: 'take over' }
   | { readonly kind: 'late'; readonly label: string }
+  /** The process that copies beside the other one is taken for dead, and goes on. */
+  | { readonly kind: 'strike off' }
   /** The process dies, and while it is away its slot is dropped. */
   | { readonly kind: 'lose slot' };
 
@@ -42,6 +44,8 @@ export interface Beginning {
   readonly strategy?: Strategy;
   /** Whether the copy's share of memory is less than its tasks would take. */
   readonly tightMemory?: boolean;
+  /** Whether another process copies, too. */
+  readonly copier?: boolean;
   /** In the source before the slot is made. */
   readonly before: readonly Step[];
 }
@@ -88,6 +92,8 @@ function describeStep(step: Step): string {
       return 'ANOTHER PROCESS TAKES OVER';
     case 'late':
       return `late: ${step.label}`;
+    case 'strike off':
+      return 'THE COPIER IS TAKEN FOR DEAD';
     case 'lose slot':
       return 'CRASH, AND THE SLOT IS DROPPED';
     case 'flush':

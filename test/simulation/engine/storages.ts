@@ -17,7 +17,12 @@ export async function openSimulatedStorage(kind: 'memory' | 'lmdb'): Promise<Sim
 }
 
 function onMemory(storage: MemoryStorage): SimulatedStorage {
-  return { storage, reopen: async () => onMemory(storage.afterCrash()), dispose: async () => {} };
+  return {
+    storage,
+    reopen: async () => onMemory(storage.afterCrash()),
+    strikeOff: () => storage.strikeOffCopyWriters(),
+    dispose: async () => {},
+  };
 }
 
 async function onLmdb(path: string): Promise<SimulatedStorage> {
@@ -29,6 +34,8 @@ async function onLmdb(path: string): Promise<SimulatedStorage> {
       await storage.close();
       return onLmdb(path);
     },
+    // There a process is dead or it is not.
+    strikeOff: () => {},
     dispose: async () => {
       await storage.close();
       await rm(path, { recursive: true, force: true });

@@ -4,25 +4,32 @@
  */
 import type { Clock } from '@sluice/core';
 
+/** Who takes turns: a process of the simulation. */
+export interface TurnTaker {
+  readonly clock: Clock;
+  /** Waits until the driver lets it go on, with a number in [0, 1) to decide by; rejects if the driver lets it fail. */
+  take(label: string): Promise<number>;
+  /** Work that is under way: a step is over only when it has ended, however long a disk takes. */
+  during<T>(work: Promise<T>): Promise<T>;
+}
+
 interface Waiting {
   readonly label: string;
   readonly goOn: (draw: number) => void;
   readonly fail: (error: Error) => void;
 }
 
-export class Turns {
+export class Turns implements TurnTaker {
   #waiting: Waiting[] = [];
   #busy = 0;
   #now = 0;
 
-  /** Waits until the driver lets it go on, with a number in [0, 1) to decide by; rejects if the driver lets it fail. */
   take(label: string): Promise<number> {
     return new Promise((goOn, fail) => {
       this.#waiting.push({ label, goOn, fail });
     });
   }
 
-  /** Work that is under way: a step is over only when it has ended, however long a disk takes. */
   async during<T>(work: Promise<T>): Promise<T> {
     this.#busy++;
     try {
@@ -60,19 +67,33 @@ export class Turns {
     while (this.#busy > 0);
   }
 
-  /** Time passes when somebody who sleeps gets a turn. */
-  readonly clock: Clock = {
-    now: () => this.#now,
-    monotonic: () => this.#now,
-    sleep: (ms, signal) => this.#sleep(ms, signal),
-    timer: (ms, callback) => {
-      const cancelled = new AbortController();
-      this.#sleep(ms, cancelled.signal).then(callback, () => {});
-      return () => cancelled.abort();
-    },
-  };
+  readonly clock = this.#clockOf('');
 
-  async #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  /** Another process, whose labels begin with its name. */
+  as(name: string): TurnTaker {
+    return {
+      clock: this.#clockOf(`${name} `),
+      take: (label) => this.take(`${name} ${label}`),
+      during: (work) => this.during(work),
+    };
+  }
+
+  /** Time passes when somebody who sleeps gets a turn. */
+  #clockOf(who: string): Clock {
+    const sleep = (ms: number, signal?: AbortSignal) => this.#sleep(`${who}sleep ${ms}`, ms, signal);
+    return {
+      now: () => this.#now,
+      monotonic: () => this.#now,
+      sleep,
+      timer: (ms, callback) => {
+        const cancelled = new AbortController();
+        sleep(ms, cancelled.signal).then(callback, () => {});
+        return () => cancelled.abort();
+      },
+    };
+  }
+
+  async #sleep(label: string, ms: number, signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
       const wake = () => {
@@ -80,7 +101,7 @@ export class Turns {
         this.#now += ms;
         resolve();
       };
-      const entry: Waiting = { label: `sleep ${ms}`, goOn: wake, fail: wake };
+      const entry: Waiting = { label, goOn: wake, fail: wake };
       const abort = () => {
         this.#waiting = this.#waiting.filter((waiting) => waiting !== entry);
         reject(signal?.reason as Error);

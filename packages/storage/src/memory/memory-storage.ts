@@ -17,11 +17,15 @@ import { MemoryWriter } from './memory-writer.ts';
 export interface MemoryStorage extends BucketStorage {
   /** What a new process finds after the old one died: the same data, no lease held. */
   afterCrash(): MemoryStorage;
+  /** Takes those that copy beside the streams' writers for dead. */
+  strikeOffCopyWriters(): void;
 }
 
 export function createMemoryStorage(): MemoryStorage {
   return new MemoryBucketStorage(new Map(), new Map(), { nextId: 1, configured: [] });
 }
+
+const COPIER = ', copier ';
 
 interface Shared {
   nextId: StreamId;
@@ -48,6 +52,12 @@ class MemoryBucketStorage implements MemoryStorage {
       stream.claimants.clear();
     }
     return new MemoryBucketStorage(this.#streams, this.#writeCheckpoints, this.#shared);
+  }
+
+  strikeOffCopyWriters(): void {
+    for (const { claimants } of this.#streams.values()) {
+      for (const claimant of claimants) if (claimant.includes(COPIER)) claimants.delete(claimant);
+    }
   }
 
   async createStream(rules: string, createdAtMs: number, after?: StreamId | null): Promise<StreamInfo> {
@@ -126,7 +136,7 @@ class MemoryBucketStorage implements MemoryStorage {
 
   async openCopyWriter(id: StreamId, owner: string): Promise<CopyWriter> {
     const stream = this.#stream(id);
-    const claimant = `${owner}, copier ${++stream.copyWriters}`;
+    const claimant = `${owner}${COPIER}${++stream.copyWriters}`;
     return new MemoryCopyWriter(stream, claimant, () => {
       if (stream.claimants.has(claimant)) return;
       throw new SluiceError('SLU_R1108', `stream ${id}: ${claimant} was taken for dead`);
