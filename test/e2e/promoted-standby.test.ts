@@ -38,7 +38,11 @@ async function rowsOf(uri: string, sql: string): Promise<readonly Record<string,
   }
 }
 
-const reach = (saved: JsonValue, durable: Position): StoredReach => ({ saved, durable, newest: durable, asked: false });
+const reach = (saved: JsonValue, durable: Position): StoredReach => ({
+  saved,
+  asked: false,
+  reached: async () => ({ durable, newest: durable }),
+});
 
 test('a promoted standby', { timeout: 120_000 }, async (context) => {
   const database = await primary.createDatabase('app');

@@ -20,10 +20,10 @@ export interface InspectContext {
 export async function readFacts(
   { database, settings, logger }: InspectContext,
   saved: SavedSlot | null,
-  reach: () => Pick<RestartFacts, 'durable' | 'newest' | 'asked'>,
+  reach: () => Promise<Pick<RestartFacts, 'durable' | 'newest' | 'asked'>>,
 ): Promise<RestartFacts> {
   const slot = await readSlot(database, saved?.slot ?? settings.slot);
-  const reached = reach();
+  const reached = await reach();
   const server = await readServer(database, settings);
   const isKnown = saved === null || server.timeline === saved.timeline || server.systemId !== saved.systemId;
   const at = { where: database.where, logger };

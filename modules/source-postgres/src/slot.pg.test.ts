@@ -25,7 +25,7 @@ async function slotNames(database: TestDatabase): Promise<readonly string[]> {
 }
 
 function reach(saved: JsonValue, durable: Position | null = null): StoredReach {
-  return { saved, durable, newest: durable, asked: false };
+  return { saved, asked: false, reached: async () => ({ durable, newest: durable }) };
 }
 
 /** Keeps a stream open until the returned function is called. */

@@ -16,6 +16,7 @@ import type {
   DiscoveredTable,
   OpenedSource,
   PlannedTask,
+  Reached,
   ReadPlan,
   ReadTask,
   RestartDecision,
@@ -64,7 +65,7 @@ class PostgresSource implements ChangeSource {
   #slot: SavedSlot | null = null;
   #acknowledged: Position = BEFORE_ALL;
   /** As it was at the start. */
-  #stored: Pick<StoredReach, 'durable' | 'newest'> = { durable: null, newest: null };
+  #stored: Reached = { durable: null, newest: null };
 
   constructor(settings: SourceSettings, tools: SourceTools) {
     this.#settings = settings;
@@ -79,8 +80,10 @@ class PostgresSource implements ChangeSource {
 
   async inspect(stored: StoredReach): Promise<RestartDecision> {
     const saved = stored.saved === null ? null : parseSaved(stored.saved);
-    this.#stored = stored;
-    const facts = await readFacts(this.#slotContext(), saved, () => stored);
+    const facts = await readFacts(this.#slotContext(), saved, async () => {
+      this.#stored = await stored.reached();
+      return { ...this.#stored, asked: stored.asked };
+    });
     return decideOrThrow(facts, this.#database.where);
   }
 
@@ -154,7 +157,7 @@ class PostgresSource implements ChangeSource {
   }
 
   async health(): Promise<SourceHealth> {
-    const facts = await readFacts(this.#slotContext(), this.#slot, () => ({
+    const facts = await readFacts(this.#slotContext(), this.#slot, async () => ({
       durable: maxPosition(this.#stored.durable, this.#acknowledged),
       newest: this.#stored.newest,
       asked: false,

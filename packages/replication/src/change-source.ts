@@ -81,12 +81,20 @@ export interface ChangeSource {
 export interface StoredReach {
   /** What an earlier `open` returned; null at the first start of a stream. */
   readonly saved: JsonValue | null;
+  /** Whether an operator wants all rows compared. */
+  readonly asked: boolean;
+  /**
+   * Asked behind the look at what the source keeps for us, and before that at where its history ends: storage may go on
+   * meanwhile, and is never behind the one, nor ahead of the other.
+   */
+  reached(): Promise<Reached>;
+}
+
+export interface Reached {
   /** Everything up to here is durable; null before the first commit. */
   readonly durable: Position | null;
   /** Nothing that is stored was read behind this position. */
   readonly newest: Position | null;
-  /** Whether an operator wants all rows compared. */
-  readonly asked: boolean;
 }
 
 /**

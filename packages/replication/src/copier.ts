@@ -3,7 +3,7 @@
  * has read. Planning, completing and publishing are the replicator's. What is read must be what the stream follows, so the
  * source is looked at first and every few seconds, with the eyes of a replicator that would go on with the stream.
  */
-import { Latest, limits, maxPosition, SluiceError } from '@sluice/core';
+import { Latest, limits, SluiceError } from '@sluice/core';
 import type { CopyWriter, StreamInfo, StreamReader } from '@sluice/storage';
 import { ByteBudget } from './byte-budget.ts';
 import type { SourceHealth } from './change-source.ts';
@@ -17,6 +17,7 @@ import { StrainGauge } from './copy/strain-gauge.ts';
 import { ReadFailure } from './copy/task-failure.ts';
 import { type CopyScheduleFacts, TaskScheduler } from './copy/task-scheduler.ts';
 import type { ReplicatorPorts } from './replicator.ts';
+import { reached } from './resume.ts';
 import { runTogether } from './run-together.ts';
 import { RowErrors } from './tables/row-errors.ts';
 
@@ -142,11 +143,10 @@ export class Copier {
   async #look(): Promise<void> {
     const { source } = this.#ports;
     const { source: saved } = await this.#stored();
-    const { durable, noCheckpointBefore, checkpoint } = await this.#reader.checkpointState();
-    const newest = maxPosition(noCheckpointBefore, checkpoint?.position ?? null);
-    const { kind, reasons } = await source.inspect({ saved, durable, newest, asked: false });
+    const { kind, reasons } = await source.inspect({ saved, asked: false, reached: () => reached(this.#reader) });
     if (kind === 'reconcile' || kind === 'full') throw new SluiceError('SLU_R1109', reasons.join('; '));
     this.#health = await source.health();
+    const { durable } = await this.#reader.checkpointState();
     const stream = { durable, flushes: 0, flushMs: 0 };
     this.#pace.allowance = govern(this.#pace.allowance, this.#strain.read(this.#health, stream));
   }

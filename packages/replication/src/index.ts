@@ -5,6 +5,7 @@ export type {
   OpenedSource,
   PlannedTask,
   ReadPlan,
+  Reached,
   ReadTask,
   RestartDecision,
   SourceHealth,

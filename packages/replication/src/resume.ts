@@ -7,7 +7,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Logger, maxPosition, SluiceError, type StreamId } from '@sluice/core';
 import type { BucketStorage, JsonValue, StreamReader, StreamWriter } from '@sluice/storage';
-import type { ChangeSource, OpenedSource, RestartDecision } from './change-source.ts';
+import type { ChangeSource, OpenedSource, Reached, RestartDecision } from './change-source.ts';
 
 const TOMBSTONES_LIMIT = 2000;
 
@@ -23,10 +23,8 @@ interface ResumePorts {
 export async function resume(ports: ResumePorts): Promise<RestartDecision> {
   const { source, reader, writer, logger } = ports;
   const saved = await savedSource(ports);
-  const { durable, noCheckpointBefore, checkpoint } = await reader.checkpointState();
-  const newest = maxPosition(noCheckpointBefore, checkpoint?.position ?? null);
   const { compare: asked } = await reader.snapshotControl();
-  const decision = await source.inspect({ saved, durable, newest, asked });
+  const decision = await source.inspect({ saved, asked, reached: () => reached(reader) });
   const opened = await openAs(decision, { source, writer, saved });
   // All rows of a first copy are read anyway.
   if (asked) await ports.storage.controlSnapshot(ports.id, [{ kind: 'compare', wanted: false }]);
@@ -52,6 +50,12 @@ async function openAs(
   const opened = await source.open(saved);
   if (!isDeepStrictEqual(opened.saved, saved)) await writer.saveSourceState(opened.saved);
   return opened;
+}
+
+/** What storage has come to, now. */
+export async function reached(reader: StreamReader): Promise<Reached> {
+  const { durable, noCheckpointBefore, checkpoint } = await reader.checkpointState();
+  return { durable, newest: maxPosition(noCheckpointBefore, checkpoint?.position ?? null) };
 }
 
 /** Read under the lease: what was read before may be older than what the last holder left. */

@@ -74,6 +74,13 @@ function likingsBy(random: SeededRandom): Likings {
   };
 }
 
+/** Both copiers shall come to read, and neither to wait for the other all the time. */
+function besideACopier(label: string): number {
+  if (/^copier (read|chunk of|flushSnapshot) /.test(label)) return 3;
+  if (/^(read|chunk of|flushSnapshot) /.test(label)) return 0.3;
+  return label.startsWith('copier') ? 0.3 : 1;
+}
+
 export class Chooser {
   readonly #random: SeededRandom;
   readonly #likings: Likings;
@@ -93,8 +100,12 @@ export class Chooser {
     const tightMemory = seed % 8 === 6;
     const denying = seed % 9 === 7 ? 0.03 : 0;
     const publishing = seed % 9 === 2 ? 0.2 : 0;
+    const copier = seed % 11 < 4;
+    // The other one has nothing to read before tables are planned.
+    const steps = copier ? 320 : 220;
     this.#likings = {
       ...likingsBy(random),
+      steps,
       losing,
       strategy,
       takingOver,
@@ -114,8 +125,8 @@ export class Chooser {
       seed,
       storage: seed % 20 === 0 ? 'lmdb' : 'memory',
       slowReads: random.int(2) === 0,
-      concurrency: 1 + random.int(3),
-      copier: seed % 3 === 2,
+      concurrency: Math.min(1 + random.int(3), copier ? 1 : 3),
+      copier,
       strategy: this.#likings.strategy,
       tightMemory: this.#likings.tightMemory,
       before: [
@@ -173,7 +184,8 @@ export class Chooser {
   #hasteOf(label: string): number {
     let haste = this.#haste.get(label);
     if (haste === undefined) {
-      haste = (label.startsWith('sleep') ? 0.04 : 1) * this.#random.pick([1, 1, 0.3, 0.05]);
+      haste = (label.includes('sleep') ? 0.04 : 1) * this.#random.pick([1, 1, 0.3, 0.05]);
+      if (this.beginning.copier === true) haste *= besideACopier(label);
       this.#haste.set(label, haste);
     }
     return haste;

@@ -70,10 +70,11 @@ export class ScriptedSource implements ChangeSource {
 
   async preflight(): Promise<void> {}
 
-  async inspect({ saved, durable }: StoredReach): Promise<RestartDecision> {
+  async inspect({ saved, ...stored }: StoredReach): Promise<RestartDecision> {
     await this.#turns.take('inspect');
     if (saved === null) return { kind: 'full', reasons: [] };
     const { confirmed } = this.#slot;
+    const { durable } = await stored.reached();
     const reached = maxPosition(durable, (saved as { start: Position }).start) ?? '';
     const isWhole = confirmed !== null && confirmed <= reached;
     return { kind: isWhole ? 'continue' : 'reconcile', reasons: [] };
