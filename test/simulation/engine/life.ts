@@ -2,7 +2,15 @@
  * One life: the real engine over a real storage, a simulated source, and steps that somebody chooses. After each step the
  * witness looks; at the end everything flows, and everything must arrive.
  */
-import { type Checkpoint, type Clock, type Logger, limits, SluiceError, silentLogger, type StreamId } from '@sluice/core';
+import {
+  type Checkpoint,
+  type Clock,
+  type Logger,
+  limits,
+  SluiceError,
+  silentLogger,
+  type StreamId,
+} from '@sluice/core';
 import { type Duty, NO_THROTTLE, ReplicationEngine } from '@sluice/replication';
 import type { BucketStorage, SnapshotControlChange, StreamWriter, TableState } from '@sluice/storage';
 import { HeldBytes } from './held-bytes.ts';

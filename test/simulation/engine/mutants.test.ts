@@ -219,18 +219,6 @@ const rules: Record<string, Rule> = {
       real(table === undefined ? guard : { ...guard, truncateEpoch: table.truncateEpoch }, table),
     ),
   },
-  'R8: a chunk of an older generation is discarded': {
-    from: 90,
-    likings: {
-      rewriting: 0.1,
-      writing: 0.1,
-      flushing: 1,
-      haste: { ...KNOWING, 'flushSnapshot starts': 0.02, stream: 3 },
-    },
-    code: code<typeof guardHolds>('guardHolds', (real, guard, table) =>
-      real(table === undefined ? guard : { ...guard, generation: table.generation }, table),
-    ),
-  },
   'R9: a cursor is stored with its rows': {
     writer: (writer) => ({
       flushSnapshot: (flush) => writer.flushSnapshot({ ...flush, rows: withoutFirst(flush.rows) }),

@@ -15,14 +15,7 @@ import type { SyncRules } from '@sluice/sync-rules';
 import type { ChangeSource, DiscoveredTable } from '../change-source.ts';
 import { erase } from '../rows/evaluate.ts';
 import { RowErrors } from './row-errors.ts';
-import {
-  bindTable,
-  compatibility,
-  isAsPublished,
-  isKnownAsFound,
-  type TableBinding,
-  unread,
-} from './table-binding.ts';
+import { bindTable, compatibility, isAsPublished, isKnownAsFound, type TableBinding, unread } from './table-binding.ts';
 import { missingTables, problemOf, type TableProblem } from './table-problems.ts';
 
 const ERASE_LIMIT = 2000;
