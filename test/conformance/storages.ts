@@ -52,8 +52,9 @@ export class PostgresStorages {
   };
 
   /**
-   * The same, disturbed from the moment it is open: connections break, some of them in the middle of a commit, which then
-   * has happened or not; and one write in fifty is refused as a serialization failure.
+   * The same, disturbed from the moment it has a writer: connections break, some of them in the middle of a commit, which
+   * then has happened or not; and one write in fifty is refused as a serialization failure. Making a stream is not: it is
+   * its caller's to do again if the answer is lost.
    */
   readonly openDisturbed = async (): Promise<OpenedStorage> => {
     const { postgres, database } = await this.server();
@@ -74,8 +75,15 @@ export class PostgresStorages {
         return new;
       end $$;
       create trigger refuse before update on ${schema}.stream_states
+        for each row when (new.seq > old.seq) execute function ${schema}.refuse();
+      create trigger refuse before update on ${schema}.copy_writers
         for each row when (new.seq > old.seq) execute function ${schema}.refuse()`);
-    faults.begin();
+    const openWriter = opened.storage.openWriter.bind(opened.storage);
+    opened.storage.openWriter = async (...args) => {
+      const writer = await openWriter(...args);
+      faults.begin();
+      return writer;
+    };
     const cleanup = async () => {
       faults.end();
       await opened.cleanup();

@@ -51,8 +51,9 @@ export function beginEpoch(config: PostgresStorageConfig, tools: PostgresStorage
       `select rules from ${names.streams} where lifecycle <> 'stopped' order by id desc limit 1`,
     );
     await sql.run(`update ${names.streams} set lifecycle = 'stopped'`);
-    // Whoever still writes loses its lease.
+    // Whoever still writes loses its right.
     await sql.run(`update ${names.states} set lease_token = lease_token + 1, lease_owner = null, lease_until = null`);
+    await sql.run(`delete from ${names.copyWriters}`);
     const again =
       newest === undefined ? null : { rules: newest.rules, createdAtMs: tools.clock.now(), after: undefined };
     const stream = again === null ? null : (await createStream(sql, names, again)).id;

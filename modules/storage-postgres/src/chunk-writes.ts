@@ -1,9 +1,10 @@
 /** Copied chunks of any tables, written in one transaction: what it reads behind the stream's lock, and what it writes. */
-import { invariant, type RecordKey } from '@sluice/core';
+import type { RecordKey } from '@sluice/core';
 import {
   advance,
   type FlushResult,
   guardHolds,
+  mayWrite,
   type RowWrite,
   type SnapshotFlush,
   type TableState,
@@ -57,11 +58,16 @@ export async function findChunks(
   return { chunks: found, numbers };
 }
 
+export interface Writing {
+  readonly claimant: string;
+  readonly onWritten: () => void;
+}
+
 /** @returns a result for each chunk */
 export async function writeChunks(
   { sql, row, own, tables }: Within,
   { chunks, numbers }: FoundChunks,
-  onWritten: () => void,
+  { claimant, onWritten }: Writing,
 ): Promise<Done<readonly FlushResult[]>> {
   const assembly = new Assembly();
   const written: SnapshotRows[] = [];
@@ -69,13 +75,12 @@ export async function writeChunks(
   const results: FlushResult[] = [];
   for (const { chunk, table, task, known } of chunks) {
     const { guard, progress, rows } = chunk;
-    if (!guardHolds(guard, table)) {
+    const place = `${guard.tableId} ${progress.index}`;
+    const before = tasks.get(place) ?? task;
+    if (before === undefined || !guardHolds(guard, table) || !mayWrite(before, claimant)) {
       results.push({ kind: 'discarded' });
       continue;
     }
-    const place = `${guard.tableId} ${progress.index}`;
-    const before = tasks.get(place) ?? task;
-    invariant(before !== undefined, `table ${guard.tableId} has no task ${progress.index}`);
     tasks.set(place, taskAfter(before, progress));
     const part = rows.write(sql, own.records, known, written);
     written.push(rows);

@@ -41,7 +41,7 @@ export class Database implements Sql {
   }
 
   rows<R extends QueryResultRow>(text: string, values?: readonly SqlValue[]): Promise<R[]> {
-    return this.#again(() => this.#sql.rows<R>(text, values));
+    return this.again(() => this.#sql.rows<R>(text, values));
   }
 
   /** Not run again after a lost connection: it may have taken effect. */
@@ -56,7 +56,7 @@ export class Database implements Sql {
   /** A short transaction. Not run again once its commit was asked for. */
   async transact<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     let asked = false;
-    return this.#again(
+    return this.again(
       () =>
         this.#onClient(async (client) => {
           await client.query('begin');
@@ -111,7 +111,8 @@ export class Database implements Sql {
     }
   }
 
-  async #again<T>(attempt: () => Promise<T>, mayRepeat: () => boolean = () => true): Promise<T> {
+  /** Run anew after passing failures, a few times. */
+  async again<T>(attempt: () => Promise<T>, mayRepeat: () => boolean = () => true): Promise<T> {
     for (let failures = 1; ; failures++) {
       try {
         return await attempt();

@@ -12,6 +12,7 @@ export class Names {
   readonly states: string;
   readonly tables: string;
   readonly tasks: string;
+  readonly copyWriters: string;
   readonly writeCheckpoints: string;
   readonly about: string;
   readonly migrations: string;
@@ -24,6 +25,7 @@ export class Names {
     this.states = this.table('stream_states');
     this.tables = this.table('source_tables');
     this.tasks = this.table('snapshot_tasks');
+    this.copyWriters = this.table('copy_writers');
     this.writeCheckpoints = this.table('write_checkpoints');
     this.about = this.table('about');
     this.migrations = this.table('migrations');

@@ -1,17 +1,19 @@
 /** The read side of one stream. Each answer comes from one statement, or from rows that are never changed once written. */
 import type { BucketName, Checkpoint, OpId, RecordKey, StreamId, TableId } from '@sluice/core';
-import type {
-  BucketChunk,
-  BucketRequest,
-  BucketSum,
-  Changes,
-  CheckpointState,
-  ReadLimits,
-  SnapshotControl,
-  StreamReader,
-  TableState,
-  TaskState,
+import {
+  type BucketChunk,
+  type BucketRequest,
+  type BucketSum,
+  type Changes,
+  type CheckpointState,
+  claimedByLiving,
+  type ReadLimits,
+  type SnapshotControl,
+  type StreamReader,
+  type TableState,
+  type TaskState,
 } from '@sluice/storage';
+import { livingClaimants } from './copy-writers.ts';
 import type { Names } from './names.ts';
 import type { Sql } from './sql.ts';
 import { readChanges } from './sql/read-changes.ts';
@@ -76,8 +78,12 @@ export class PostgresReader implements StreamReader {
     return new SourceTables(this.#sql, this.#names, this.#stream).list();
   }
 
-  tasks(): Promise<readonly TaskState[]> {
-    return new SourceTables(this.#sql, this.#names, this.#stream).tasks();
+  /** Whoever has died by the time that they are asked for has nothing. */
+  async tasks(): Promise<readonly TaskState[]> {
+    const tasks = await new SourceTables(this.#sql, this.#names, this.#stream).tasks();
+    if (tasks.every(({ claimedBy }) => claimedBy === null)) return tasks;
+    const living = await livingClaimants(this.#sql, this.#names, this.#stream);
+    return tasks.map((task) => claimedByLiving(task, (claimant) => living.has(claimant)));
   }
 
   snapshotControl(): Promise<SnapshotControl> {

@@ -1,20 +1,17 @@
 /**
- * The writer's own connection, and the one way to change a stream: one transaction that locks the stream's row, asserts
- * the lease, does its work and counts up. Passing failures (a lost connection, a serialization failure) are tried again;
+ * A writer's own connection, and the one way to change a stream: one transaction that locks the stream's row, asserts
+ * the right to write, does its work and counts up. Passing failures (a lost connection, a serialization failure) are tried again;
  * a commit whose answer was lost is looked up by the count, never guessed at.
  */
 import { type Clock, invariant, type Logger, type Random, SluiceError } from '@sluice/core';
 import type { Client } from 'pg';
 import { isLost, isPassing, sqlState, storageError } from './errors.ts';
-import { renewLease } from './lease.ts';
-import type { Names } from './names.ts';
+import type { Fence } from './fence.ts';
 import { ConnectionSql, type Sql, TransactionSql, type Tx } from './sql.ts';
-import { type Holding, lockStateRow, type StateRow, writeStateRow } from './state-row.ts';
+import type { StateRow } from './state-row.ts';
 
 export interface SessionContext {
-  readonly names: Names;
-  readonly holding: Holding;
-  readonly leaseMs: number;
+  readonly fence: Fence;
   readonly where: string;
   /** Opens a connection of the writer's own. */
   readonly connect: () => Promise<Client>;
@@ -58,14 +55,14 @@ export class Session {
   #isLost = false;
   #closed = false;
 
-  /** @param client the connection that took the lease */
+  /** @param client the connection that took the right to write */
   constructor(context: SessionContext, client: Client) {
     this.#context = context;
     this.#client = client;
     this.#watch(client);
   }
 
-  /** @throws SLU_R1101 if the lease is another's by now */
+  /** @throws SLU_R1101 or SLU_R1108 if the right to write is lost */
   async transact<T, F>(work: Work<T, F>, ahead: Ahead<F>): Promise<T> {
     const unanswered: Unanswered<T>[] = [];
     return this.#again((client) => this.#attempt(client, { work, ahead, unanswered }));
@@ -103,12 +100,13 @@ export class Session {
 
   /** Two round trips, unless the work asks for more: lock and reads, then writes and commit. */
   async #attempt<T, F>(client: Client, { work, ahead, unanswered }: Asked<T, F>): Promise<T> {
-    const { names, holding, leaseMs } = this.#context;
+    const { fence } = this.#context;
     const sql = new TransactionSql(client);
-    sql.send('begin');
+    // Whatever the default of the database is: what is read behind the lock must be what it waited for.
+    sql.send('begin isolation level read committed');
     try {
-      const [row, found] = await Promise.all([lockStateRow(sql, names, holding), ahead(sql)]);
-      // Nobody else counts up while the token is ours: the transaction of that number is the one we asked for.
+      const [row, found] = await Promise.all([fence.lock(sql), ahead(sql)]);
+      // Nobody else counts up while the right is ours: the transaction of that number is the one we asked for.
       const committed = unanswered.find(({ seq }) => seq === row.seq);
       if (committed !== undefined) {
         await client.query('rollback');
@@ -120,7 +118,7 @@ export class Session {
         return value;
       }
       const seq = row.seq + 1;
-      writeStateRow(sql, names, { ...holding, leaseMs, next: { ...row, ...next, seq } });
+      fence.write(sql, { state: next.state, counters: next.counters, seq });
       unanswered.push({ seq, value });
       // A failure of what was sent before makes a rollback of it.
       const [{ command }] = await Promise.all([client.query('commit'), sql.settled()]);
@@ -144,12 +142,12 @@ export class Session {
     if (this.#closed) throw new SluiceError('SLU_T1206', 'the storage was closed', { where: this.#context.where });
     if (this.#client !== null && !this.#isLost) return this.#client;
     this.#drop();
-    const { connect, names, holding, leaseMs } = this.#context;
+    const { connect, fence } = this.#context;
     const client = await connect();
     this.#client = client;
     this.#isLost = false;
     this.#watch(client);
-    await renewLease(new ConnectionSql(client), names, { ...holding, leaseMs });
+    await fence.renew(new ConnectionSql(client));
     return client;
   }
 
@@ -168,7 +166,9 @@ export class Session {
   }
 }
 
-/** The lease is another's, or the stream is gone: nothing that this writer does can succeed any more. */
+const OVER: ReadonlySet<string> = new Set(['SLU_R1101', 'SLU_R1108', 'SLU_T1211']);
+
+/** The right to write is lost, or the stream is gone: nothing that this writer does can succeed any more. */
 export function isOver(error: unknown): boolean {
-  return error instanceof SluiceError && (error.code === 'SLU_R1101' || error.code === 'SLU_T1211');
+  return error instanceof SluiceError && OVER.has(error.code);
 }

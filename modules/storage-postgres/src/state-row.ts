@@ -1,11 +1,11 @@
 /**
- * The one row that every write of a stream locks until it commits: the checkpoint state, who may write, and the number
- * of the last transaction, by which a commit whose answer was lost is told from one that never happened.
+ * The one row that every write of a stream locks until it commits: the checkpoint state and counters; and who may write
+ * all of the stream.
  */
 import { type OpId, SluiceError, type StreamId } from '@sluice/core';
 import type { CheckpointState } from '@sluice/storage';
 import type { Names } from './names.ts';
-import type { Sql, Tx } from './sql.ts';
+import type { Sql } from './sql.ts';
 
 /** Numbers that are given out or counted per stream. */
 export interface Counters {
@@ -13,78 +13,47 @@ export interface Counters {
   /** Entries of the change log, and the newest op of those that were dropped. */
   readonly changes: number;
   readonly changesDroppedUpTo: OpId;
+  /** Rises with everything that another than the stream's writer stores. */
+  readonly copies: number;
 }
 
-export const noCounters: Counters = { tables: 0, changes: 0, changesDroppedUpTo: 0 };
+export const noCounters: Counters = { tables: 0, changes: 0, changesDroppedUpTo: 0, copies: 0 };
 
+/** As a transaction finds it behind its lock. */
 export interface StateRow {
   readonly state: CheckpointState;
   readonly counters: Counters;
+  /** Number of the last transaction of the same writer. */
   readonly seq: number;
-  readonly token: number;
 }
 
-interface Stored {
+export interface StoredState {
   readonly state: string;
   readonly counters: string;
-  readonly seq: number;
-  readonly lease_token: number;
-  readonly lease_owner: string | null;
 }
 
-const COLUMNS = 'state, counters, seq, lease_token, lease_owner';
-
-/** Inside a transaction, first of all. @throws SLU_R1101 if the lease is another's by now */
-export async function lockStateRow(sql: Sql, names: Names, of: Holding): Promise<StateRow> {
-  const rows = await sql.rows<Stored>(`select ${COLUMNS} from ${names.states} where id = $1 for update`, [of.stream]);
-  return assertHeld(rows[0], of);
+export function streamDropped(stream: StreamId): SluiceError {
+  return new SluiceError('SLU_T1211', `stream ${stream} was dropped`);
 }
 
-/** Without a lock: for what turns out to change nothing. @throws SLU_R1101 */
-export async function readStateRow(sql: Sql, names: Names, of: Holding): Promise<StateRow> {
-  const rows = await sql.rows<Stored>(`select ${COLUMNS} from ${names.states} where id = $1`, [of.stream]);
-  return assertHeld(rows[0], of);
+export function stateRowOf({ state, counters }: StoredState, seq: number): StateRow {
+  return { state: JSON.parse(state) as CheckpointState, counters: countersOf(counters), seq };
 }
 
-export interface Holding {
-  readonly stream: StreamId;
-  readonly token: number;
+function countersOf(document: string): Counters {
+  return { ...noCounters, ...(JSON.parse(document) as Partial<Counters>) };
 }
 
-function assertHeld(row: Stored | undefined, { stream, token }: Holding): StateRow {
-  if (row === undefined) throw new SluiceError('SLU_T1211', `stream ${stream} was dropped`);
-  if (row.lease_token !== token || row.lease_owner === null) {
-    throw new SluiceError(
-      'SLU_R1101',
-      `stream ${stream}: the lease has token ${row.lease_token}, this writer has ${token}`,
-    );
-  }
-  return {
-    state: JSON.parse(row.state) as CheckpointState,
-    counters: JSON.parse(row.counters) as Counters,
-    seq: row.seq,
-    token: row.lease_token,
-  };
-}
-
-/** Inside the transaction that locked the row, last of all. Prolongs the lease. */
-export function writeStateRow(
-  sql: Tx,
-  names: Names,
-  at: Holding & { readonly leaseMs: number; readonly next: StateRow },
-): void {
-  const { next } = at;
-  sql.send(
-    `update ${names.states} set state = $3, counters = $4, seq = $5,
-       lease_until = clock_timestamp() + $6 * interval '1 ms'
-     where id = $1 and lease_token = $2`,
-    [at.stream, at.token, JSON.stringify(next.state), JSON.stringify(next.counters), next.seq, at.leaseMs],
-  );
+/** Without a lock: what was loaded after it is still so where this still is the same. */
+export async function readCopies(sql: Sql, names: Names, stream: StreamId): Promise<number> {
+  const [row] = await sql.rows<StoredState>(`select counters from ${names.states} where id = $1`, [stream]);
+  if (row === undefined) throw streamDropped(stream);
+  return countersOf(row.counters).copies;
 }
 
 /** For readers. */
 export async function readCheckpointState(sql: Sql, names: Names, stream: StreamId): Promise<CheckpointState> {
-  const [row] = await sql.rows<{ state: string }>(`select state from ${names.states} where id = $1`, [stream]);
-  if (row === undefined) throw new SluiceError('SLU_T1211', `stream ${stream} was dropped`);
+  const [row] = await sql.rows<StoredState>(`select state from ${names.states} where id = $1`, [stream]);
+  if (row === undefined) throw streamDropped(stream);
   return JSON.parse(row.state) as CheckpointState;
 }

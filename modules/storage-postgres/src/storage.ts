@@ -3,6 +3,7 @@ import { type Checkpoint, noFailpoints, type Position, type StreamId } from '@sl
 import type {
   BucketStorage,
   ConfiguredRules,
+  CopyWriter,
   SnapshotControl,
   SnapshotControlChange,
   StreamInfo,
@@ -17,9 +18,12 @@ import {
   type PostgresStorageConfig,
   type PostgresStorageTools,
 } from './config.ts';
+import { PostgresCopyWriter } from './copy-writer.ts';
+import { enterCopyWriter } from './copy-writers.ts';
 import { Database } from './database.ts';
 import { storageError } from './errors.ts';
-import { takeLease } from './lease.ts';
+import type { Fence } from './fence.ts';
+import { type Holder, takeLease } from './lease.ts';
 import { Listener } from './listener.ts';
 import { migrate, requireMigrated } from './migrate.ts';
 import { migrations } from './migrations/index.ts';
@@ -27,7 +31,7 @@ import { type Names, namesOf } from './names.ts';
 import { PostgresReader } from './reader.ts';
 import { Session } from './session.ts';
 import { resolveSettings } from './settings.ts';
-import { ConnectionSql } from './sql.ts';
+import { ConnectionSql, type Sql } from './sql.ts';
 import { createWriteCheckpoint, getWriteCheckpoints, requestWriteCheckpoint } from './sql/write-checkpoints.ts';
 import { readCheckpointState } from './state-row.ts';
 import {
@@ -41,7 +45,7 @@ import {
   readConfigured,
 } from './streams.ts';
 import { Watched } from './watch.ts';
-import { PostgresWriter } from './writer.ts';
+import { PostgresWriter, type WriterContext } from './writer.ts';
 
 /** How long the listener waits for a sign of life. */
 const ANSWER_MS = 10_000;
@@ -154,35 +158,37 @@ class PostgresStorage implements BucketStorage {
   }
 
   async openWriter(id: StreamId, owner: string): Promise<StreamWriter> {
-    const { leaseMs } = this.#options;
-    const names = this.#names;
+    const context = await this.#fenced((sql) => takeLease(sql, this.#names, this.#holder(id, owner)));
+    return new PostgresWriter(context, () => this.#checkpointOf(id).refresh());
+  }
+
+  async openCopyWriter(id: StreamId, owner: string): Promise<CopyWriter> {
+    return new PostgresCopyWriter(
+      await this.#fenced((sql) => enterCopyWriter(sql, this.#names, this.#holder(id, owner))),
+    );
+  }
+
+  #holder(stream: StreamId, owner: string): Holder {
+    return { stream, owner, leaseMs: this.#options.leaseMs };
+  }
+
+  /** A connection of its own, which takes a right to write and goes on with it. What a broken one took dies with it. */
+  #fenced(take: (sql: Sql) => Promise<Fence>): Promise<WriterContext> {
     const { where } = this.#database;
     const connect = () => this.#database.connect({ pipeline: true });
-    try {
+    return this.#database.again(async () => {
       const client = await connect();
       try {
-        const token = await takeLease(new ConnectionSql(client), names, { stream: id, owner, leaseMs });
-        const holding = { stream: id, token };
-        const session = new Session({ ...this.#options, names, holding, where, connect }, client);
+        const fence = await take(new ConnectionSql(client));
+        const session = new Session({ ...this.#options, fence, where, connect }, client);
         this.#writers.add(session);
-        const wake = () => this.#checkpointOf(id).refresh();
         const failpoints = this.#options.failpoints ?? noFailpoints;
-        return new PostgresWriter({
-          ...this.#options,
-          failpoints,
-          session,
-          names,
-          holding,
-          reads: this.#database,
-          wake,
-        });
+        return { ...this.#options, failpoints, session, names: this.#names, fence, reads: this.#database };
       } catch (error) {
-        await client.end();
+        client.end().catch(() => undefined);
         throw error;
       }
-    } catch (error) {
-      throw storageError(error, where);
-    }
+    });
   }
 
   createWriteCheckpoint(user: string, head: Position): Promise<bigint> {

@@ -1,7 +1,6 @@
 /**
- * The rows of one streamed flush. They are loaded and evaluated before the transaction, in their order, later ones
- * seeing earlier ones. That is safe because this writer's transactions run one by one, and the token, which the
- * transaction asserts, keeps all other processes out.
+ * The rows of one streamed flush, or of a copied chunk that is compared with older records: loaded, and evaluated in
+ * their order, later ones seeing earlier ones. When that is safe before the transaction is `FencedWrites`' to know.
  */
 import { type Clock, invariant, type RecordKey, type TableId } from '@sluice/core';
 import { type Evaluate, inSlices, needsTombstones, type RowWrite, type TableState } from '@sluice/storage';

@@ -16,8 +16,6 @@ import {
   tablePlanned,
   type TableState,
   type TableVisibility,
-  taskSplit,
-  type TaskSplit,
   whileCopying,
 } from '@sluice/storage';
 import type { Names } from './names.ts';
@@ -70,13 +68,6 @@ export async function planTable(
   tables.put(tablePlanned(await tables.require(tableId), plan));
   tables.putTasks(tasks.map((task) => newTask(tableId, task)));
   return { value: undefined, next: row };
-}
-
-export async function splitTask({ tables, row }: Within, split: TaskSplit): Promise<Done<boolean>> {
-  const parts = taskSplit(await tables.get(split.tableId), await tables.tasksOf(split.tableId), split);
-  if (parts === null) return { value: false };
-  tables.putTasks(parts);
-  return { value: true, next: row };
 }
 
 export async function markTableDone(

@@ -1,6 +1,6 @@
 /** Tables of a stream and the tasks that copy them: one document each. */
 import { invariant, type StreamId, type TableId } from '@sluice/core';
-import type { TableState, TaskState } from '@sluice/storage';
+import { BEFORE_CLAIMS, type TableState, type TaskState } from '@sluice/storage';
 import { int4Array } from '../binary.ts';
 import type { Names } from '../names.ts';
 import type { Sql, Tx } from '../sql.ts';
@@ -51,7 +51,7 @@ export class SourceTables {
       `select document from ${this.names.tasks} where stream = $1 order by stream, table_id, index`,
       [this.stream],
     );
-    return rows.map(({ document }) => JSON.parse(document) as TaskState);
+    return rows.map(taskOf);
   }
 
   async tasksOf(table: TableId): Promise<TaskState[]> {
@@ -59,7 +59,7 @@ export class SourceTables {
       `select document from ${this.names.tasks} where stream = $1 and table_id = $2 order by stream, table_id, index`,
       [this.stream, table],
     );
-    return rows.map(({ document }) => JSON.parse(document) as TaskState);
+    return rows.map(taskOf);
   }
 
   async task(table: TableId, index: number): Promise<TaskState | undefined> {
@@ -67,8 +67,12 @@ export class SourceTables {
       `select document from ${this.names.tasks} where stream = $1 and table_id = $2 and index = $3`,
       [this.stream, table, index],
     );
-    return row === undefined ? undefined : (JSON.parse(row.document) as TaskState);
+    return row === undefined ? undefined : taskOf(row);
   }
+}
+
+function taskOf({ document }: Row): TaskState {
+  return { ...BEFORE_CLAIMS, ...(JSON.parse(document) as TaskState) };
 }
 
 /** Inside a transaction. */
