@@ -73,3 +73,11 @@ export async function copiedTable(writer: StreamWriter): Promise<TableState> {
   await writer.markAllSnapshotDone('01');
   return table;
 }
+
+/** A table with one task that nobody has begun. */
+export async function uncopiedTable(writer: StreamWriter): Promise<TableState> {
+  const table = await writer.addTable(TODOS, [0]);
+  const task = { index: 0, range: null, rowsEstimate: 1, bytesEstimate: 1 };
+  await writer.planTable(table.id, { hash: '', strategy: '' }, [task]);
+  return table;
+}

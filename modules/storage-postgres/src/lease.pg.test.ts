@@ -1,19 +1,41 @@
-/** Who may write a stream: at any time one, whatever became of the one before. */
+/**
+ * Who may write a stream: at any time one, whatever became of the one before; and beside it those that copy, each for as
+ * long as it is not taken for dead.
+ */
 import { putOp, systemClock } from '@sluice/core';
-import type { BucketStorage, Effect, RowWrite, StreamWriter, TableState } from '@sluice/storage';
+import {
+  type BucketStorage,
+  type CopyWriter,
+  type Effect,
+  type FlushResult,
+  PackedRows,
+  type RowWrite,
+  type StreamWriter,
+  type TableState,
+  type TaskRef,
+} from '@sluice/storage';
 import { afterEach, expect, test } from 'vitest';
+import { CommitFaults } from '../../../test/kit/commit-faults.ts';
 import { FaultProxy } from '../../../test/kit/fault-proxy.ts';
-import { copiedTable, useStorages } from '../../../test/kit/postgres-storages.ts';
+import { copiedTable, storageTools as tools, uncopiedTable, useStorages } from '../../../test/kit/postgres-storages.ts';
+import { Database } from './database.ts';
+import type { Fence } from './fence.ts';
+import { FencedWrites } from './fenced-writes.ts';
+import { takeLease } from './lease.ts';
+import { Names } from './names.ts';
+import { nothingAhead, Session } from './session.ts';
+import { resolveSettings } from './settings.ts';
+import { ConnectionSql } from './sql.ts';
 
 const LEASE_MS = 1_500;
-const proxies: FaultProxy[] = [];
+const proxies: { heal?(): void; stop(): Promise<void> }[] = [];
 const world = useStorages({ leaseMs: LEASE_MS });
 const { open } = world;
 
 // What is registered last runs first: a storage is not closed while its server is silent.
 afterEach(async () => {
   for (const proxy of proxies.splice(0)) {
-    proxy.heal();
+    proxy.heal?.();
     await proxy.stop();
   }
 });
@@ -112,4 +134,134 @@ test('of many that try at once, one gets the lease', async () => {
   const tries = [storage, ...others].flatMap((each) => [each.openWriter(1, 'one'), each.openWriter(1, 'two')]);
   const results = await Promise.allSettled(tries);
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+});
+
+/** One row of the table's only task. */
+function chunk(copier: CopyWriter, table: TableState, key: string): Promise<FlushResult> {
+  const { id: tableId, generation, truncateEpoch } = table;
+  return copier.flushSnapshot({
+    rows: PackedRows.of(tableId, [{ key, effect: evaluate({ tableId, key }) }]),
+    guard: { tableId, generation, truncateEpoch },
+    progress: { index: 0, cursor: key, rows: 1, bytes: 1, done: false },
+  });
+}
+
+function taskOf({ id: tableId, generation }: TableState): TaskRef {
+  return { tableId, generation, index: 0 };
+}
+
+test('a copier that fell silent keeps its task for its lease, then loses it, and can write nothing when it wakes', async () => {
+  const { storage, proxy } = await proxied();
+  await storage.createStream('rules', 1);
+  const here = await open();
+  const writer = await here.openWriter(1, 'writer');
+  const table = await uncopiedTable(writer);
+  const sleeper = await storage.openCopyWriter(1, 'sleeper');
+  await sleeper.claimTask(taskOf(table));
+  await chunk(sleeper, table, 'a');
+  const other = await here.openCopyWriter(1, 'other');
+  proxy.silence();
+  const startedAt = performance.now();
+  while ((await other.claimTask(taskOf(table))) === null) {
+    if (performance.now() - startedAt > 60_000) throw new Error('the task is never given up');
+    await systemClock.sleep(50);
+  }
+  expect(performance.now() - startedAt).toBeGreaterThan(LEASE_MS / 3);
+  const late = [chunk(sleeper, table, 'late'), sleeper.claimTask(taskOf(table)), sleeper.releaseTask(taskOf(table))];
+  proxy.heal();
+  for (const each of late) await expect(each).rejects.toMatchObject({ code: 'SLU_R1108' });
+  expect(await chunk(other, table, 'b')).toMatchObject({ headOp: 2 });
+  expect(await here.reader(1).tasks()).toMatchObject([{ claimedBy: other.claimant, cursor: 'b', rows: 2 }]);
+  // Nor is the stream's writer disturbed by any of it.
+  expect(await flush(writer, table, 'late')).toMatchObject({ headOp: 3, ops: 1 });
+});
+
+test('an idle copier keeps its lease for many periods, and goes on after all its connections were broken', async () => {
+  const { storage, proxy } = await proxied();
+  await storage.createStream('rules', 1);
+  const here = await open();
+  const table = await uncopiedTable(await here.openWriter(1, 'writer'));
+  const copier = await storage.openCopyWriter(1, 'idle');
+  await copier.claimTask(taskOf(table));
+  const until = () => world.database.query('select lease_until::text as until from sluice.copy_writers');
+  const [before] = await until();
+  await systemClock.sleep(2 * LEASE_MS);
+  const [after] = await until();
+  expect(after?.until > before?.until).toBe(true);
+  for (const [at, key] of ['a', 'b', 'c'].entries()) {
+    proxy.cut();
+    expect(await chunk(copier, table, key)).toMatchObject({ headOp: at + 1, ops: 1 });
+  }
+  proxy.cut();
+  await copier.close();
+  expect(await here.reader(1).tasks()).toMatchObject([{ claimedBy: null, cursor: 'c', rows: 3 }]);
+  expect(await world.database.query('select claimant from sluice.copy_writers')).toEqual([]);
+});
+
+test('a chunk of a copier whose commit was not answered is written once', async () => {
+  const here = await open();
+  await here.createStream('rules', 1);
+  const writer = await here.openWriter(1, 'writer');
+  const table = await uncopiedTable(writer);
+  const faults: CommitFaults = await CommitFaults.start({
+    target: { host: '127.0.0.1', port: world.postgres.port },
+    random: () => (faults.counts.unanswered < 3 ? 0 : 1),
+    unsent: 0,
+    unanswered: 1,
+    cut: 0,
+  });
+  proxies.push(faults);
+  const storage = await open({ hostname: '127.0.0.1', port: faults.port });
+  const copier = await storage.openCopyWriter(1, 'copier');
+  await copier.claimTask(taskOf(table));
+  faults.begin();
+  for (const [at, key] of ['a', 'b', 'c'].entries()) {
+    expect(await chunk(copier, table, key)).toEqual({ kind: 'flushed', headOp: 2 * at + 1, ops: 1 });
+    // What others write must not be taken for it.
+    await flush(writer, table, `streamed ${key}`);
+  }
+  expect(faults.counts.unanswered).toBe(3);
+  expect(await here.reader(1).tasks()).toMatchObject([{ cursor: 'c', rows: 3 }]);
+});
+
+test('rows that others keep overtaking are evaluated behind the lock in the end', async () => {
+  await (await open()).createStream('rules', 1);
+  const database = new Database(resolveSettings(world.config(), LEASE_MS), 1, tools);
+  const connect = () => database.connect({ pipeline: true });
+  const client = await connect();
+  const names = new Names('sluice');
+  const lease = await takeLease(new ConnectionSql(client), names, { stream: 1, owner: 'test', leaseMs: LEASE_MS });
+  const steps: string[] = [];
+  const overtaken = async () => {
+    await world.database.query(
+      `update sluice.stream_states set counters = (counters::jsonb || jsonb_build_object('copies', $1::int))::text`,
+      [steps.length],
+    );
+    steps.push('locked');
+  };
+  const fence: Fence = {
+    stream: 1,
+    claimant: lease.claimant,
+    lock: async (sql) => {
+      await overtaken();
+      return lease.lock(sql);
+    },
+    read: (sql) => lease.read(sql),
+    write: (sql, next) => lease.write(sql, next),
+    renew: (sql) => lease.renew(sql),
+    release: (sql) => lease.release(sql),
+    lost: () => lease.lost(),
+  };
+  const session = new Session({ ...tools, fence, where: 'here', connect }, client);
+  const writes = new FencedWrites({ ...tools, session, fence, names, leaseMs: LEASE_MS });
+  const value = await writes.changeEvaluated({
+    evaluate: async () => void steps.push('evaluated'),
+    ahead: nothingAhead,
+    write: async () => ({ value: 'done' }),
+  });
+  expect(value).toBe('done');
+  const ahead = ['evaluated', 'locked'];
+  expect(steps).toEqual([...ahead, ...ahead, ...ahead, 'locked', 'evaluated']);
+  await writes.close();
+  await database.close();
 });
