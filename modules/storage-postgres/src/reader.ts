@@ -13,7 +13,7 @@ import {
   type TableState,
   type TaskState,
 } from '@sluice/storage';
-import { livingClaimants } from './copy-writers.ts';
+import { livingClaimants } from './fencing/copy-writers.ts';
 import type { Names } from './names.ts';
 import type { Sql } from './sql.ts';
 import { readChanges } from './sql/read-changes.ts';

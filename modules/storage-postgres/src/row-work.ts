@@ -16,7 +16,7 @@ import {
 } from '@sluice/storage';
 import { append, type Appended } from './append.ts';
 import { Assembly } from './assembly.ts';
-import type { Done } from './session.ts';
+import type { Done } from './fencing/session.ts';
 import { bucketNumbers } from './sql/append-ops.ts';
 import { deleteRecords, LIVE, PARTIAL, putRecords, type RecordPut, someRecords, TOMBSTONE } from './sql/records.ts';
 import type { Within } from './table-work.ts';

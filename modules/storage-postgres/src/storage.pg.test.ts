@@ -2,7 +2,7 @@
 import { putOp, silentLogger } from '@sluice/core';
 import type { BucketStorage, Effect, RowWrite, TableState } from '@sluice/storage';
 import { expect, test } from 'vitest';
-import { copiedTable, storageTools as tools, useStorages } from '../../../test/kit/postgres-storages.ts';
+import { copiedTable, storageTools as tools, uncopiedTable, useStorages } from '../../../test/kit/postgres-storages.ts';
 import { beginEpoch, migratePostgresStorage, openPostgresStorage } from './index.ts';
 import { migrate } from './migrate.ts';
 import type { Migration } from './migrations/migration.ts';
@@ -191,6 +191,7 @@ test('a new epoch stops all streams and begins one under an id that was never gi
   const active = await storage.createStream('old rules', 1);
   await storage.activate(active.id);
   const writer = await storage.openWriter(active.id, 'test');
+  const copier = await storage.openCopyWriter(active.id, 'test');
   const processing = await storage.createStream('new rules', 2);
   const { before, epoch, stream } = await beginEpoch(config(), tools);
   expect(epoch).not.toBe(before);
@@ -202,4 +203,22 @@ test('a new epoch stops all streams and begins one under an id that was never gi
     ['processing', 'new rules'],
   ]);
   await expect(writer.saveSourceState('x')).rejects.toMatchObject({ code: 'SLU_R1101' });
+  const claiming = copier.claimTask({ tableId: 1, generation: 1, index: 0 });
+  await expect(claiming).rejects.toMatchObject({ code: 'SLU_R1108' });
+});
+
+test('tasks and counters that were stored before there were copiers are read', async () => {
+  const storage = await open();
+  const stream = await storage.createStream('rules', 1);
+  const writer = await storage.openWriter(stream.id, 'test');
+  const table = await uncopiedTable(writer);
+  await world.database.query(`
+    update sluice.snapshot_tasks set document = (document::jsonb - 'claimedBy')::text;
+    update sluice.stream_states set counters = (counters::jsonb - 'copies')::text`);
+  expect(await storage.reader(stream.id).tasks()).toMatchObject([{ claimedBy: null }]);
+  const copier = await storage.openCopyWriter(stream.id, 'copier');
+  expect(await copier.claimTask({ tableId: 1, generation: 1, index: 0 })).toMatchObject({ claimedBy: copier.claimant });
+  expect(await writer.flush({ writes: rows(table, 0, 1), evaluate, boundary: '02' })).toMatchObject({ ops: 2 });
+  const [states] = await world.database.query('select counters from sluice.stream_states');
+  expect(JSON.parse(states?.counters)).toMatchObject({ tables: 1, copies: 1 });
 });

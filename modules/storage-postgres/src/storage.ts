@@ -18,18 +18,18 @@ import {
   type PostgresStorageConfig,
   type PostgresStorageTools,
 } from './config.ts';
-import { PostgresCopyWriter } from './copy-writer.ts';
-import { enterCopyWriter } from './copy-writers.ts';
+import { PostgresCopyWriter } from './copying/copy-writer.ts';
+import { enterCopyWriter } from './fencing/copy-writers.ts';
 import { Database } from './database.ts';
 import { storageError } from './errors.ts';
-import type { Fence } from './fence.ts';
-import { type Holder, takeLease } from './lease.ts';
+import type { Fence } from './fencing/fence.ts';
+import { type Holder, takeLease } from './fencing/lease.ts';
 import { Listener } from './listener.ts';
 import { migrate, requireMigrated } from './migrate.ts';
 import { migrations } from './migrations/index.ts';
 import { type Names, namesOf } from './names.ts';
 import { PostgresReader } from './reader.ts';
-import { Session } from './session.ts';
+import { Session } from './fencing/session.ts';
 import { resolveSettings } from './settings.ts';
 import { ConnectionSql, type Sql } from './sql.ts';
 import { createWriteCheckpoint, getWriteCheckpoints, requestWriteCheckpoint } from './sql/write-checkpoints.ts';
@@ -180,7 +180,8 @@ class PostgresStorage implements BucketStorage {
       const client = await connect();
       try {
         const fence = await take(new ConnectionSql(client));
-        const session = new Session({ ...this.#options, fence, where, connect }, client);
+        const onClosed = () => this.#writers.delete(session);
+        const session = new Session({ ...this.#options, fence, where, connect, onClosed }, client);
         this.#writers.add(session);
         const failpoints = this.#options.failpoints ?? noFailpoints;
         return { ...this.#options, failpoints, session, names: this.#names, fence, reads: this.#database };

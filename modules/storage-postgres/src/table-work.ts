@@ -19,7 +19,7 @@ import {
   whileCopying,
 } from '@sluice/storage';
 import type { Names } from './names.ts';
-import type { Done } from './session.ts';
+import type { Done } from './fencing/session.ts';
 import type { Tx } from './sql.ts';
 import type { SourceTableWrites } from './sql/tables.ts';
 import type { StateRow } from './state-row.ts';

@@ -24,12 +24,12 @@ import {
   type TaskSplit,
   type TaskState,
 } from '@sluice/storage';
-import { Copying } from './copying.ts';
-import type { Fence } from './fence.ts';
-import { FencedWrites } from './fenced-writes.ts';
+import { Copying } from './copying/copying.ts';
+import type { Fence } from './fencing/fence.ts';
+import { FencedWrites } from './fencing/fenced-writes.ts';
 import type { Names } from './names.ts';
 import { dropTombstones, eraseRows, publishRows, sweepRows } from './row-work.ts';
-import { nothingAhead, type Session } from './session.ts';
+import { nothingAhead, type Session } from './fencing/session.ts';
 import type { Sql, Tx } from './sql.ts';
 import { saveSource } from './streams.ts';
 import {

@@ -15,17 +15,22 @@ import {
   type TaskRef,
 } from '@sluice/storage';
 import { afterEach, expect, test } from 'vitest';
-import { CommitFaults } from '../../../test/kit/commit-faults.ts';
-import { FaultProxy } from '../../../test/kit/fault-proxy.ts';
-import { copiedTable, storageTools as tools, uncopiedTable, useStorages } from '../../../test/kit/postgres-storages.ts';
-import { Database } from './database.ts';
+import { CommitFaults } from '../../../../test/kit/commit-faults.ts';
+import { FaultProxy } from '../../../../test/kit/fault-proxy.ts';
+import {
+  copiedTable,
+  storageTools as tools,
+  uncopiedTable,
+  useStorages,
+} from '../../../../test/kit/postgres-storages.ts';
+import { Database } from '../database.ts';
 import type { Fence } from './fence.ts';
 import { FencedWrites } from './fenced-writes.ts';
 import { takeLease } from './lease.ts';
-import { Names } from './names.ts';
+import { Names } from '../names.ts';
 import { nothingAhead, Session } from './session.ts';
-import { resolveSettings } from './settings.ts';
-import { ConnectionSql } from './sql.ts';
+import { resolveSettings } from '../settings.ts';
+import { ConnectionSql } from '../sql.ts';
 
 const LEASE_MS = 1_500;
 const proxies: { heal?(): void; stop(): Promise<void> }[] = [];
@@ -252,7 +257,7 @@ test('rows that others keep overtaking are evaluated behind the lock in the end'
     release: (sql) => lease.release(sql),
     lost: () => lease.lost(),
   };
-  const session = new Session({ ...tools, fence, where: 'here', connect }, client);
+  const session = new Session({ ...tools, fence, where: 'here', connect, onClosed: () => undefined }, client);
   const writes = new FencedWrites({ ...tools, session, fence, names, leaseMs: LEASE_MS });
   const value = await writes.changeEvaluated({
     evaluate: async () => void steps.push('evaluated'),

@@ -18,12 +18,12 @@ import {
 } from '@sluice/storage';
 import { ChunkQueue } from './chunk-queue.ts';
 import { type Chunk, findChunks, type FoundChunks, writeChunks } from './chunk-writes.ts';
-import { livingClaimants, strikeOff } from './copy-writers.ts';
-import type { Fence } from './fence.ts';
-import type { FencedWrites, OrderOptions, RowsWork } from './fenced-writes.ts';
-import type { Names } from './names.ts';
+import { livingClaimants, strikeOff } from '../fencing/copy-writers.ts';
+import type { Fence } from '../fencing/fence.ts';
+import type { FencedWrites, OrderOptions, RowsWork } from '../fencing/fenced-writes.ts';
+import type { Names } from '../names.ts';
 import { SnapshotRows } from './snapshot-rows.ts';
-import type { Sql } from './sql.ts';
+import type { Sql } from '../sql.ts';
 
 /** As many as tasks are read at once by default. */
 const CHUNKS_AT_ONCE = 4;

@@ -4,8 +4,8 @@
  * server is there.
  */
 import type { SluiceError, StreamId } from '@sluice/core';
-import type { Sql, Tx } from './sql.ts';
-import type { StateRow } from './state-row.ts';
+import type { Sql, Tx } from '../sql.ts';
+import type { StateRow } from '../state-row.ts';
 
 export interface Fence {
   readonly stream: StreamId;

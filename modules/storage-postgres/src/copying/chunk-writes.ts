@@ -11,15 +11,15 @@ import {
   taskAfter,
   type TaskState,
 } from '@sluice/storage';
-import { append } from './append.ts';
-import { Assembly } from './assembly.ts';
-import type { Names } from './names.ts';
-import type { Done } from './session.ts';
+import { append } from '../append.ts';
+import { Assembly } from '../assembly.ts';
+import type { Names } from '../names.ts';
+import type { Done } from '../fencing/session.ts';
 import type { SnapshotRows } from './snapshot-rows.ts';
-import type { Sql } from './sql.ts';
-import { type BucketNumbers, bucketNumbers } from './sql/append-ops.ts';
-import type { SourceTables } from './sql/tables.ts';
-import type { Within } from './table-work.ts';
+import type { Sql } from '../sql.ts';
+import { type BucketNumbers, bucketNumbers } from '../sql/append-ops.ts';
+import type { SourceTables } from '../sql/tables.ts';
+import type { Within } from '../table-work.ts';
 
 export interface Chunk extends Pick<SnapshotFlush<RowWrite>, 'guard' | 'progress'> {
   readonly rows: SnapshotRows;

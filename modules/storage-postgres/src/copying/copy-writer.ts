@@ -1,8 +1,8 @@
 /** Copies beside the stream's writer, in this process or another one. Publishes nothing, and so wakes nobody. */
 import type { CopyWriter, FlushResult, RowWrite, SnapshotFlush, TaskRef, TaskSplit, TaskState } from '@sluice/storage';
 import { Copying } from './copying.ts';
-import { FencedWrites } from './fenced-writes.ts';
-import type { WriterContext } from './writer.ts';
+import { FencedWrites } from '../fencing/fenced-writes.ts';
+import type { WriterContext } from '../writer.ts';
 
 export class PostgresCopyWriter implements CopyWriter {
   readonly claimant: string;

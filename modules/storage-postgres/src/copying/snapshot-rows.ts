@@ -4,11 +4,11 @@
  */
 import type { BucketName, Clock, RecordKey, TableId } from '@sluice/core';
 import { inSlices, type PackedRows } from '@sluice/storage';
-import { Assembly } from './assembly.ts';
-import type { Names } from './names.ts';
-import type { Sql, Tx } from './sql.ts';
-import { CopyRows } from './copy-in.ts';
-import { insertRecords, knownKeys, LIVE, packRecords, PARTIAL } from './sql/records.ts';
+import { Assembly } from '../assembly.ts';
+import type { Names } from '../names.ts';
+import type { Sql, Tx } from '../sql.ts';
+import { CopyRows } from '../copy-in.ts';
+import { insertRecords, knownKeys, LIVE, packRecords, PARTIAL } from '../sql/records.ts';
 
 interface EvaluatedRow {
   readonly key: RecordKey;

@@ -5,16 +5,17 @@
  */
 import { type Clock, invariant, type Logger, type Random, SluiceError } from '@sluice/core';
 import type { Client } from 'pg';
-import { isLost, isPassing, sqlState, storageError } from './errors.ts';
+import { isLost, isPassing, sqlState, storageError } from '../errors.ts';
 import type { Fence } from './fence.ts';
-import { ConnectionSql, type Sql, TransactionSql, type Tx } from './sql.ts';
-import type { StateRow } from './state-row.ts';
+import { ConnectionSql, type Sql, TransactionSql, type Tx } from '../sql.ts';
+import type { StateRow } from '../state-row.ts';
 
 export interface SessionContext {
   readonly fence: Fence;
   readonly where: string;
   /** Opens a connection of the writer's own. */
   readonly connect: () => Promise<Client>;
+  readonly onClosed: () => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -78,6 +79,7 @@ export class Session {
     this.#closed = true;
     const client = this.#client;
     this.#client = null;
+    this.#context.onClosed();
     await client?.end().catch(() => undefined);
   }
 

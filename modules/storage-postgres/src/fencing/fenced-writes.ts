@@ -4,17 +4,17 @@
  */
 import type { Clock, Logger } from '@sluice/core';
 import { type Lane, Serial } from '@sluice/storage';
-import type { Appended } from './append.ts';
+import type { Appended } from '../append.ts';
 import type { Fence } from './fence.ts';
-import type { Names } from './names.ts';
+import type { Names } from '../names.ts';
 import { type Ahead, type Done, isOver, nothingAhead, type Session, type Work } from './session.ts';
-import type { Sql, Tx } from './sql.ts';
-import type { BucketNumbers } from './sql/append-ops.ts';
-import { SourceTables, SourceTableWrites } from './sql/tables.ts';
-import { readCopies, type StateRow } from './state-row.ts';
-import { type Origin, StreamRows } from './stream-rows.ts';
-import { clearError } from './streams.ts';
-import type { Within } from './table-work.ts';
+import type { Sql, Tx } from '../sql.ts';
+import type { BucketNumbers } from '../sql/append-ops.ts';
+import { SourceTables, SourceTableWrites } from '../sql/tables.ts';
+import { readCopies, type StateRow } from '../state-row.ts';
+import { type Origin, StreamRows } from '../stream-rows.ts';
+import { clearError } from '../streams.ts';
+import type { Within } from '../table-work.ts';
 
 /** So often are rows evaluated before their transaction and found to be out of date in it. */
 const ATTEMPTS_AHEAD = 3;

@@ -6,9 +6,9 @@
 import { invariant, SluiceError, type StreamId } from '@sluice/core';
 import { type Fence, isLiving, SESSION, until } from './fence.ts';
 import { type Holder, WRITER_NAME } from './lease.ts';
-import type { Names } from './names.ts';
-import type { Sql, Tx } from './sql.ts';
-import { type StateRow, stateRowOf, type StoredState, streamDropped } from './state-row.ts';
+import type { Names } from '../names.ts';
+import type { Sql, Tx } from '../sql.ts';
+import { type StateRow, stateRowOf, type StoredState, streamDropped } from '../state-row.ts';
 
 interface Entered {
   readonly number: number;
