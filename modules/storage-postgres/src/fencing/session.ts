@@ -41,7 +41,8 @@ const BACKOFF_FIRST_MS = 30;
 interface Asked<T, F> {
   readonly work: Work<T, F>;
   readonly ahead: Ahead<F>;
-  readonly unanswered: Unanswered<T>[];
+  /** The newest: those before it are known not to have taken effect. */
+  unanswered: Unanswered<T> | null;
 }
 
 /** A commit that was asked for and not answered. */
@@ -65,8 +66,8 @@ export class Session {
 
   /** @throws SLU_R1101 or SLU_R1108 if the right to write is lost */
   async transact<T, F>(work: Work<T, F>, ahead: Ahead<F>): Promise<T> {
-    const unanswered: Unanswered<T>[] = [];
-    return this.#again((client) => this.#attempt(client, { work, ahead, unanswered }));
+    const asked: Asked<T, F> = { work, ahead, unanswered: null };
+    return this.#again((client) => this.#attempt(client, asked));
   }
 
   /** Outside a transaction, each statement by itself. */
@@ -101,7 +102,8 @@ export class Session {
   }
 
   /** Two round trips, unless the work asks for more: lock and reads, then writes and commit. */
-  async #attempt<T, F>(client: Client, { work, ahead, unanswered }: Asked<T, F>): Promise<T> {
+  async #attempt<T, F>(client: Client, asked: Asked<T, F>): Promise<T> {
+    const { work, ahead, unanswered } = asked;
     const { fence } = this.#context;
     const sql = new TransactionSql(client);
     // Whatever the default of the database is: what is read behind the lock must be what it waited for.
@@ -109,10 +111,9 @@ export class Session {
     try {
       const [row, found] = await Promise.all([fence.lock(sql), ahead(sql)]);
       // Nobody else counts up while the right is ours: the transaction of that number is the one we asked for.
-      const committed = unanswered.find(({ seq }) => seq === row.seq);
-      if (committed !== undefined) {
+      if (unanswered?.seq === row.seq) {
         await client.query('rollback');
-        return committed.value;
+        return unanswered.value;
       }
       const { value, next } = await work(sql, row, found);
       if (next === undefined) {
@@ -121,7 +122,7 @@ export class Session {
       }
       const seq = row.seq + 1;
       fence.write(sql, { state: next.state, counters: next.counters, seq });
-      unanswered.push({ seq, value });
+      asked.unanswered = { seq, value };
       // A failure of what was sent before makes a rollback of it.
       const [{ command }] = await Promise.all([client.query('commit'), sql.settled()]);
       invariant(command === 'COMMIT', `a storage transaction ended with ${command}`);
