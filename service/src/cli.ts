@@ -32,7 +32,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .description('replicate and serve; without --config, with an embedded Postgres and example data')
     .option('-c, --config <file>', 'configuration file')
     .addOption(new Option('-r, --role <role>', 'what this process does of it').choices(roles).default('all'))
-    .option('-p, --port <port>', 'port to listen on, in place of the configured one; 0: any', portNumber)
+    .option('-p, --port <port>', 'port to listen on, in place of the configured one; 0: one that is free', portNumber)
     .action(async (options) => run((await import('./cli/start.ts')).start(options)));
   program
     .command('token')

@@ -31,7 +31,7 @@ import {
 } from '@sluice/storage';
 import { type BucketHead, getBucketHead } from './buckets.ts';
 import { readChanges } from './changes.ts';
-import { livingClaimants } from './copy-writers.ts';
+import { livingClaimants } from './fencing/copy-writers.ts';
 import { afterPrefix, bucketKey, getU64, markKey, opKey } from './keys.ts';
 import { readLookup } from './lookups.ts';
 import { StoredRun } from './op-runs.ts';

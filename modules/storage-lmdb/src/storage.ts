@@ -22,11 +22,11 @@ import {
 } from '@sluice/storage';
 import { atomically } from './atomically.ts';
 import { type LmdbStorageOptions, MAP_SIZE_BYTES_DEFAULT, POLL_MS_DEFAULT } from './config.ts';
-import { addCopyWriter } from './copy-writers.ts';
-import { LmdbCopyWriter } from './copy-writer.ts';
+import { addCopyWriter } from './fencing/copy-writers.ts';
+import { LmdbCopyWriter } from './copying/copy-writer.ts';
 import { dropStream } from './drop-stream.ts';
-import { forgetInstance, registerInstance } from './holder.ts';
-import { takeLease } from './lease.ts';
+import { forgetInstance, registerInstance } from './fencing/holder.ts';
+import { takeLease } from './fencing/lease.ts';
 import { LmdbReader } from './reads.ts';
 import { openSchema, type Schema } from './schema.ts';
 import {

@@ -44,10 +44,10 @@ import {
   type TaskState,
   whileCopying,
 } from '@sluice/storage';
-import { Copying } from './copying.ts';
+import { Copying } from './copying/copying.ts';
 import { eraseRows, sweepRows } from './erase.ts';
-import { type Evaluation, FencedWrites } from './fenced-writes.ts';
-import { assertLease, releaseLease, writerName } from './lease.ts';
+import { type Evaluation, FencedWrites } from './fencing/fenced-writes.ts';
+import { assertLease, releaseLease, writerName } from './fencing/lease.ts';
 import { publishRows } from './publish.ts';
 import { assertRoom, type Schema } from './schema.ts';
 import type { StreamRows } from './stream-rows.ts';
@@ -60,16 +60,7 @@ import {
   putStream,
   requireStream,
 } from './streams.ts';
-import {
-  getTable,
-  listTables,
-  listTasks,
-  putTable,
-  putTask,
-  removeTable,
-  removeTasks,
-  requireTable,
-} from './tables.ts';
+import { listTables, listTasks, putTable, putTask, removeTable, removeTasks, requireTable } from './tables.ts';
 import { dropTombstones, hasLiveRecords, purgeTombstones, removeRecords } from './table-records.ts';
 
 export interface WriterContext {

@@ -6,7 +6,7 @@
  * not awaited the earlier ones. A failed `flush` or `eraseRows` ends the writer: later calls are refused with the same
  * error, so that no commit can publish a position whose rows are missing.
  */
-import type { OpId, Position, RecordKey, Relation, TableId } from '@sluice/core';
+import type { Position, RecordKey, Relation, TableId } from '@sluice/core';
 import type { CommitOutcome } from './checkpoint-state.ts';
 import type { Effect } from './effect.ts';
 import type { Evaluate, RowWrite } from './row-write.ts';

@@ -2,9 +2,9 @@
 import type { Clock, Failpoints, StreamId } from '@sluice/core';
 import type { CopyWriter, FlushResult, RowWrite, SnapshotFlush, TaskRef, TaskSplit, TaskState } from '@sluice/storage';
 import { Copying } from './copying.ts';
-import { assertCopyWriter, type CopyWriterRef, countCopyOfOthers, removeCopyWriter } from './copy-writers.ts';
-import { FencedWrites } from './fenced-writes.ts';
-import type { Schema } from './schema.ts';
+import { assertCopyWriter, type CopyWriterRef, countCopyOfOthers, removeCopyWriter } from '../fencing/copy-writers.ts';
+import { FencedWrites } from '../fencing/fenced-writes.ts';
+import type { Schema } from '../schema.ts';
 
 export interface CopyWriterContext {
   readonly schema: Schema;

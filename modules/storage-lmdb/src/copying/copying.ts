@@ -17,13 +17,13 @@ import {
   type TaskSplit,
   type TaskState,
 } from '@sluice/storage';
-import { livingClaimants, strikeOffTheDead } from './copy-writers.ts';
-import type { Evaluation, FencedWrites, WriteOptions } from './fenced-writes.ts';
-import { assertRoom, type Schema } from './schema.ts';
+import { livingClaimants, strikeOffTheDead } from '../fencing/copy-writers.ts';
+import type { Evaluation, FencedWrites, WriteOptions } from '../fencing/fenced-writes.ts';
+import { assertRoom, type Schema } from '../schema.ts';
 import { SnapshotRows } from './snapshot-rows.ts';
-import type { StreamRows } from './stream-rows.ts';
-import { getCheckpointState, putCheckpointState, putError } from './streams.ts';
-import { getTable, getTask, listTasks, putTask } from './tables.ts';
+import type { StreamRows } from '../stream-rows.ts';
+import { getCheckpointState, putCheckpointState, putError } from '../streams.ts';
+import { getTable, getTask, listTasks, putTask } from '../tables.ts';
 
 export interface CopyingContext {
   readonly schema: Schema;

@@ -5,14 +5,14 @@
  */
 import { type Clock, invariant, type OpId, type RecordKey, type StreamId } from '@sluice/core';
 import { inSlices, type PackedRows, PARTIAL } from '@sluice/storage';
-import { Assembly } from './assembly.ts';
-import { GROUP_SLOTS } from './config.ts';
-import { groupKey, hashSlotKey, markKey } from './keys.ts';
-import { EMPTY_SLOT, groupOf, GroupPacker, slotOf, withSlots } from './record-groups.ts';
-import { type NewEntries, RecordIndex } from './record-index.ts';
-import { Records, setMarks } from './records.ts';
-import type { Schema } from './schema.ts';
-import { getTableSpace, putTableSpace } from './tables.ts';
+import { Assembly } from '../assembly.ts';
+import { GROUP_SLOTS } from '../config.ts';
+import { groupKey, hashSlotKey, markKey } from '../keys.ts';
+import { EMPTY_SLOT, groupOf, GroupPacker, slotOf, withSlots } from '../record-groups.ts';
+import { type NewEntries, RecordIndex } from '../record-index.ts';
+import { Records, setMarks } from '../records.ts';
+import type { Schema } from '../schema.ts';
+import { getTableSpace, putTableSpace } from '../tables.ts';
 
 const ROWS_MAX = 2 ** 20;
 

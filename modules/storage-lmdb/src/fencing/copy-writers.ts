@@ -4,10 +4,10 @@
  */
 import { SluiceError, type StreamId } from '@sluice/core';
 import { type Holder, isAlive, type Opened, thisProcess } from './holder.ts';
-import { afterPrefix, documentKey } from './keys.ts';
+import { afterPrefix, documentKey } from '../keys.ts';
 import { livingWriter } from './lease.ts';
-import { getDocument, putDocument, type Schema } from './schema.ts';
-import { getCounters, putCounters } from './streams.ts';
+import { getDocument, putDocument, type Schema } from '../schema.ts';
+import { getCounters, putCounters } from '../streams.ts';
 
 export interface CopyWriterRef {
   readonly number: number;

@@ -4,8 +4,8 @@
  */
 import { SluiceError, type StreamId } from '@sluice/core';
 import { type Holder, isAlive, type Opened, thisProcess } from './holder.ts';
-import { documentKey } from './keys.ts';
-import { getDocument, putDocument, type Schema } from './schema.ts';
+import { documentKey } from '../keys.ts';
+import { getDocument, putDocument, type Schema } from '../schema.ts';
 
 interface Lease {
   readonly token: number;

@@ -4,10 +4,10 @@
  */
 import type { Clock, Failpoints, StreamId } from '@sluice/core';
 import { inSlices, type Lane, Serial } from '@sluice/storage';
-import { commitVisibly, type Written } from './atomically.ts';
+import { commitVisibly, type Written } from '../atomically.ts';
 import { copiesOfOthers } from './copy-writers.ts';
-import type { Schema } from './schema.ts';
-import { StreamRows } from './stream-rows.ts';
+import type { Schema } from '../schema.ts';
+import { StreamRows } from '../stream-rows.ts';
 
 /** So often are rows evaluated before their transaction and found to be out of date in it. */
 const ATTEMPTS_AHEAD = 3;
