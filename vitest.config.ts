@@ -15,7 +15,7 @@ const onBothStorages = (
   process.env['SLUICE_TEST_SIZE'] === 'full'
     ? [
         'e2e/{sdk,sdk-wire,streams,bank,changes-in-mid-copy,concurrent-from-second-zero,deploy,schema-changes}',
-        'e2e/roles',
+        'e2e/{copiers,roles}',
         'crash/{kill-nine,lost-connections}',
       ]
     : ['e2e/{sdk,streams}', 'crash/kill-nine']

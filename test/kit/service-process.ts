@@ -39,7 +39,7 @@ export interface ServiceOptions {
   /** Replaces or adds keys at the top of the configuration. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** Default: `all`, without the option being given. */
-  readonly role?: 'all' | 'replicate' | 'serve';
+  readonly role?: 'all' | 'replicate' | 'serve' | 'copy';
   /** The whole configuration file, where a test writes it itself. */
   readonly configText?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -152,7 +152,7 @@ export class ServiceProcess {
 
   /** Starts the process without waiting for anything. */
   spawn(): void {
-    const role = this.#options.role === undefined ? [] : ['--role', this.#options.role];
+    const role = this.#options.role === undefined ? [] : ['--role', this.#options.role, '--port', `${this.#port}`];
     const child = spawn(
       process.execPath,
       [
