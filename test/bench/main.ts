@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- snapshot|tables|catch-up|stream|download|publish|evaluate [--rows N] [--json] [--profile] [--storage postgresql]`: our rate, the physical limit measured in
+ * `npm run bench -- snapshot|tables|catch-up|stream|download|publish|evaluate [--rows N] [--json] [--profile] [--storage postgresql] [--copiers N]`: our rate, the physical limit measured in
  * the same run on the same data, and the ratio of the two. Figures are printed as they come; with --json the whole
  * report goes to standard output as one document.
  */
@@ -42,6 +42,7 @@ async function main(): Promise<number> {
       rows: { type: 'string' },
       json: { type: 'boolean' },
       profile: { type: 'boolean' },
+      copiers: { type: 'string', default: '0' },
       storage: { type: 'string', default: 'lmdb' },
     },
   });
@@ -51,11 +52,15 @@ async function main(): Promise<number> {
   if (bench === undefined || run === undefined) {
     const names = Object.keys(BENCHES).join('|');
     process.stderr.write(
-      `usage: npm run bench -- ${names} [--rows N] [--json] [--profile]\n       npm run bench -- snapshot --storage postgresql\n`,
+      `usage: npm run bench -- ${names} [--rows N] [--json] [--profile]\n       npm run bench -- snapshot [--storage postgresql] [--copiers N]\n`,
     );
     return 2;
   }
-  const options = { rows: Number(values.rows ?? bench.rows), profile: values.profile ?? false };
+  const options = {
+    rows: Number(values.rows ?? bench.rows),
+    profile: values.profile ?? false,
+    copiers: Number(values.copiers),
+  };
   process.stderr.write(`${name}, ${options.rows.toLocaleString('en')} rows\n`);
   const report = await run(options);
   const machine = { cores: availableParallelism(), node: process.version };

@@ -9,6 +9,7 @@ import { silentLogger, systemClock, systemRandom } from '@sluice/core';
 import { openPostgresStorage } from '@sluice/storage-postgres';
 import { startPostgres, type TestDatabase } from '../kit/postgres.ts';
 import { BENCH_RULES, benchDatabase, type KeyKind } from './bench-source.ts';
+import { startCopiers, stopCopiers } from './copier-process.ts';
 import { cpuTimed } from './cpu-time.ts';
 import type { BenchOptions } from './options.ts';
 import { printCosts, profiled } from './profile.ts';
@@ -46,20 +47,23 @@ async function copyInto(
   source: TestDatabase,
   target: TestDatabase,
   report: ReportBuilder,
-  { rows, key, profile }: CopyOptions,
+  { rows, key, profile, copiers: count }: CopyOptions,
 ): Promise<Figure> {
   const tools = { clock: systemClock, random: systemRandom, logger: silentLogger };
   const storage = await openPostgresStorage({ uri: target.uri, sslmode: 'disable' }, tools);
   try {
     const stream = await storage.createStream(BENCH_RULES, 0);
-    const work = { uri: source.uri, slot: `postgres_${key}`, rules: BENCH_RULES, storage, stream, until: null };
+    const slot = `postgres_${key}`;
+    const work = { uri: source.uri, slot, rules: BENCH_RULES, storage, stream, until: null };
+    const copiers = await startCopiers(count, { storage: { uri: target.uri }, sourceUri: source.uri, slot });
     const {
       result: { result, costs },
       cpuSeconds,
     } = await cpuTimed(() => profiled(profile, () => replicateUntil(work)));
+    await stopCopiers(copiers);
     const { snapshot } = result.facts;
     const figure = report.add({
-      what: `copy into Postgres, to the first checkpoint, ${key} keys`,
+      what: `copy into Postgres by ${1 + count} processes, to the first checkpoint, ${key} keys`,
       unit: 'rows/s',
       rate: rows / result.seconds,
       seconds: result.seconds,

@@ -10,6 +10,7 @@ import { openLmdbStorage } from '@sluice/storage-lmdb';
 import { startPostgres, type TestPostgres } from '../kit/postgres.ts';
 import { BENCH_RULES, benchDatabase, type KeyKind } from './bench-source.ts';
 import { drainCopy } from './copy-drain.ts';
+import { startCopiers, stopCopiers } from './copier-process.ts';
 import { cpuTimed } from './cpu-time.ts';
 import type { BenchOptions } from './options.ts';
 import { createNullStorage, type NullStorage } from './null-storage.ts';
@@ -108,20 +109,25 @@ async function copyIntoLmdb(uri: string, report: ReportBuilder, options: CopyOpt
   const storage = await openLmdbStorage({ path, clock: systemClock, logger: silentLogger });
   try {
     const stream = await storage.createStream(BENCH_RULES, 0);
-    const work = { uri, slot: `lmdb_${key}`, rules: BENCH_RULES, storage, stream, until: null };
+    const slot = `lmdb_${key}`;
+    const work = { uri, slot, rules: BENCH_RULES, storage, stream, until: null };
+    const copiers = await startCopiers(options.copiers, { storage: { path }, sourceUri: uri, slot });
     const {
       result: { result, costs },
       cpuSeconds,
     } = await cpuTimed(() => profiled(options.profile, () => replicateUntil(work)));
+    await stopCopiers(copiers);
     const { snapshot } = result.facts;
     const figure = report.add({
-      what: `copy into LMDB, to the first checkpoint, ${key} keys`,
+      what: `copy into LMDB by ${1 + options.copiers} processes, to the first checkpoint, ${key} keys`,
       unit: 'rows/s',
       rate: rows / result.seconds,
       seconds: result.seconds,
       detail: {
+        // Of this process, as what follows.
         cpuSeconds,
         cpuMicrosecondsPerRow: (cpuSeconds / rows) * 1e6,
+        rows: snapshot.rows,
         // Of the tasks' time; storage works on flushes while the next rows are read.
         waitSeconds: snapshot.stages.wait / 1000,
         readSeconds: snapshot.stages.read / 1000,
