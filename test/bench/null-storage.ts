@@ -175,7 +175,7 @@ class NullStream implements StreamWriter {
 
   splitTask(split: TaskSplit): Promise<boolean> {
     const own = this.tasks.get(split.tableId) ?? [];
-    const parts = taskSplit({ table: this.tables.get(split.tableId), tasks: own }, split, this.claimant);
+    const parts = taskSplit(this.tables.get(split.tableId), own, split);
     if (parts === null) return Promise.resolve(false);
     this.tasks.set(split.tableId, [...own.filter((task) => task.index !== split.index), ...parts]);
     return Promise.resolve(true);

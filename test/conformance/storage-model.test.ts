@@ -101,6 +101,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 /** Of the first task, where a chunk of it was flushed. */
 const HALVES = {
   index: 0,
+  range: [0],
   cursor: 'c',
   kept: { range: ['a', 'c'], rowsEstimate: 2, bytesEstimate: 20 },
   given: { range: ['c', 'e'], rowsEstimate: 1, bytesEstimate: 10 },
@@ -242,7 +243,8 @@ async function pictureOf({ reader }: World, checkpoints: readonly OpId[]) {
   return {
     state: await reader.checkpointState(),
     tables,
-    tasks: await reader.tasks(),
+    // Names of writers are each storage's own.
+    tasks: (await reader.tasks()).map((task) => ({ ...task, claimedBy: task.claimedBy !== null })),
     partials: await Promise.all(partials),
     reads: await Promise.all(checkpoints.map((checkpoint) => readsAt(reader, checkpoint))),
   };

@@ -122,7 +122,7 @@ function otherProcess(script: string) {
 const PRELUDE = `
   process.stdin.resume();
   import { systemClock, silentLogger, putOp } from '@sluice/core';
-  import { openLmdbStorage } from './index.ts';
+  import { openLmdbStorage } from './src/index.ts';
   const storage = await openLmdbStorage({ path: process.env.SLUICE_PATH, clock: systemClock, logger: silentLogger, pollMs: 10 });
 `;
 

@@ -27,7 +27,7 @@ export interface CopyWriter {
   /** Unlike that of any other writer of the stream, living or dead. Says to people who it is. */
   readonly claimant: string;
   /**
-   * Has the task for itself from here on, until it is done or released, or this writer closes or dies.
+   * Has the task for itself from here on, until it is done, released or cut in two, or this writer closes or dies.
    * @returns the task as it is now; null if it is done or gone, or somebody else's who is alive
    */
   claimTask(task: TaskRef): Promise<TaskState | null>;
@@ -35,12 +35,13 @@ export interface CopyWriter {
   releaseTask(task: TaskRef): Promise<void>;
   /**
    * Makes copied rows durable: insert if absent, tombstones count as present. Records, ops (ids in commit order), lookups,
-   * op frontier and the task's progress in one transaction; the guard and the claim are checked in it.
+   * op frontier and the task's progress in one transaction; the guard and the claim are checked in it, and the chunk is
+   * discarded if one of them does not hold.
    * @throws SLU_R1101 or SLU_R1108 if the right to write is lost
    */
   flushSnapshot<W extends RowWrite>(flush: SnapshotFlush<W>): Promise<FlushResult>;
   /**
-   * Replaces a task by two, if it still is where the split was made for, and nobody else's.
+   * Replaces a task by two, whoever has it, if it still is what and where the split was made for. Nobody has it then.
    * @returns false if it is not; nothing changed
    */
   splitTask(split: TaskSplit): Promise<boolean>;

@@ -156,9 +156,9 @@ export function newTask(tableId: TableId, planned: PlannedRange): TaskState {
 /** Of tasks that were stored when one process copied them all. */
 export const BEFORE_CLAIMS = { claimedBy: null } as const;
 
-/** Whether a writer may store rows of the task: it is not done, and nobody else has claimed it. */
+/** Whether a writer may store rows of the task: it has claimed it, and nobody has cut it in two since. */
 export function mayWrite(task: TaskState | undefined, claimant: string): boolean {
-  return task?.state === 'pending' && (task.claimedBy === null || task.claimedBy === claimant);
+  return task?.state === 'pending' && task.claimedBy === claimant;
 }
 
 /**
@@ -195,9 +195,13 @@ export function taskAfter(task: TaskState, { cursor, rows, bytes, done }: TaskPr
     : { ...task, ...sums, cursor, state: 'pending' };
 }
 
-/** Two tasks in place of one that is not done: it keeps the range up to some point, the rest is given to a new task. */
+/**
+ * Two tasks in place of one that is not done: it keeps the range up to some point, the rest is given to a new task. Both
+ * are anybody's: who has read the task begins anew with what was kept.
+ */
 export interface TaskSplit extends TaskRef {
-  /** The cursor that the parts were made for: a task that has moved on since is not split. */
+  /** What the parts were made for: a task that has moved on since, or was cut, is not split. */
+  readonly range: JsonValue;
   readonly cursor: JsonValue | null;
   /** `rowsEstimate` and `bytesEstimate` with what was read already. */
   readonly kept: Omit<PlannedRange, 'index'>;
@@ -206,18 +210,19 @@ export interface TaskSplit extends TaskRef {
 
 /**
  * @param tasks all tasks of the table
- * @returns the two tasks as they are to be stored; null if the split is out of date, or the task somebody else's
+ * @returns the two tasks as they are to be stored; null if the split is out of date
  */
 export function taskSplit(
-  { table, tasks }: { readonly table: TableState | undefined; readonly tasks: readonly TaskState[] },
+  table: TableState | undefined,
+  tasks: readonly TaskState[],
   split: TaskSplit,
-  claimant: string,
 ): readonly [kept: TaskState, given: TaskState] | null {
   if (table === undefined || table.snapshot !== 'pending' || table.generation !== split.generation) return null;
   const task = tasks.find((candidate) => candidate.index === split.index);
-  if (task === undefined || !mayWrite(task, claimant) || !sameJson(task.cursor, split.cursor)) return null;
+  if (task?.state !== 'pending') return null;
+  if (!sameJson(task.cursor, split.cursor) || !sameJson(task.range, split.range)) return null;
   const index = Math.max(...tasks.map((each) => each.index)) + 1;
-  return [{ ...task, ...split.kept }, newTask(table.id, { ...split.given, index })];
+  return [{ ...task, ...split.kept, claimedBy: null }, newTask(table.id, { ...split.given, index })];
 }
 
 /** Whatever the order of keys. */

@@ -77,6 +77,7 @@ it('tells how far a copy is, which gate waits for it, and what is wrong', async 
     [1, 100, false],
   ] as const) {
     const progress = { index, cursor: 'x', rows, bytes: rows * 10, done };
+    await writer.claimTask({ tableId: big.id, generation: big.generation, index: progress.index });
     await writer.flushSnapshot({ rows: new PackedRows(big.id), guard, progress });
   }
   const small = await writer.addTable(relation('small'), [0]);

@@ -123,7 +123,7 @@ export class Copying {
     return this.#context.writes.run(() => {
       const table = getTable(this.#schema, this.#stream, split.tableId);
       const tasks = listTasks(this.#schema, this.#stream, split.tableId);
-      const parts = taskSplit({ table, tasks }, split, this.#context.claimant);
+      const parts = taskSplit(table, tasks, split);
       for (const part of parts ?? []) putTask(this.#schema, this.#stream, part);
       return parts !== null;
     });

@@ -140,7 +140,7 @@ export class Copying {
     const { writes, fence } = this.#context;
     return writes.change(async ({ row, tables }) => {
       const [table, tasks] = await Promise.all([tables.get(split.tableId), tables.tasksOf(split.tableId)]);
-      const parts = taskSplit({ table, tasks }, split, fence.claimant);
+      const parts = taskSplit(table, tasks, split);
       if (parts === null) return { value: false };
       tables.putTasks(parts);
       return { value: true, next: row };

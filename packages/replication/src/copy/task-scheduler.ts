@@ -43,6 +43,8 @@ export class TaskScheduler {
   readonly #runs: TaskRuns;
   /** Tasks that the source could not cut in two. */
   readonly #whole = new Set<string>();
+  /** A task of another process that is being cut. */
+  #cutting: Promise<void> | null = null;
   #concurrency: number;
   #storedRows = 0;
 
@@ -99,11 +101,32 @@ export class TaskScheduler {
     this.#ports.progress.activeTasks = runs.size;
     const displaced = places > 0 ? null : chooseDisplaced(waiting, runs.running, control);
     if (displaced !== null) runs.stopWhere((run) => run === displaced);
-    if (runs.size >= limit || runs.isSplitting) return;
-    const stored = new Map(queued.map((each) => [nameOf(each), each]));
-    const now = runs.running.flatMap((run) => stored.get(nameOf(run)) ?? []);
-    const split = chooseSplit(now.filter((run) => !this.#whole.has(nameOf(run))));
-    if (split !== null) runs.stopToSplit(split);
+    if (runs.size < limit && !runs.isSplitting && this.#cutting === null) this.#divide(queued, control);
+  }
+
+  /** Makes two tasks of the largest that is read, here or by others. */
+  #divide(queued: readonly QueuedTask[], control: SnapshotControl): void {
+    const own = new Set(this.#runs.running.map(nameOf));
+    const read = queued.filter(({ table, task }) => {
+      const name = nameOf({ table, task });
+      if (task.state === 'done' || isHeld(table, control) || this.#whole.has(name)) return false;
+      return own.has(name) || (task.claimedBy !== null && task.claimedBy !== this.#ports.writer.claimant);
+    });
+    const largest = chooseSplit(read);
+    if (largest === null) return;
+    if (own.has(nameOf(largest))) this.#runs.stopToSplit(largest);
+    else this.#cutOther(largest);
+  }
+
+  /** Who reads it finds out at the next flush, and loses that chunk. */
+  #cutOther(queued: QueuedTask): void {
+    const { failures, onEnd } = this.#ports;
+    this.#cutting = this.#split(queued)
+      .catch((error: unknown) => failures.add(error))
+      .finally(() => {
+        this.#cutting = null;
+        onEnd();
+      });
   }
 
   #isWaiting({ table, task }: QueuedTask): boolean {
@@ -112,8 +135,8 @@ export class TaskScheduler {
     return isFree && this.#runs.isWaiting(table, task) && !failures.mustWait(triedOf({ table, task }));
   }
 
-  settled(): Promise<void> {
-    return this.#runs.settled();
+  async settled(): Promise<void> {
+    await Promise.all([this.#runs.settled(), this.#cutting]);
   }
 
   async #read(queued: QueuedTask, signals: RunSignals): Promise<'done' | 'again'> {
@@ -141,7 +164,7 @@ export class TaskScheduler {
     if (parts === null) this.#whole.add(nameOf({ table, task }));
     else {
       const [kept, given] = parts;
-      const stored = await writer.splitTask({ tableId: table.id, generation, index, cursor, kept, given });
+      const stored = await writer.splitTask({ tableId: table.id, generation, index, range, cursor, kept, given });
       if (stored) logger.info({ table: tableName(table), task: index }, 'the rest of a task was cut in two');
     }
   }

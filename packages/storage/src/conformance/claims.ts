@@ -1,14 +1,15 @@
 /** Tasks belong to one writer at a time: the stream's, or one that copies beside it. */
 import { expect, test } from 'vitest';
 import type { CopyWriter } from '../copy-writer.ts';
+import { PackedRows } from '../packed-rows.ts';
 import type { TableState, TaskRef } from '../table-state.ts';
 import { at, type World } from './harness.ts';
 import { compareToyRow, put } from './toy-rows.ts';
 import type { WithWorld } from './with-world.ts';
 
 const HALVES = {
-  kept: { range: [0], rowsEstimate: 1, bytesEstimate: 10 },
-  given: { range: [1], rowsEstimate: 1, bytesEstimate: 10 },
+  kept: { range: ['kept'], rowsEstimate: 1, bytesEstimate: 10 },
+  given: { range: ['given'], rowsEstimate: 1, bytesEstimate: 10 },
 };
 
 function taskOf({ id, generation }: TableState, index = 0): TaskRef {
@@ -70,13 +71,9 @@ export function claimConformance(withWorld: WithWorld): void {
       const table = await world.pendingTable();
       const [first, second] = [await copier(world), await copier(world)];
       await first.claimTask(taskOf(table));
-      const split = { ...taskOf(table), cursor: null, ...HALVES };
       for (const other of [second, world.writer]) {
         expect(await world.chunkBy(other, table, [put(table, 'a', '1')])).toEqual({ kind: 'discarded' });
-        expect(await other.splitTask(split)).toBe(false);
       }
-      expect(await first.splitTask(split)).toBe(true);
-      expect(await claimants(world)).toEqual([first.claimant, null]);
       expect(await world.chunkBy(first, table, [put(table, 'b', '1')], { cursor: 'b' })).toMatchObject({ ops: 1 });
       expect(await world.chunkBy(first, table, [], { cursor: 'c', done: true })).toMatchObject({ kind: 'flushed' });
       for (const late of [first, second, world.writer]) {
@@ -85,6 +82,27 @@ export function claimConformance(withWorld: WithWorld): void {
         });
       }
       expect((await world.reader.tasks())[0]).toMatchObject({ cursor: 'c', state: 'done', rows: 1 });
+    }));
+
+  test('anybody may cut a task in two, and then nobody has it', () =>
+    withWorld(async (world) => {
+      const table = await world.pendingTable();
+      const [first, second] = [await copier(world), await copier(world)];
+      await world.chunkBy(first, table, [put(table, 'a', '1')], { cursor: 'a' });
+      const split = { ...taskOf(table), range: [0], cursor: 'a', ...HALVES };
+      expect(await second.splitTask(split)).toBe(true);
+      // Made for what the task was before.
+      expect(await world.writer.splitTask(split)).toBe(false);
+      expect(await claimants(world)).toEqual([null, null]);
+      // What has been read meanwhile may be of the other part.
+      const chunk = {
+        rows: new PackedRows(table.id),
+        guard: { tableId: table.id, generation: table.generation, truncateEpoch: table.truncateEpoch },
+        progress: { index: 0, cursor: 'z', rows: 1, bytes: 1, done: true },
+      };
+      expect(await first.flushSnapshot(chunk)).toEqual({ kind: 'discarded' });
+      expect(await first.claimTask(taskOf(table))).toMatchObject({ range: ['kept'], cursor: 'a', rows: 1 });
+      expect(await second.claimTask(taskOf(table, 1))).toMatchObject({ range: ['given'], cursor: null, rows: 0 });
     }));
 
   test('what a closed or dead writer had is anybody’s', () =>

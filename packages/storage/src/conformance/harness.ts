@@ -135,18 +135,21 @@ export class World {
     return this.chunkBy(this.writer, table, writes, progress);
   }
 
+  /** Claims the task before, if it can be had. */
   async chunkBy(
     writer: CopyWriter,
     table: TableState,
     writes: readonly ToyWrite[],
     progress: ToyProgress = {},
   ): Promise<FlushResult> {
+    const index = progress.index ?? 0;
+    await writer.claimTask({ tableId: table.id, generation: table.generation, index });
     const evaluated = writes.map((write) => ({ key: write.key, effect: evaluateToyRow(write, null, null, table) }));
     return writer.flushSnapshot({
       rows: table.unconfirmed ? { writes, evaluate: compareToyRow } : PackedRows.of(table.id, evaluated),
       guard: { tableId: table.id, generation: table.generation, truncateEpoch: table.truncateEpoch },
       progress: {
-        index: progress.index ?? 0,
+        index,
         cursor: progress.cursor ?? null,
         rows: writes.length,
         bytes: writes.length * 10,

@@ -105,7 +105,7 @@ export function tableConformance(withWorld: WithWorld): void {
     withWorld(async (world) => {
       const table = await world.pendingTable('todos', 2);
       await world.chunk(table, [put(table, 'a', '1')], { index: 0, cursor: 'a' });
-      const split = { tableId: table.id, generation: table.generation, index: 0, cursor: 'a', ...HALVES };
+      const split = { tableId: table.id, generation: table.generation, index: 0, range: [0], cursor: 'a', ...HALVES };
       expect(await world.writer.splitTask(split)).toBe(true);
       await world.crash();
       expect(await world.reader.tasks()).toMatchObject([
@@ -126,8 +126,9 @@ export function tableConformance(withWorld: WithWorld): void {
       const table = await world.pendingTable('todos', 2);
       const cursor = { at: [1, null, 'é'], to: { z: true, y: '1' } };
       const same = { to: { y: '1', z: true }, at: [1, null, 'é'] };
-      const split = { tableId: table.id, generation: table.generation, index: 0, cursor, ...HALVES };
+      const split = { tableId: table.id, generation: table.generation, index: 0, range: [0], cursor, ...HALVES };
       expect(await world.writer.splitTask(split)).toBe(false);
+      await world.writer.claimTask({ tableId: table.id, generation: table.generation, index: 0 });
       await world.writer.flushSnapshot({
         rows: new PackedRows(table.id),
         guard: { tableId: table.id, generation: table.generation, truncateEpoch: table.truncateEpoch },
@@ -137,6 +138,7 @@ export function tableConformance(withWorld: WithWorld): void {
       const before = await world.reader.tasks();
       for (const change of [
         { cursor: null },
+        { range: [1] },
         { cursor: { ...cursor, at: [1, null] } },
         { index: 1, cursor: 'c' },
         { index: 7 },

@@ -93,7 +93,7 @@ export class MemoryCopyWriter implements CopyWriter {
   async splitTask(split: TaskSplit): Promise<boolean> {
     this.#assertHeld();
     const tasks = this.#stream.tasks.filter((task) => task.tableId === split.tableId);
-    const parts = taskSplit({ table: this.#stream.tables.get(split.tableId), tasks }, split, this.claimant);
+    const parts = taskSplit(this.#stream.tables.get(split.tableId), tasks, split);
     for (const part of parts ?? []) this.#put(part);
     return parts !== null;
   }
