@@ -73,8 +73,7 @@ export class Copying {
   }
 
   releaseTask({ tableId, index }: TaskRef): Promise<void> {
-    const { writes, fence } = this.#context;
-    return writes.change(async ({ row, tables }) => {
+    return this.#context.writes.change(async ({ row, tables }) => {
       const task = await tables.task(tableId, index);
       if (task?.claimedBy !== fence.claimant) return { value: undefined };
       tables.putTasks([{ ...task, claimedBy: null }]);
@@ -137,8 +136,7 @@ export class Copying {
   }
 
   splitTask(split: TaskSplit): Promise<boolean> {
-    const { writes, fence } = this.#context;
-    return writes.change(async ({ row, tables }) => {
+    return this.#context.writes.change(async ({ row, tables }) => {
       const [table, tasks] = await Promise.all([tables.get(split.tableId), tables.tasksOf(split.tableId)]);
       const parts = taskSplit(table, tasks, split);
       if (parts === null) return { value: false };
