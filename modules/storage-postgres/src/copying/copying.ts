@@ -73,7 +73,8 @@ export class Copying {
   }
 
   releaseTask({ tableId, index }: TaskRef): Promise<void> {
-    return this.#context.writes.change(async ({ row, tables }) => {
+    const { writes, fence } = this.#context;
+    return writes.change(async ({ row, tables }) => {
       const task = await tables.task(tableId, index);
       if (task?.claimedBy !== fence.claimant) return { value: undefined };
       tables.putTasks([{ ...task, claimedBy: null }]);
