@@ -203,6 +203,13 @@ describe('altered', () => {
     });
   }
 
+  race('a column is dropped and made again, and no row changes', [...make('t1'), ALL], async (world) => {
+    world.start();
+    await world.converges();
+    await world.run(`ALTER TABLE t1 DROP COLUMN pad, ADD COLUMN pad text DEFAULT 'other'`);
+    await world.converges();
+  });
+
   race('a column came and went while the stream was behind', [...make('t1'), ALL], async (world) => {
     await copiedThenHeld(world);
     const before = await world.table('t1');

@@ -151,7 +151,17 @@ describe('columns', () => {
     const relations = changesOf(await streamToHead(source)).map((each) =>
       each.kind === 'insert' ? each.relation : null,
     );
-    expect(relations).toEqual(found.map(({ relation }) => relation));
+    expect(relations).toEqual(
+      found.map(({ relation }) => ({
+        ...relation,
+        columns: relation.columns.map((column) => ({ ...column, number: undefined })),
+      })),
+    );
+    // Which of several of the same name it is, only the catalogue knows.
+    expect(found.map(({ relation }) => relation.columns.map((column) => column.number))).toEqual([
+      [1, 3],
+      [2, 3, 5],
+    ]);
     await source.close();
   });
 

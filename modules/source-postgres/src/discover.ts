@@ -145,6 +145,7 @@ function describeTable(
     name: column.name,
     ...(types.get(column.typeId) ?? { type: 'text', typeId: column.typeId }),
     typeModifier: column.modifier,
+    number: column.number,
     key: identityNumbers.includes(column.number),
   }));
   const relation: Relation = {

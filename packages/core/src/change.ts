@@ -14,6 +14,8 @@ export interface Column extends ColumnType {
   readonly name: string;
   /** Source type modifier; -1 where there is none. */
   readonly typeModifier: number;
+  /** The catalogue's own: a column that was dropped and made again has another. The stream does not tell it. */
+  readonly number?: number;
   /** Whether the column is part of the record key. */
   readonly key: boolean;
 }

@@ -246,9 +246,10 @@ export class ScriptedSource implements ChangeSource {
 
 function discovered(shape: Shape, isDenied: boolean): DiscoveredTable {
   const { relation, publication } = shape;
+  const columns = relation.columns.map((column, at) => ({ ...column, number: shape.columns[at]?.attribute ?? 0 }));
   const problem = problemOf(shape, isDenied);
   return {
-    relation: { ...relation },
+    relation: { ...relation, columns },
     keyColumns: problem?.code === 'SLU_S1148' ? [] : [ID],
     rowsEstimate: 10,
     bytesEstimate: 1000,

@@ -2,7 +2,7 @@
  * What joins a relation of the source with its stored table and its compiled rules. Found once per relation object, so
  * that the stream pays one map look-up per change.
  */
-import { BEFORE_ALL, type Position, type Relation, SluiceError } from '@sluice/core';
+import { BEFORE_ALL, type Column, type Position, type Relation, SluiceError } from '@sluice/core';
 import type { TableState } from '@sluice/storage';
 import type { ByteRowEvaluator, RowEvaluator, SyncRules } from '@sluice/sync-rules';
 import type { DiscoveredTable } from '../change-source.ts';
@@ -51,8 +51,9 @@ export type Compatibility = 'same' | 'different';
 
 /**
  * Whether rows of `relation` can go on being written under the record of `stored`: the same physical table under the
- * same name with the same key, and no old column changed. Columns added at the end are fine. What a user-defined type is
- * made of is not compared: stored rows are the text that the source sent, whatever the type has become since.
+ * same name with the same key, and no old column changed, or made anew as far as can be told. Columns added at the end are
+ * fine. What a user-defined type is made of is not compared: stored rows are the text that the source sent, whatever the
+ * type has become since.
  */
 export function compatibility(stored: TableState, relation: Relation): Compatibility {
   const old = stored.relation;
@@ -61,8 +62,13 @@ export function compatibility(stored: TableState, relation: Relation): Compatibi
   for (const [position, column] of old.columns.entries()) {
     const now = relation.columns[position];
     if (now === undefined || now.name !== column.name || now.typeId !== column.typeId) return 'different';
+    if (isMadeAnew(column, now)) return 'different';
   }
   return identifies(relation, stored.keyColumns) ? 'same' : 'different';
+}
+
+function isMadeAnew(old: Column, now: Column): boolean {
+  return old.number !== undefined && now.number !== undefined && old.number !== now.number;
 }
 
 /** Whether old rows come with the values of the record key. Without an identity none come, and nothing can go wrong. */
