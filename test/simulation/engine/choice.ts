@@ -44,6 +44,8 @@ export interface Likings {
   readonly strategy: Strategy;
   /** Little memory for the copy. */
   readonly tightMemory: boolean;
+  /** Whether another process copies, too. */
+  readonly copier: boolean;
   /** How quick those are who wait under a label; others are as chance has it. */
   readonly haste: Readonly<Record<string, number>>;
 }
@@ -70,9 +72,13 @@ function likingsBy(random: SeededRandom): Likings {
     moving: 1 / 3,
     strategy: 'blocks',
     tightMemory: false,
+    copier: false,
     haste: {},
   };
 }
+
+/** The other one has nothing to read before tables are planned. */
+const STEPS_BESIDE_A_COPIER = 100;
 
 /** Both copiers shall come to read, and neither to wait for the other all the time. */
 function besideACopier(label: string): number {
@@ -101,11 +107,9 @@ export class Chooser {
     const denying = seed % 9 === 7 ? 0.03 : 0;
     const publishing = seed % 9 === 2 ? 0.2 : 0;
     const copier = seed % 11 < 4;
-    // The other one has nothing to read before tables are planned.
-    const steps = copier ? 320 : 220;
     this.#likings = {
       ...likingsBy(random),
-      steps,
+      copier,
       losing,
       strategy,
       takingOver,
@@ -125,8 +129,8 @@ export class Chooser {
       seed,
       storage: seed % 20 === 0 ? 'lmdb' : 'memory',
       slowReads: random.int(2) === 0,
-      concurrency: Math.min(1 + random.int(3), copier ? 1 : 3),
-      copier,
+      concurrency: Math.min(1 + random.int(3), this.#likings.copier ? 1 : 3),
+      copier: this.#likings.copier,
       strategy: this.#likings.strategy,
       tightMemory: this.#likings.tightMemory,
       before: [
@@ -144,7 +148,8 @@ export class Chooser {
 
   /** Null at the end. */
   next(life: Life): Step | null {
-    if (this.#chosen++ === this.#likings.steps) return null;
+    const { steps, copier } = this.#likings;
+    if (this.#chosen++ === steps + (copier ? STEPS_BESIDE_A_COPIER : 0)) return null;
     const random = this.#random;
     const { writing, crashing, losing, takingOver, controlling, denying, catchingUp, rewriting, failing } =
       this.#likings;

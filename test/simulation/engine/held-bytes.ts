@@ -2,6 +2,7 @@
  * How much one process holds in memory that is not in storage yet, seen from outside: rows that the source handed out and
  * no flush has ended with, and changes whose flush has not answered. Judged against the bounds of the life.
  */
+import type { TableId } from '@sluice/core';
 import type { BucketStorage, JsonValue, StreamWriter } from '@sluice/storage';
 import type { ChangeWrite } from '@sluice/replication';
 import { approximateBytes } from '../../../packages/replication/src/rows/row-write.ts';
@@ -21,6 +22,8 @@ export interface Reading {
 }
 
 interface Chunk {
+  /** The table's identity in the source. */
+  readonly sourceId: string;
   readonly bytes: number;
   readonly cursor: string;
 }
@@ -37,18 +40,23 @@ export class HeldBytes {
     this.#bounds = bounds;
   }
 
-  reading(): Reading {
+  reading(sourceId: string): Reading {
     const chunks: Chunk[] = [];
     this.#gathered.add(chunks);
     return {
-      took: (bytes, cursor) => chunks.push({ bytes, cursor: JSON.stringify(cursor) }),
+      took: (bytes, cursor) => chunks.push({ sourceId, bytes, cursor: JSON.stringify(cursor) }),
       ended: () => this.#gathered.delete(chunks),
     };
   }
 
-  watching(storage: BucketStorage): BucketStorage {
+  /** @param stored the same storage, that answers at once */
+  watching(storage: BucketStorage, stored: BucketStorage): BucketStorage {
     return altered(storage, {
-      openWriter: async (...args) => this.#watched(await storage.openWriter(...args)),
+      openWriter: async (id, owner) => {
+        const writer = await storage.openWriter(id, owner);
+        const tables = await stored.reader(id).tables();
+        return this.#watched(writer, new Map(tables.map((table) => [table.id, table.relation.sourceId])));
+      },
     });
   }
 
@@ -67,29 +75,35 @@ export class HeldBytes {
       throw new Violation(`the stream holds ${streamed} bytes, of ${this.#bounds.streamBytes}`);
   }
 
-  #watched(writer: StreamWriter): StreamWriter {
+  #watched(writer: StreamWriter, sourceIds: Map<TableId, string>): StreamWriter {
     return altered(writer, {
+      addTable: async (relation, ...rest) => {
+        const table = await writer.addTable(relation, ...rest);
+        sourceIds.set(table.id, relation.sourceId);
+        return table;
+      },
       flush: (flush) => {
         const bytes = sum((flush.writes as readonly unknown[] as readonly ChangeWrite[]).map(bytesOfWrite));
         return during(this.#streamed, { bytes }, () => writer.flush(flush));
       },
       flushSnapshot: (flush) => {
         const { bytes, cursor } = flush.progress;
-        this.#leave(bytes, JSON.stringify(cursor));
+        const sourceId = sourceIds.get(flush.guard.tableId) ?? '';
+        this.#leave({ sourceId, bytes, cursor: JSON.stringify(cursor) });
         return during(this.#flushing, { bytes }, () => writer.flushSnapshot(flush));
       },
     });
   }
 
   /** What was gathered is flushed from here on. */
-  #leave(bytes: number, cursor: string): void {
+  #leave({ sourceId, bytes, cursor }: Chunk): void {
     for (const chunks of this.#gathered) {
-      const at = chunks.findIndex((chunk) => chunk.cursor === cursor);
+      const at = chunks.findIndex((chunk) => chunk.cursor === cursor && chunk.sourceId === sourceId);
       if (at < 0 || bytesOf(chunks.slice(0, at + 1)) !== bytes) continue;
       chunks.splice(0, at + 1);
       return;
     }
-    throw new Error(`a half of ${bytes} bytes up to ${cursor} was gathered by nobody`);
+    throw new Error(`a half of ${bytes} bytes of ${sourceId} up to ${cursor} was gathered by nobody`);
   }
 }
 

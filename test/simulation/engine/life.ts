@@ -288,7 +288,7 @@ export class Life {
     const slot = duty === 'copy' ? seenBeside(this.#slot) : this.#slot;
     const engine = new ReplicationEngine({
       duty,
-      storage: held.watching(slowStorage(watched, { turns, slowReads, mutant: mutant?.writer })),
+      storage: held.watching(slowStorage(watched, { turns, slowReads, mutant: mutant?.writer }), this.#opened.storage),
       createSource: () => {
         const source = new ScriptedSource(this.database, slot, { turns, reads: { strategy, measured, held } });
         return mutant?.source === undefined ? source : altered(source, mutant.source(source, this.database));

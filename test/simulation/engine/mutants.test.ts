@@ -396,6 +396,7 @@ for (const [name, rule] of Object.entries(rules)) {
     const likings = {
       defining: 0,
       takingOver: 0,
+      copier: false,
       controlling: 0,
       publishing: 0,
       denying: 0,

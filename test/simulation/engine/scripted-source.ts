@@ -142,7 +142,7 @@ export class ScriptedSource implements ChangeSource {
   }
 
   async *readTask(task: ReadTask): AsyncIterable<TaskChunk> {
-    const reading = this.#reads.held.reading();
+    const reading = this.#reads.held.reading(task.relation.sourceId);
     try {
       for await (const chunk of this.#chunks(task)) {
         reading.took(chunk.bytes, chunk.cursor);
