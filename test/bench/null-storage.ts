@@ -20,6 +20,7 @@ import {
   PackedRows,
   type Places,
   type PlannedRange,
+  type PlannedTable,
   type PublishedRows,
   type RowWrite,
   type SnapshotFlush,
@@ -164,13 +165,13 @@ class NullStream implements StreamWriter {
     return changed;
   }
 
-  planTable(tableId: TableId, plan: TablePlan, tasks: readonly PlannedRange[]): Promise<void> {
-    this.#change(tableId, { plan });
+  planTable({ id }: PlannedTable, plan: TablePlan, tasks: readonly PlannedRange[]): Promise<boolean> {
+    this.#change(id, { plan });
     this.tasks.set(
-      tableId,
-      tasks.map((task) => newTask(tableId, task)),
+      id,
+      tasks.map((task) => newTask(id, task)),
     );
-    return Promise.resolve();
+    return Promise.resolve(true);
   }
 
   splitTask(split: TaskSplit): Promise<boolean> {

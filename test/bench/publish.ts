@@ -59,7 +59,7 @@ export async function benchPublish({ rows }: BenchOptions): Promise<ReportBuilde
 
 async function stagedTable(writer: StreamWriter): Promise<TableBinding> {
   const table = await writer.addTable(RELATION, [0], 'staged');
-  await writer.planTable(table.id, { hash: '', strategy: '' }, []);
+  await writer.planTable(table, { hash: '', strategy: '' }, []);
   await writer.markTableSnapshotDone(table.id, table.generation, POSITION);
   const { rules } = parseSyncRules(RULES, { defaultSchema: 'public' });
   const evaluator = rules?.compileTable(RELATION) ?? null;

@@ -68,7 +68,7 @@ export function useStorages(base: Partial<PostgresStorageConfig> = {}): StorageW
 /** A table that nothing has to be copied of, in a stream whose gates are open. */
 export async function copiedTable(writer: StreamWriter): Promise<TableState> {
   const table = await writer.addTable(TODOS, [0]);
-  await writer.planTable(table.id, { hash: '', strategy: '' }, []);
+  await writer.planTable(table, { hash: '', strategy: '' }, []);
   await writer.markTableSnapshotDone(table.id, table.generation, '01');
   await writer.markAllSnapshotDone('01');
   return table;
@@ -78,6 +78,6 @@ export async function copiedTable(writer: StreamWriter): Promise<TableState> {
 export async function uncopiedTable(writer: StreamWriter): Promise<TableState> {
   const table = await writer.addTable(TODOS, [0]);
   const task = { index: 0, range: null, rowsEstimate: 1, bytesEstimate: 1 };
-  await writer.planTable(table.id, { hash: '', strategy: '' }, [task]);
+  await writer.planTable(table, { hash: '', strategy: '' }, [task]);
   return table;
 }

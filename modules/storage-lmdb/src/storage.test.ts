@@ -58,7 +58,7 @@ function rows(table: TableState, from: number, count: number): RowWrite[] {
 
 async function copiedTable(writer: StreamWriter): Promise<TableState> {
   const table = await writer.addTable(relation, [0]);
-  await writer.planTable(table.id, { hash: '', strategy: '' }, []);
+  await writer.planTable(table, { hash: '', strategy: '' }, []);
   await writer.markTableSnapshotDone(table.id, table.generation, '01');
   await writer.markAllSnapshotDone('01');
   return table;
@@ -159,7 +159,7 @@ test('what a killed process had been told is durable is there, and its lease is 
     const stream = await storage.createStream('rules', 1);
     const writer = await storage.openWriter(stream.id, 'victim');
     const table = await writer.addTable(${JSON.stringify(relation)}, [0]);
-    await writer.planTable(table.id, { hash: '', strategy: '' }, []);
+    await writer.planTable(table, { hash: '', strategy: '' }, []);
     await writer.markTableSnapshotDone(table.id, 1, '01');
     await writer.markAllSnapshotDone('01');
     const evaluate = (write) => ({ record: Buffer.from(write.key), lookups: [], partial: false,

@@ -27,6 +27,7 @@ import {
   newTask,
   notCopied,
   type PlannedRange,
+  type PlannedTable,
   type PublishedRows,
   type PublishRows,
   type RowWrite,
@@ -60,7 +61,16 @@ import {
   putStream,
   requireStream,
 } from './streams.ts';
-import { listTables, listTasks, putTable, putTask, removeTable, removeTasks, requireTable } from './tables.ts';
+import {
+  getTable,
+  listTables,
+  listTasks,
+  putTable,
+  putTask,
+  removeTable,
+  removeTasks,
+  requireTable,
+} from './tables.ts';
 import { dropTombstones, hasLiveRecords, purgeTombstones, removeRecords } from './table-records.ts';
 
 export interface WriterContext {
@@ -176,10 +186,13 @@ export class LmdbWriter implements StreamWriter {
     });
   }
 
-  planTable(tableId: TableId, plan: TablePlan, tasks: readonly PlannedRange[]): Promise<void> {
+  planTable(table: PlannedTable, plan: TablePlan, tasks: readonly PlannedRange[]): Promise<boolean> {
     return this.#writes.run(() => {
-      putTable(this.#schema, this.#stream, tablePlanned(requireTable(this.#schema, this.#stream, tableId), plan));
-      for (const task of tasks) putTask(this.#schema, this.#stream, newTask(tableId, task));
+      const planned = tablePlanned(getTable(this.#schema, this.#stream, table.id), table, plan);
+      if (planned === null) return false;
+      putTable(this.#schema, this.#stream, planned);
+      for (const task of tasks) putTask(this.#schema, this.#stream, newTask(table.id, task));
+      return true;
     });
   }
 

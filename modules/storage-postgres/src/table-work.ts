@@ -12,6 +12,7 @@ import {
   newTask,
   notCopied,
   type PlannedRange,
+  type PlannedTable,
   type TablePlan,
   tablePlanned,
   type TableState,
@@ -60,14 +61,16 @@ export async function removeTable({ tables, row, sql, own }: Within, tableId: Ta
 export async function planTable(
   { tables, row }: Within,
   {
-    tableId,
+    table,
     plan,
     tasks,
-  }: { readonly tableId: TableId; readonly plan: TablePlan; readonly tasks: readonly PlannedRange[] },
-): Promise<Done<void>> {
-  tables.put(tablePlanned(await tables.require(tableId), plan));
-  tables.putTasks(tasks.map((task) => newTask(tableId, task)));
-  return { value: undefined, next: row };
+  }: { readonly table: PlannedTable; readonly plan: TablePlan; readonly tasks: readonly PlannedRange[] },
+): Promise<Done<boolean>> {
+  const planned = tablePlanned(await tables.get(table.id), table, plan);
+  if (planned === null) return { value: false };
+  tables.put(planned);
+  tables.putTasks(tasks.map((task) => newTask(table.id, task)));
+  return { value: true, next: row };
 }
 
 export async function markTableDone(

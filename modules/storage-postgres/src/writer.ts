@@ -9,6 +9,7 @@ import {
   type JsonValue,
   needsTombstones,
   type PlannedRange,
+  type PlannedTable,
   type PublishedRows,
   type PublishRows,
   type RowWrite,
@@ -147,8 +148,8 @@ export class PostgresWriter implements StreamWriter {
     return this.#writes.change((within) => removeTable(within, tableId));
   }
 
-  planTable(tableId: TableId, plan: TablePlan, tasks: readonly PlannedRange[]): Promise<void> {
-    return this.#writes.change((within) => planTable(within, { tableId, plan, tasks }));
+  planTable(table: PlannedTable, plan: TablePlan, tasks: readonly PlannedRange[]): Promise<boolean> {
+    return this.#writes.change((within) => planTable(within, { table, plan, tasks }));
   }
 
   eraseRows(request: EraseRows): Promise<{ readonly remaining: boolean; readonly erased: number }> {

@@ -82,6 +82,7 @@ export {
 } from './table-state.ts';
 export type {
   EraseRows,
+  PlannedTable,
   PublishedRows,
   PublishRows,
   StreamFlush,

@@ -113,10 +113,19 @@ export function copyRequired(table: TableState, widened?: Relation): TableState 
   return { ...table, ...UNCOPIED, generation: table.generation + 1 };
 }
 
-/** @throws SLU_X0001 if it is planned already */
-export function tablePlanned(table: TableState, plan: TablePlan): TableState {
-  invariant(table.plan === null, `table ${table.id} is planned already`);
-  return { ...table, plan };
+/**
+ * @param now the table as it is
+ * @returns null if it is another by now, or none: what was planned says nothing of it
+ * @throws SLU_X0001 if it is planned already
+ */
+export function tablePlanned(
+  now: TableState | undefined,
+  { generation }: Pick<TableState, 'generation'>,
+  plan: TablePlan,
+): TableState | null {
+  if (now?.generation !== generation) return null;
+  invariant(now.plan === null, `table ${now.id} is planned already`);
+  return { ...now, plan };
 }
 
 /** The table after some of its staged rows were published, or all. */

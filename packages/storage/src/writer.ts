@@ -46,6 +46,9 @@ export interface PublishedRows {
   readonly ops: number;
 }
 
+/** What a plan was made for. */
+export type PlannedTable = Pick<TableState, 'id' | 'generation'>;
+
 /** A look at some records of a table whose rows have all been read. */
 export interface SweepRows {
   readonly tableId: TableId;
@@ -86,8 +89,11 @@ export interface StreamWriter extends CopyWriter {
   ): Promise<TableState>;
   /** Forgets a table that has no live records left (erase them first). */
   removeTable(tableId: TableId): Promise<void>;
-  /** Stores the tasks of a table's generation. Replaces none: planned tables are refused. */
-  planTable(tableId: TableId, plan: TablePlan, tasks: readonly PlannedRange[]): Promise<void>;
+  /**
+   * Stores the tasks of a table's generation. Replaces none: planned tables are refused.
+   * @returns false if the table has another generation by now, or is gone; nothing changed
+   */
+  planTable(table: PlannedTable, plan: TablePlan, tasks: readonly PlannedRange[]): Promise<boolean>;
   /** Erases up to `limit` live records of a table and raises its truncate epoch. Call until `remaining` is false. */
   eraseRows(request: EraseRows): Promise<{ readonly remaining: boolean; readonly erased: number }>;
 

@@ -97,7 +97,7 @@ export class StreamWorld {
     const relation = { sourceId: '1', connectionTag: 'default', schema: 'public', name: 't', columns };
     const table = await this.#writer.addTable({ ...relation, replicaIdentity: 'default' }, [0]);
     this.#tableId = table.id;
-    await this.#writer.planTable(table.id, { hash: '', strategy: '' }, []);
+    await this.#writer.planTable(table, { hash: '', strategy: '' }, []);
     await this.#writer.markTableSnapshotDone(table.id, table.generation, position(0));
     await this.#writer.markAllSnapshotDone(position(0));
     await this.storage.activate(stream.id);

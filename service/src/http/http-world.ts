@@ -88,7 +88,7 @@ export class HttpWorld {
     const relation = { sourceId: '1', connectionTag: 'default', schema: 'public', name: 't', columns };
     const table = await writer.addTable({ ...relation, replicaIdentity: 'default' }, [0]);
     this.#tableId = table.id;
-    await writer.planTable(table.id, { hash: '', strategy: '' }, []);
+    await writer.planTable(table, { hash: '', strategy: '' }, []);
     await writer.markTableSnapshotDone(table.id, table.generation, '00000000');
     await writer.markAllSnapshotDone('00000000');
     await this.storage.activate(stream.id);

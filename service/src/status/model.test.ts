@@ -67,7 +67,7 @@ it('tells how far a copy is, which gate waits for it, and what is wrong', async 
   const stream = await storage.createStream('rules', NOW - 60_000);
   const writer = await storage.openWriter(stream.id, 'test');
   const big = await writer.addTable(relation('big'), [0]);
-  await writer.planTable(big.id, { hash: '', strategy: '' }, [
+  await writer.planTable(big, { hash: '', strategy: '' }, [
     { index: 0, range: 'first', rowsEstimate: 400, bytesEstimate: 4000 },
     { index: 1, range: 'second', rowsEstimate: 600, bytesEstimate: 6000 },
   ]);
@@ -81,7 +81,7 @@ it('tells how far a copy is, which gate waits for it, and what is wrong', async 
     await writer.flushSnapshot({ rows: new PackedRows(big.id), guard, progress });
   }
   const small = await writer.addTable(relation('small'), [0]);
-  await writer.planTable(small.id, { hash: '', strategy: '' }, []);
+  await writer.planTable(small, { hash: '', strategy: '' }, []);
   await writer.markTableSnapshotDone(small.id, small.generation, '0000000000000900');
   const facts: EngineStreamFacts = {
     streamId: stream.id,

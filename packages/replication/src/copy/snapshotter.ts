@@ -103,7 +103,7 @@ export class Snapshotter {
   }
 
   #isPending({ id, snapshot }: TableState): boolean {
-    return snapshot === 'pending' && !this.#ports.catalog.isEnded(id);
+    return snapshot === 'pending' && !this.#ports.catalog.isEnding(id);
   }
 
   async #cancel(pending: readonly TableState[], control: SnapshotControl): Promise<void> {
@@ -136,11 +136,8 @@ export class Snapshotter {
       throw new ReadFailure(error);
     });
     const { tasks, ...plan } = await read;
-    await writer.planTable(
-      table.id,
-      plan,
-      tasks.map((task, index) => ({ index, ...task })),
-    );
+    const planned = tasks.map((task, index) => ({ index, ...task }));
+    if (!(await writer.planTable(table, plan, planned))) return;
     logger.info({ table: tableName(table), tasks: tasks.length, ...plan }, 'copy planned');
   }
 

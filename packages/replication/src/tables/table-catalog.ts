@@ -51,6 +51,7 @@ export class TableCatalog {
   /** The table that a relation was found to be, published as it was: what is published anew is described anew. */
   readonly #verified = new WeakMap<Relation, TableId>();
   readonly #ended = new Set<TableId>();
+  readonly #ending = new Set<TableId>();
   /** Tables whose past may not be visible to reads yet. */
   readonly #newcomers = new Set<TableId>();
   readonly #additions = new Latest(0);
@@ -86,6 +87,11 @@ export class TableCatalog {
   /** Whether the table ended since this attempt began: nothing may be written to it any more. */
   isEnded(tableId: TableId): boolean {
     return this.#ended.has(tableId);
+  }
+
+  /** Whether the end of the table has begun: nothing may be planned or copied of it any more. */
+  isEnding(tableId: TableId): boolean {
+    return this.#ending.has(tableId);
   }
 
   /** Whether reads can see everything that happened to the table before it was found. */
@@ -310,6 +316,8 @@ export class TableCatalog {
     const { writer, logger } = this.#ports;
     const table = `${stored.relation.schema}.${stored.relation.name}`;
     logger.info({ table, id: stored.id }, 'table ended; its rows are removed');
+    // Before its tasks go: others copy what is planned, and rows that are stored behind its end would stay.
+    this.#ending.add(stored.id);
     // Closes the snapshot gate: the stream may be behind the boundary already, and no part may be shown without the rest.
     await writer.markTableSnapshotRequired(stored.id);
     // Not before: until the gate is closed, a checkpoint must have the table's rows.

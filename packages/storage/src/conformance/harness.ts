@@ -106,7 +106,8 @@ export class World {
       rowsEstimate: 10,
       bytesEstimate: 100,
     }));
-    await this.writer.planTable(table, PLAN, planned);
+    const found = (await this.reader.tables()).find(({ id }) => id === table);
+    await this.writer.planTable(found ?? { id: table, generation: 1 }, PLAN, planned);
   }
 
   /** A table whose copy, of nothing, ended at `position`, with the snapshot gate opened there. */

@@ -101,6 +101,21 @@ export function tableConformance(withWorld: WithWorld): void {
       expect(await world.reader.tasks()).toHaveLength(2);
     }));
 
+  test('a plan of another generation, or of a table that is gone, is not stored', () =>
+    withWorld(async (world) => {
+      const table = await world.writer.addTable(relationOf('todos'), [0]);
+      const next = await world.writer.markTableSnapshotRequired(table.id);
+      const tasks = [{ index: 0, range: [0], rowsEstimate: 1, bytesEstimate: 1 }];
+      expect(await world.writer.planTable(table, PLAN, tasks)).toBe(false);
+      expect(await world.reader.tasks()).toEqual([]);
+      expect((await world.reader.tables())[0]?.plan).toBe(null);
+      expect(await world.writer.planTable(next, PLAN, tasks)).toBe(true);
+      expect(await world.reader.tasks()).toHaveLength(1);
+      await world.writer.removeTable(table.id);
+      expect(await world.writer.planTable(next, PLAN, tasks)).toBe(false);
+      expect(await world.reader.tasks()).toEqual([]);
+    }));
+
   test('a task that is not done is split where it stands, and its rest becomes a new task', () =>
     withWorld(async (world) => {
       const table = await world.pendingTable('todos', 2);

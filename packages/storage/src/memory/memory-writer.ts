@@ -29,6 +29,7 @@ import type { FlushResult } from '../flush-result.ts';
 import type { RowWrite } from '../row-write.ts';
 import type {
   EraseRows,
+  PlannedTable,
   PublishedRows,
   PublishRows,
   StreamFlush,
@@ -124,10 +125,13 @@ export class MemoryWriter implements StreamWriter {
     this.#stream.tasks = this.#stream.tasks.filter((task) => task.tableId !== tableId);
   }
 
-  async planTable(tableId: TableId, plan: TablePlan, tasks: readonly PlannedRange[]): Promise<void> {
+  async planTable(table: PlannedTable, plan: TablePlan, tasks: readonly PlannedRange[]): Promise<boolean> {
     this.#assertLease();
-    this.#stream.tables.set(tableId, tablePlanned(this.#table(tableId), plan));
-    this.#stream.tasks.push(...tasks.map((task) => newTask(tableId, task)));
+    const planned = tablePlanned(this.#stream.tables.get(table.id), table, plan);
+    if (planned === null) return false;
+    this.#stream.tables.set(table.id, planned);
+    this.#stream.tasks.push(...tasks.map((task) => newTask(table.id, task)));
+    return true;
   }
 
   async eraseRows(request: EraseRows): Promise<{ readonly remaining: boolean; readonly erased: number }> {
