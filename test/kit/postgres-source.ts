@@ -1,5 +1,13 @@
 /** A source on a test database, and a reader of its stream. */
-import { type Clock, type Position, silentLogger, type StreamEvent, systemClock, systemRandom } from '@sluice/core';
+import {
+  type Clock,
+  type Position,
+  type Relation,
+  silentLogger,
+  type StreamEvent,
+  systemClock,
+  systemRandom,
+} from '@sluice/core';
 import type { ChangeSource } from '@sluice/replication';
 import { createPostgresSource, type PostgresSourceConfig } from '@sluice/source-postgres';
 import type { TestDatabase } from './postgres.ts';
@@ -37,4 +45,14 @@ export async function streamTo(source: ChangeSource, position: Position): Promis
 /** The changes among events, without transactions and heartbeats. */
 export function changesOf(events: readonly StreamEvent[]): readonly StreamEvent[] {
   return events.filter(({ kind }) => kind !== 'begin' && kind !== 'commit' && kind !== 'heartbeat');
+}
+
+/** A table that was found, as the stream describes it: it does not tell the numbers of columns. */
+export function asStreamed(found: Relation): Relation {
+  const columns = found.columns.map((column) => {
+    const streamed: { -readonly [Key in keyof typeof column]: (typeof column)[Key] } = { ...column };
+    delete streamed.number;
+    return streamed;
+  });
+  return { ...found, columns };
 }

@@ -3,7 +3,7 @@
  * no flush has ended with, and changes whose flush has not answered. Judged against the bounds of the life.
  */
 import type { TableId } from '@sluice/core';
-import type { BucketStorage, JsonValue, StreamWriter } from '@sluice/storage';
+import type { BucketStorage, JsonValue, StreamReader, StreamWriter } from '@sluice/storage';
 import type { ChangeWrite } from '@sluice/replication';
 import { approximateBytes } from '../../../packages/replication/src/rows/row-write.ts';
 import { altered } from './slow-storage.ts';
@@ -54,8 +54,7 @@ export class HeldBytes {
     return altered(storage, {
       openWriter: async (id, owner) => {
         const writer = await storage.openWriter(id, owner);
-        const tables = await stored.reader(id).tables();
-        return this.#watched(writer, new Map(tables.map((table) => [table.id, table.relation.sourceId])));
+        return this.#watched(writer, stored.reader(id));
       },
     });
   }
@@ -75,12 +74,13 @@ export class HeldBytes {
       throw new Violation(`the stream holds ${streamed} bytes, of ${this.#bounds.streamBytes}`);
   }
 
-  #watched(writer: StreamWriter, sourceIds: Map<TableId, string>): StreamWriter {
+  #watched(writer: StreamWriter, reader: StreamReader): StreamWriter {
+    const sourceIds = new Map<TableId, string>();
     return altered(writer, {
-      addTable: async (relation, ...rest) => {
-        const table = await writer.addTable(relation, ...rest);
-        sourceIds.set(table.id, relation.sourceId);
-        return table;
+      claimTask: async (ref) => {
+        const task = await writer.claimTask(ref);
+        for (const { id, relation } of await reader.tables()) sourceIds.set(id, relation.sourceId);
+        return task;
       },
       flush: (flush) => {
         const bytes = sum((flush.writes as readonly unknown[] as readonly ChangeWrite[]).map(bytesOfWrite));

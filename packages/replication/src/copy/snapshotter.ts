@@ -148,11 +148,12 @@ export class Snapshotter {
     await this.#ports.writer.markTableSnapshotRequired(table.id);
   }
 
-  /** All rows of the table were read and are durable. */
+  /** All rows of the table were read and are durable. Behind that, it must still be what they were read of. */
   #complete(table: TableState): void {
     if (this.#completing.has(table.id)) return;
-    const { source, writer, logger } = this.#ports;
+    const { source, writer, logger, catalog } = this.#ports;
     const complete = async () => {
+      if (!(await catalog.confirm(table))) return;
       if (table.unconfirmed && !(await sweepTable(writer, table, logger))) return;
       const position = await source.head();
       await writer.markTableSnapshotDone(table.id, table.generation, position);

@@ -15,7 +15,8 @@ import type { SyncRules } from '@sluice/sync-rules';
 import type { ChangeSource, DiscoveredTable } from '../change-source.ts';
 import { erase } from '../rows/evaluate.ts';
 import { RowErrors } from './row-errors.ts';
-import { bindTable, compatibility, isAsPublished, isKnownAsFound, type TableBinding, unread } from './table-binding.ts';
+import { canBeRead, foundAs, goesOn, isKept, isWider } from './stored-and-found.ts';
+import { bindTable, compatibility, isKnownAsFound, type TableBinding, unread } from './table-binding.ts';
 import { missingTables, problemOf, type TableProblem } from './table-problems.ts';
 
 const ERASE_LIMIT = 2000;
@@ -154,6 +155,28 @@ export class TableCatalog {
       if (goesOn(stored, now)) this.#confirmed.set(stored.id, before);
       if (canBeRead(now) && isWider(now.relation, stored)) await this.#readAgain(stored, now, head);
     }
+  }
+
+  /**
+   * Looks whether a table is still the one that was found, and published, and ends it if it is not: what has been read of it
+   * since then has no stream to go with.
+   */
+  async confirm(table: TableState): Promise<boolean> {
+    const { source, reader } = this.#ports;
+    const { connectionTag, schema, name, sourceId } = table.relation;
+    const before = await source.head();
+    const [named] = await source.discover([{ connectionTag, schema, name, wildcard: false }]);
+    const head = await source.head();
+    return this.#exclusively(async () => {
+      const stored = (await reader.tables()).find(({ id }) => id === table.id);
+      if (stored?.generation !== table.generation || this.isEnding(table.id)) return false;
+      if (named?.relation.sourceId === sourceId && isKept(stored, named)) {
+        if (goesOn(stored, named)) this.#confirmed.set(stored.id, before);
+        return true;
+      }
+      await this.#end(stored, head);
+      return false;
+    });
   }
 
   #report(problems: readonly TableProblem[]): void {
@@ -351,31 +374,4 @@ export class TableCatalog {
     this.#verified.set(relation, table.id);
     return binding;
   }
-}
-
-/** What is stored of a table that was found. */
-function foundAs({ relation, published = '' }: DiscoveredTable, at: Position): Relation {
-  return { ...relation, found: { at, published } };
-}
-
-function canBeRead({ problem }: DiscoveredTable): boolean {
-  return problem === null || problem.kind === 'unidentified';
-}
-
-function isWider(relation: Relation, stored: TableState): boolean {
-  return relation.columns.length > stored.relation.columns.length;
-}
-
-/** Whether a stored table can be kept up. One that has a problem now is no worse than it was, if it is the same. */
-function isKept(stored: TableState, now: DiscoveredTable): boolean {
-  return now.problem === null || (now.problem.kind !== 'unpublished' && goesOn(stored, now));
-}
-
-/** Whether what is stored goes on from what the source has and sends now. */
-function goesOn(stored: TableState, { relation, keyColumns, published = '', problem }: DiscoveredTable): boolean {
-  return (
-    compatibility(stored, relation) === 'same' &&
-    (problem !== null || stored.keyColumns.join() === keyColumns.join()) &&
-    isAsPublished(stored, { published })
-  );
 }

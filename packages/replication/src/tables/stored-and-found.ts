@@ -1,0 +1,35 @@
+/** A table as it is stored, and as the catalogue of the source has it now. */
+import type { Position, Relation } from '@sluice/core';
+import type { TableState } from '@sluice/storage';
+import type { DiscoveredTable } from '../change-source.ts';
+import { compatibility, isAsPublished } from './table-binding.ts';
+
+/** What is stored of a table that was found. */
+export function foundAs({ relation, published = '' }: DiscoveredTable, at: Position): Relation {
+  return { ...relation, found: { at, published } };
+}
+
+export function canBeRead({ problem }: DiscoveredTable): boolean {
+  return problem === null || problem.kind === 'unidentified';
+}
+
+export function isWider(relation: Relation, stored: TableState): boolean {
+  return relation.columns.length > stored.relation.columns.length;
+}
+
+/** Whether a stored table can be kept up. One that has a problem now is no worse than it was, if it is the same. */
+export function isKept(stored: TableState, now: DiscoveredTable): boolean {
+  return now.problem === null || (now.problem.kind !== 'unpublished' && goesOn(stored, now));
+}
+
+/** Whether what is stored goes on from what the source has and sends now. */
+export function goesOn(
+  stored: TableState,
+  { relation, keyColumns, published = '', problem }: DiscoveredTable,
+): boolean {
+  return (
+    compatibility(stored, relation) === 'same' &&
+    (problem !== null || stored.keyColumns.join() === keyColumns.join()) &&
+    isAsPublished(stored, { published })
+  );
+}
