@@ -4,7 +4,7 @@
  * source is looked at first and every few seconds, with the eyes of a replicator that would go on with the stream.
  */
 import { Latest, limits, SluiceError } from '@sluice/core';
-import type { CopyWriter, StreamInfo, StreamReader } from '@sluice/storage';
+import type { CopyWriter, StreamReader } from '@sluice/storage';
 import { ByteBudget } from './byte-budget.ts';
 import type { SourceHealth } from './change-source.ts';
 import { BoundTables } from './copy/bound-tables.ts';
@@ -17,7 +17,7 @@ import { StrainGauge } from './copy/strain-gauge.ts';
 import { ReadFailure } from './copy/task-failure.ts';
 import { type CopyScheduleFacts, TaskScheduler } from './copy/task-scheduler.ts';
 import type { ReplicatorPorts } from './replicator.ts';
-import { reached } from './resume.ts';
+import { reached, savedSource, type StreamPlace } from './resume.ts';
 import { runTogether } from './run-together.ts';
 import { RowErrors } from './tables/row-errors.ts';
 
@@ -77,9 +77,14 @@ export class Copier {
     }
   }
 
+  get #place(): StreamPlace {
+    const { storage, stream } = this.#ports;
+    return { storage, id: stream.id };
+  }
+
   /** Until then there is nothing that could be said of the source. */
   async #streamIsOpened(signal: AbortSignal): Promise<void> {
-    while ((await this.#stored()).source === null) await this.#ports.clock.sleep(LOOK_MS, signal);
+    while ((await savedSource(this.#place)) === null) await this.#ports.clock.sleep(LOOK_MS, signal);
   }
 
   async #copy(writer: CopyWriter, signal: AbortSignal): Promise<never> {
@@ -142,19 +147,12 @@ export class Copier {
   /** @throws SLU_R1109, or why the stream could not go on from what answers here */
   async #look(): Promise<void> {
     const { source } = this.#ports;
-    const { source: saved } = await this.#stored();
+    const saved = await savedSource(this.#place);
     const { kind, reasons } = await source.inspect({ saved, asked: false, reached: () => reached(this.#reader) });
     if (kind === 'reconcile' || kind === 'full') throw new SluiceError('SLU_R1109', reasons.join('; '));
     this.#health = await source.health();
     const { durable } = await this.#reader.checkpointState();
     const stream = { durable, flushes: 0, flushMs: 0 };
     this.#pace.allowance = govern(this.#pace.allowance, this.#strain.read(this.#health, stream));
-  }
-
-  async #stored(): Promise<StreamInfo> {
-    const { storage, stream } = this.#ports;
-    const stored = (await storage.listStreams()).find(({ id }) => id === stream.id);
-    if (stored === undefined) throw new SluiceError('SLU_X0001', `stream ${stream.id} is not stored any more`);
-    return stored;
   }
 }

@@ -58,8 +58,11 @@ export async function reached(reader: StreamReader): Promise<Reached> {
   return { durable, newest: maxPosition(noCheckpointBefore, checkpoint?.position ?? null) };
 }
 
-/** Read under the lease: what was read before may be older than what the last holder left. */
-async function savedSource({ storage, id }: Pick<ResumePorts, 'storage' | 'id'>): Promise<JsonValue | null> {
+/** Where a stream is stored. */
+export type StreamPlace = Pick<ResumePorts, 'storage' | 'id'>;
+
+/** Who replicates reads it under the lease: what was read before may be older than what the last holder left. */
+export async function savedSource({ storage, id }: StreamPlace): Promise<JsonValue | null> {
   const current = (await storage.listStreams()).find((candidate) => candidate.id === id);
   if (current === undefined) throw new SluiceError('SLU_X0001', `stream ${id} is not stored any more`);
   return current.source;

@@ -2,26 +2,18 @@
  * The tasks that this process reads: chosen from the stored queue, claimed, read N at a time, stopped when they may not go
  * on, and cut in two where a place would stay free. Other processes may do the same with the rest of the queue.
  */
-import type { Clock, Logger } from '@sluice/core';
-import type { CopyWriter, SnapshotControl, StreamReader, TableState, TaskRef } from '@sluice/storage';
-import type { ChangeSource } from '../change-source.ts';
+import type { Logger } from '@sluice/core';
+import type { SnapshotControl, StreamReader, TableState, TaskRef } from '@sluice/storage';
 import type { CopyFailures } from './copy-failures.ts';
-import type { CopyProgress } from './copy-progress.ts';
 import { chooseDisplaced, chooseSplit, chooseTasks, isHeld, type QueuedTask, tableName } from './copy-order.ts';
 import { type Allowance, placesOf } from './governor.ts';
-import type { Pace } from './pace.ts';
 import type { RetryFacts, Tried } from './retries.ts';
 import { runSnapshotTask, type SnapshotTaskPorts } from './snapshot-task.ts';
 import { nameOf, type RunSignals, TaskRuns } from './task-runs.ts';
 
 export interface TaskSchedulerPorts extends SnapshotTaskPorts {
-  readonly source: ChangeSource;
   readonly reader: StreamReader;
-  readonly writer: CopyWriter;
-  readonly clock: Clock;
   readonly logger: Logger;
-  readonly progress: CopyProgress;
-  readonly pace: Pace;
   readonly failures: CopyFailures;
   /** Tasks read at once, unless an operator has stored another number. */
   readonly concurrency: number;
@@ -148,7 +140,7 @@ export class TaskScheduler {
     return result;
   }
 
-  /** The task has stopped: what it has not read yet becomes two tasks, in one transaction. */
+  /** What is not read yet of the task becomes two tasks, in one transaction: one that has stopped, or another process's. */
   async #split({ table, task }: QueuedTask): Promise<void> {
     const { reader, source, writer, logger } = this.#ports;
     const now = (await reader.tasks()).find((each) => each.tableId === table.id && each.index === task.index);
