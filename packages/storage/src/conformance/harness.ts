@@ -22,6 +22,8 @@ export interface OpenedStorage {
   /** What a new process finds after the old one died without a word. The old storage is not used again. */
   reopen(): Promise<OpenedStorage>;
   cleanup(): Promise<void>;
+  /** Of a storage that is disturbed: whether that happened often enough by now to say anything. */
+  wasDisturbed?(): boolean;
 }
 
 export type OpenStorage = () => Promise<OpenedStorage>;
