@@ -26,6 +26,9 @@ const turnOf = (run: number) => Math.floor(run / POSTGRES_MAJORS.length) * 13 + 
 /** Every third run keeps its buckets in Postgres. */
 const storageOf = (run: number) => (run % 3 === 2 ? 'postgresql' : 'lmdb');
 
+/** In two of five a second process copies, and is killed as well. */
+const withCopier = (run: number) => run % 5 === 2 || run % 5 === 4;
+
 async function openWorld(major: PostgresMajor | null): Promise<CrashWorld> {
   const postgres = await startPostgres({
     settings: { shared_buffers: '256MB' },
@@ -71,7 +74,7 @@ describe.each(suites)('Postgres $major', ({ major, runs }) => {
     const random = seededRandom(seed);
     const kills = planKills(turnOf(run), 1 + random.int(KILLS_MAX), random);
     const storage = storageOf(run);
-    const report = await crashRun(world, { kills, seed, storage }).catch((error: Error) => {
+    const report = await crashRun(world, { kills, seed, storage, copier: withCopier(run) }).catch((error: Error) => {
       // At once: a long round may be broken off before its end.
       console.error(JSON.stringify({ major, run, seed, storage, kills }), error.message);
       error.message = `${JSON.stringify(kills)}: ${error.message}`;

@@ -7,6 +7,7 @@ import pg from 'pg';
 import { expect } from 'vitest';
 import { type BlockRead, blockReads } from './block-reads.ts';
 import { SyncClient } from './client.ts';
+import { CrashCopier } from './crash-copier.ts';
 import { type CrashStorage, crashStorage, type StorageKind } from './crash-storage.ts';
 import { type PlannedKill, possibleKill, REPLACING, STIMULI } from './crash-plan.ts';
 import { heldRows } from './held-rows.ts';
@@ -48,6 +49,8 @@ export interface CrashWorld {
 export interface CrashReport {
   /** As `point:time`; with `missed` if the run had to be killed by hand because it did not come there. */
   readonly kills: readonly string[];
+  /** Of the process that only copies. */
+  readonly copierKills: readonly string[];
   readonly ops: number;
   readonly opsSentAgain: number;
   readonly transactions: number;
@@ -60,9 +63,15 @@ export interface CrashOrder {
   readonly kills: readonly PlannedKill[];
   readonly seed: number;
   readonly storage: StorageKind;
+  /** Whether a second process copies, too. */
+  readonly copier: boolean;
 }
 
-export async function crashRun(world: CrashWorld, { kills, seed, storage: kind }: CrashOrder): Promise<CrashReport> {
+/** Alone, so fast, it would take five seconds: there is something left to copy for another one. */
+const SLOW = { concurrency: 1, max_rows_per_second: 4_000 };
+
+export async function crashRun(world: CrashWorld, order: CrashOrder): Promise<CrashReport> {
+  const { kills, seed, storage: kind } = order;
   const database = await world.postgres.createDatabase(undefined, { template: world.template });
   const source = await database.connect();
   const proxy = await startProxy({ host: '127.0.0.1', port: world.postgres.port });
@@ -70,9 +79,13 @@ export async function crashRun(world: CrashWorld, { kills, seed, storage: kind }
   const { population } = world;
   const load = await startLoad({ uri: database.uri, population, writesPerSecond: WRITES_PER_SECOND, seed });
   const storage = await crashStorage(kind, world.postgres);
-  const config = { ...READ_BY_BLOCKS, ...(storage.config === null ? {} : { storage: storage.config }) };
-  const service = await ServiceProcess.prepare({ sourceUri, rules: RULES, config });
-  const run = new CrashRun({ source, proxy, load, service, storage });
+  const kept = storage.config === null ? {} : { storage: storage.config };
+  const options = { sourceUri, rules: RULES };
+  const snapshot = { ...READ_BY_BLOCKS.snapshot, ...(order.copier ? SLOW : {}) };
+  const service = await ServiceProcess.prepare({ ...options, config: { snapshot, ...kept } });
+  const beside = { ...options, config: { ...READ_BY_BLOCKS, storage: service.storage, ...kept } };
+  const copier = order.copier ? await CrashCopier.prepare(beside, seed) : null;
+  const run = new CrashRun({ source, proxy, load, service, copier, storage });
   try {
     for (const kill of kills) await run.dieAt(kill);
     await run.finish();
@@ -89,6 +102,7 @@ interface Surroundings {
   readonly proxy: RecordingProxy;
   readonly load: Load;
   readonly service: ServiceProcess;
+  readonly copier: CrashCopier | null;
   readonly storage: CrashStorage;
 }
 
@@ -109,12 +123,13 @@ class CrashRun {
   }
 
   async dieAt(kill: PlannedKill): Promise<void> {
-    const { service } = this.#around;
+    const { service, copier } = this.#around;
     const copied = this.#stored.tables.length > 0 && this.#stored.tables.every((table) => table.snapshot === 'done');
     const { point, time } = possibleKill(kill, copied);
     if (REPLACING.includes(point)) await this.#replaceVersion();
     service.failpoint = `${point}:${time}`;
     service.spawn();
+    copier?.begin();
     STIMULI[point]?.(this.#around);
     const writing = point === 'write-checkpoint.stored' ? askForWriteCheckpoints(service) : null;
     await this.#untilDeadOrIdle(point);
@@ -123,6 +138,7 @@ class CrashRun {
     await writing;
     // Nothing else may have ended it: an error of its own is a finding.
     expect((await service.exit).signal, service.output.slice(-3000)).toBe('SIGKILL');
+    await copier?.end();
     this.#kills.push(died ? service.failpoint : `${service.failpoint} missed`);
     await this.#judgeStorage();
   }
@@ -191,9 +207,9 @@ class CrashRun {
 
   /** The last start, to the end: everything is there once, and every state that a client ever held was one of the source. */
   async finish(): Promise<void> {
-    const { service, load, source } = this.#around;
+    const { service, copier, load, source } = this.#around;
     service.failpoint = null;
-    await service.start();
+    await Promise.all([service.start(), copier?.stay()]);
     this.#judgeProgress((await copyStatus(service))?.rowsOf ?? new Map());
     await service.until('the copy is complete', () => this.#copied(), COPY_LIMIT_MS);
     await load.stop();
@@ -223,6 +239,7 @@ class CrashRun {
   report(): CrashReport {
     return {
       kills: this.#kills,
+      copierKills: this.#around.copier?.deaths ?? [],
       ops: this.#register.size,
       opsSentAgain: this.#register.repeated,
       transactions: this.#around.load.committed,
@@ -232,9 +249,10 @@ class CrashRun {
   }
 
   async end(): Promise<void> {
-    const { load, service, proxy, source } = this.#around;
+    const { load, service, copier, proxy, source } = this.#around;
     await load.stop().catch(() => {});
     const stopped = await Promise.allSettled(this.#clients.map((client) => client.stop()));
+    await copier?.dispose();
     await service.dispose();
     await proxy.close();
     await source.end();
