@@ -65,7 +65,7 @@ async function stagedTable(writer: StreamWriter): Promise<TableBinding> {
   const evaluator = rules?.compileTable(RELATION) ?? null;
   const copyEvaluator = rules?.compileByteTable(RELATION) ?? null;
   if (evaluator === null || copyEvaluator === null) throw new Error('the rules do not read the table');
-  return { table, keyColumns: [0], foundAt: '', evaluator, copyEvaluator, reportRowError: () => {} };
+  return { table, keyColumns: [0], foundAt: '', evaluator, copyEvaluator, cut: null, reportRowError: () => {} };
 }
 
 async function stage(writer: StreamWriter, binding: TableBinding, rows: number): Promise<void> {

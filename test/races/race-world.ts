@@ -36,6 +36,8 @@ export class RaceWorld {
   #stream: StreamInfo;
   #stop = new AbortController();
   #ended: Promise<void> = Promise.resolve();
+  /** Who replicates; by default the owner of everything. */
+  role: { readonly username: string; readonly password: string } | null = null;
   /** What the supervisor would have tried again after. */
   #retried: string | null = null;
 
@@ -112,7 +114,7 @@ export class RaceWorld {
   async #attempt(signal: AbortSignal): Promise<unknown> {
     const tools = { clock: systemClock, random: systemRandom, logger: silentLogger };
     const inner = createPostgresSource(
-      { uri: this.db.uri, sslmode: 'disable', slotName: `s_${this.db.name}`, heartbeatIntervalMs: 200 },
+      { uri: this.db.uri, ...this.role, sslmode: 'disable', slotName: `s_${this.db.name}`, heartbeatIntervalMs: 200 },
       tools,
     );
     const source = holdSource(inner, this.gates);

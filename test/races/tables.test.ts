@@ -189,6 +189,31 @@ describe('altered', () => {
     await world.run('ALTER TABLE t1 ALTER v TYPE int8', `UPDATE t1 SET v = 3000000000 WHERE id = 'r3'`);
   });
 
+  for (const then of ['goes', 'stays'] as const) {
+    const role = { username: `reader_${then}`, password: 'secret' };
+    race(
+      `a column comes while its table may not be read, and ${then}`,
+      [
+        ...make('t1'),
+        ALL,
+        `CREATE ROLE ${role.username} LOGIN REPLICATION PASSWORD '${role.password}'`,
+        `GRANT SELECT ON t1 TO ${role.username}`,
+      ],
+      async (world) => {
+        world.role = role;
+        world.start();
+        await world.converges();
+        await world.run(`REVOKE SELECT ON t1 FROM ${role.username}`, 'ALTER TABLE t1 ADD COLUMN w int4');
+        await world.run(`UPDATE t1 SET w = 7, v = 77 WHERE id = 'r1'`);
+        await world.streamed();
+        expect((await world.shown())?.['t1']?.['r1']).toEqual({ id: 'r1', v: 77, pad: 'p'.repeat(100) });
+        if (then === 'goes') await world.run('ALTER TABLE t1 DROP COLUMN w');
+        await world.run(`GRANT SELECT ON t1 TO ${role.username}`);
+        await world.converges(withoutNulls);
+      },
+    );
+  }
+
   for (const [when, hold] of Object.entries({ 'in mid-copy': true, 'after the copy': false })) {
     race(`columns are added ${when}, and no row changes`, [...make('t1'), ...make('t2', 3), ALL], async (world) => {
       if (hold) world.gates.chunks.close();

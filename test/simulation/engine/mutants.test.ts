@@ -23,6 +23,7 @@ import { ByteBudget } from '../../../packages/replication/src/byte-budget.ts';
 import { Publications } from '../../../packages/replication/src/stream/publications.ts';
 import type { consequenceOf } from '../../../packages/replication/src/copy/task-failure.ts';
 import type { compatibility, isKnownAsFound } from '../../../packages/replication/src/tables/table-binding.ts';
+import { TableCatalog } from '../../../packages/replication/src/tables/table-catalog.ts';
 import type { Likings } from './choice.ts';
 import type { Mutant } from './life.ts';
 import { liveBySeed } from './simulate.ts';
@@ -375,6 +376,11 @@ const rules: Record<string, Rule> = {
   'a table that was published anew is copied anew before rows of it are written': {
     likings: { publishing: 0.3, writing: 0.1 },
     code: code<typeof isKnownAsFound>('isKnownAsFound', () => true),
+  },
+  'a copy ends when its table is still what it was read of': {
+    from: 375,
+    likings: { publishing: 0.3, writing: 0.1 },
+    replace: [() => vi.spyOn(TableCatalog.prototype, 'confirm').mockResolvedValue(true)],
   },
   'a table that cannot be read is set aside, and the others go on': {
     likings: { denying: 0.02 },

@@ -111,7 +111,7 @@ function bindingOf(yaml: string, table: TableState, errors: string[]): TableBind
   const copyEvaluator = rules?.compileByteTable(relation) ?? null;
   if (evaluator === null || copyEvaluator === null) throw new Error(JSON.stringify(diagnostics));
   const reportRowError = (definition: string, message: string) => errors.push(`${definition}: ${message}`);
-  return { table, keyColumns: table.keyColumns, foundAt: '', evaluator, copyEvaluator, reportRowError };
+  return { table, keyColumns: table.keyColumns, foundAt: '', evaluator, copyEvaluator, cut: null, reportRowError };
 }
 
 function comparable(effect: Effect | null) {

@@ -1,4 +1,4 @@
-import { decodeOp, type RawRow, type Relation } from '@sluice/core';
+import { type Column, decodeOp, type RawRow, type Relation } from '@sluice/core';
 import { decodeRecord, type Effect, encodeRecord, type SourceRecord } from '@sluice/storage';
 import { type RowEvaluator, textAsBytes } from '@sluice/sync-rules';
 import { describe, expect, test } from 'vitest';
@@ -46,6 +46,7 @@ const binding: TableBinding = {
   foundAt: '',
   evaluator: byOwner,
   copyEvaluator: textAsBytes(byOwner),
+  cut: null,
   reportRowError: () => {},
 };
 
@@ -230,6 +231,28 @@ test('a row over the size limit is left out, and an earlier version of it remove
   const effect = evaluate({ ...upsert(['1', 'a', 'c']), binding: own }, before, null);
   expect(effectOf(effect).ops).toEqual(['REMOVE b 1 7.1']);
   expect(reports).toHaveLength(1);
+});
+
+describe('a row with columns that its table is not stored with', () => {
+  const wider = { ...relation, columns: [...relation.columns, { ...relation.columns[2], name: 'more' } as Column] };
+  const whole: RowEvaluator = {
+    evaluate: (row, out) => out.data('all', 'notes', String(row[0]), JSON.stringify(row)),
+  };
+  const streamed = { ...binding, evaluator: whole, cut: binding };
+  const write = { ...upsert(['1', 'ann', 'hello', undefined]), binding: streamed };
+
+  test('is cut to those', () => {
+    const effect = evaluateIn(write, null, null, binding.table);
+    expect(effectOf(effect)).toEqual(effectOf(inserted));
+    expect(recordOf(effect).values).toEqual(['1', 'ann', 'hello']);
+  });
+
+  test('is kept whole if the table has got them meanwhile', () => {
+    const row: RawRow = ['1', 'ann', 'hello', 'more'];
+    const effect = evaluateIn({ ...write, row }, null, null, { ...binding.table, relation: wider, history: 2 });
+    expect(recordOf(effect)).toMatchObject({ history: 2, values: row });
+    expect(effectOf(effect).ops).toEqual(['PUT all 1 7.1']);
+  });
 });
 
 describe('records of an older history', () => {

@@ -39,7 +39,7 @@ export function evaluate(
     case 'upsert':
       if (write.boundary !== null && isInCopy(write.boundary, table)) return null;
       return upsert(
-        write,
+        asKept(write, table),
         prior === null ? null : decodeRecord(prior),
         moved === null ? null : decodeRecord(moved),
         table,
@@ -78,6 +78,13 @@ export function erase(tableId: TableId, key: RecordKey, record: Uint8Array): Eff
 /** Tells rows of one object id apart; stable for the life of the table's incarnation. */
 export function subkeyOf(tableId: TableId, key: RecordKey): string {
   return `${tableId}.${key}`;
+}
+
+/** The row with the columns that the table is stored with, where the stream has more (see `TableBinding.cut`). */
+function asKept(write: UpsertWrite, { relation: { columns } }: TableState): UpsertWrite {
+  const { row, binding } = write;
+  if (binding.cut === null || row.length <= columns.length) return write;
+  return { ...write, binding: binding.cut, row: row.slice(0, columns.length) };
 }
 
 function upsert(

@@ -37,13 +37,11 @@ export async function completePartialRows(ports: PartialPorts, table: TableState
     if (records.length === 0 || !(await isStill(ports.reader, table))) return;
     await ports.source.settle(signal);
     const values = records.map((entry) => decodeRecord(entry.record).values);
-    const isWider = values.some((row) => row.length > table.relation.columns.length);
-    const asRead = isWider ? await ports.catalog.widened(table) : table;
-    const rows = await ports.source.readRows(asRead.relation, table.keyColumns, values);
+    const rows = await ports.source.readRows(table.relation, table.keyColumns, values);
     const readBefore = await ports.source.head();
     const byKey = new Map(rows.map((row) => [recordKey(row, table.keyColumns), row]));
     if (ports.catalog.isEnded(table.id)) return;
-    const binding = ports.catalog.bindingFor(asRead);
+    const binding = ports.catalog.bindingFor(table);
     const writes: CompleteWrite[] = [];
     for (const entry of records) {
       const row = byKey.get(entry.key);

@@ -13,13 +13,12 @@ export function canBeRead({ problem }: DiscoveredTable): boolean {
   return problem === null || problem.kind === 'unidentified';
 }
 
-export function isWider(relation: Relation, stored: TableState): boolean {
-  return relation.columns.length > stored.relation.columns.length;
-}
-
-/** Whether a stored table can be kept up. One that has a problem now is no worse than it was, if it is the same. */
+/**
+ * Whether a stored table can be kept up: it is the same, and published as it was, all the while. Another problem that it has
+ * now makes it no worse than it was.
+ */
 export function isKept(stored: TableState, now: DiscoveredTable): boolean {
-  return now.problem === null || (now.problem.kind !== 'unpublished' && goesOn(stored, now));
+  return now.problem?.kind !== 'unpublished' && goesOn(stored, now);
 }
 
 /** Whether what is stored goes on from what the source has and sends now. */

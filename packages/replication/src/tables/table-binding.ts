@@ -17,6 +17,11 @@ export interface TableBinding {
   readonly evaluator: RowEvaluator;
   /** The same rules, for copied rows. */
   readonly copyEvaluator: ByteRowEvaluator;
+  /**
+   * The same for rows that are cut to the columns that are stored; null if the relation has no others. A table that got columns
+   * keeps those that it has until all its rows can be read again.
+   */
+  readonly cut: TableBinding | null;
   reportRowError(definition: string, message: string): void;
 }
 
@@ -28,7 +33,8 @@ interface Bound {
 }
 
 /** @returns null if no rule reads the table */
-export function bindTable(rules: SyncRules, { table, relation, rowErrors }: Bound): TableBinding | null {
+export function bindTable(rules: SyncRules, bound: Bound): TableBinding | null {
+  const { table, relation, rowErrors } = bound;
   const evaluator = rules.compileTable(relation);
   const copyEvaluator = rules.compileByteTable(relation);
   if (evaluator === null || copyEvaluator === null) return null;
@@ -38,8 +44,17 @@ export function bindTable(rules: SyncRules, { table, relation, rowErrors }: Boun
     foundAt: table.relation.found?.at ?? BEFORE_ALL,
     evaluator,
     copyEvaluator,
+    cut: isWider(relation, table) ? bindTable(rules, { ...bound, relation: cutTo(table, relation) }) : null,
     reportRowError: (definition, message) => rowErrors.add(table, definition, message),
   };
+}
+
+export function isWider(relation: Relation, stored: TableState): boolean {
+  return relation.columns.length > stored.relation.columns.length;
+}
+
+function cutTo(stored: TableState, relation: Relation): Relation {
+  return { ...relation, columns: relation.columns.slice(0, stored.relation.columns.length) };
 }
 
 /** Stored tables are those that rules read. */

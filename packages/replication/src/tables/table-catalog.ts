@@ -9,14 +9,14 @@
  * history of a table that was found begins at the head of then: what the stream brings from before may have gaps, or may
  * be in another structure, and its outcome is in the copy, which waits until all of it can be seen (`isReadable`).
  */
-import { BEFORE_ALL, Latest, type Logger, type Position, type Relation, SluiceError, type TableId } from '@sluice/core';
+import { BEFORE_ALL, Latest, type Logger, type Position, type Relation, type TableId } from '@sluice/core';
 import type { StreamReader, StreamWriter, TableState } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import type { ChangeSource, DiscoveredTable } from '../change-source.ts';
 import { erase } from '../rows/evaluate.ts';
 import { RowErrors } from './row-errors.ts';
-import { canBeRead, foundAs, goesOn, isKept, isWider } from './stored-and-found.ts';
-import { bindTable, compatibility, isKnownAsFound, type TableBinding, unread } from './table-binding.ts';
+import { canBeRead, foundAs, goesOn, isKept } from './stored-and-found.ts';
+import { bindTable, compatibility, isKnownAsFound, isWider, type TableBinding, unread } from './table-binding.ts';
 import { missingTables, problemOf, type TableProblem } from './table-problems.ts';
 
 const ERASE_LIMIT = 2000;
@@ -152,31 +152,43 @@ export class TableCatalog {
         await this.#end(stored, head);
         continue;
       }
-      if (goesOn(stored, now)) this.#confirmed.set(stored.id, before);
+      this.#confirmed.set(stored.id, before);
       if (canBeRead(now) && isWider(now.relation, stored)) await this.#readAgain(stored, now, head);
     }
   }
 
   /**
-   * Looks whether a table is still the one that was found, and published, and ends it if it is not: what has been read of it
-   * since then has no stream to go with.
+   * Looks whether a table is still the one that was found, and published as it was then. If not, what has been read of it since
+   * has no stream to go with: it ends, and what is there now is taken in.
    */
   async confirm(table: TableState): Promise<boolean> {
-    const { source, reader } = this.#ports;
-    const { connectionTag, schema, name, sourceId } = table.relation;
-    const before = await source.head();
-    const [named] = await source.discover([{ connectionTag, schema, name, wildcard: false }]);
-    const head = await source.head();
+    const { reader } = this.#ports;
+    const { named, ...heads } = await this.#lookFor(table.relation);
     return this.#exclusively(async () => {
       const stored = (await reader.tables()).find(({ id }) => id === table.id);
       if (stored?.generation !== table.generation || this.isEnding(table.id)) return false;
-      if (named?.relation.sourceId === sourceId && isKept(stored, named)) {
-        if (goesOn(stored, named)) this.#confirmed.set(stored.id, before);
+      if (named !== null && isKept(stored, named)) {
+        this.#confirmed.set(stored.id, heads.before);
         return true;
       }
-      await this.#end(stored, head);
+      if (named?.problem === null) await this.#register(named, heads);
+      else await this.#end(stored, heads.head);
       return false;
     });
+  }
+
+  /** The table that has the name now, if it is still the one that had it. */
+  async #lookFor({
+    connectionTag,
+    schema,
+    name,
+    sourceId,
+  }: Relation): Promise<LookHeads & { named: DiscoveredTable | null }> {
+    const { source } = this.#ports;
+    const before = await source.head();
+    const [named] = await source.discover([{ connectionTag, schema, name, wildcard: false }]);
+    const head = await source.head();
+    return { before, named: named?.relation.sourceId === sourceId ? named : null, head };
   }
 
   #report(problems: readonly TableProblem[]): void {
@@ -204,7 +216,7 @@ export class TableCatalog {
   }
 
   async #resolve(relation: Relation, boundary: Position): Promise<TableBinding | null> {
-    const { rules, source, reader } = this.#ports;
+    const { rules, reader } = this.#ports;
     const tables = await reader.tables();
     const stored = tables.find((table) => table.relation.sourceId === relation.sourceId);
     const isSame = stored !== undefined && compatibility(stored, relation) === 'same';
@@ -217,26 +229,22 @@ export class TableCatalog {
       if (stored !== undefined) await this.#end(stored, boundary);
       return null;
     }
-    const { connectionTag, schema, name } = relation;
-    const before = await source.head();
-    const [named] = await source.discover([{ connectionTag, schema, name, wildcard: false }]);
-    const head = await source.head();
     // Another table that has the name by now is met under a relation of its own.
-    const table = named?.relation.sourceId === relation.sourceId ? named : undefined;
-    if (isSame && table !== undefined && isKept(stored, table) && goesOn(stored, table)) {
-      this.#confirmed.set(stored.id, before);
-      if (!isWider(relation, stored) || !canBeRead(table)) return this.#bind(relation, stored);
+    const { named, ...heads } = await this.#lookFor(relation);
+    if (isSame && named !== null && isKept(stored, named)) {
+      this.#confirmed.set(stored.id, heads.before);
+      if (!isWider(relation, stored) || !canBeRead(named)) return this.#bind(relation, stored);
       // Columns were added, or came and went: some rows do not have them, others have what is gone.
-      return this.#bindOrPassOver(relation, await this.#readAgain(stored, table, head));
+      return this.#bindOrPassOver(relation, await this.#readAgain(stored, named, heads.head));
     }
-    if (table === undefined || table.problem !== null) {
+    if (named === null || named.problem !== null) {
       // Its rows are not written from here on, so what was stored of it would be neither what it was nor what it is. It may
       // have been taken out of the publication and put back before it went.
-      if (stored !== undefined) await this.#end(stored, isSame ? head : boundary);
+      if (stored !== undefined) await this.#end(stored, isSame ? heads.head : boundary);
       return null;
     }
     // A table that was found before, and is as it was then, has been something else in between.
-    const registered = await this.#register(table, { before, head }, isSame ? undefined : stored);
+    const registered = await this.#register(named, heads, isSame ? undefined : stored);
     return this.#bindOrPassOver(relation, registered);
   }
 
@@ -274,18 +282,6 @@ export class TableCatalog {
     const known = this.#bindings.get(table.relation);
     if (known?.table.generation === table.generation) return known;
     return this.#bind(table.relation, table) ?? unread(table);
-  }
-
-  /**
-   * The table with the columns that were added since it was found: rows of the stream have them.
-   * @throws SLU_R1103 if it has become something else
-   */
-  async widened(table: TableState): Promise<TableState> {
-    const { connectionTag, schema, name } = table.relation;
-    const [found] = await this.#ports.source.discover([{ connectionTag, schema, name, wildcard: false }]);
-    if (found === undefined || compatibility(table, found.relation) === 'different')
-      throw new SluiceError('SLU_R1103', `${schema}.${name} is not what it was when it was found`);
-    return { ...table, relation: found.relation };
   }
 
   /** Empties a table, unless it ended meanwhile, or was found anew and is copied as it is behind that. */
