@@ -40,7 +40,8 @@ export async function completePartialRows(ports: PartialPorts, table: TableState
     const rows = await ports.source.readRows(table.relation, table.keyColumns, values);
     const readBefore = await ports.source.head();
     const byKey = new Map(rows.map((row) => [recordKey(row, table.keyColumns), row]));
-    if (ports.catalog.isEnded(table.id)) return;
+    // Behind the read: what it saw must be what the stream brings.
+    if (!(await ports.catalog.confirm(table))) return;
     const binding = ports.catalog.bindingFor(table);
     const writes: CompleteWrite[] = [];
     for (const entry of records) {
