@@ -2,13 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import { invariant, type StreamId, type TableId } from '@sluice/core';
 import { BEFORE_CLAIMS, type TableState, type TaskState } from '@sluice/storage';
-import { afterPrefix, documentKey } from './keys.ts';
-import { getDocument, putDocument, type Schema, type Store } from './schema.ts';
+import { documentKey } from './keys.ts';
+import { listDocuments, ParsedDocuments } from './parsed-documents.ts';
+import { getDocument, putDocument, type Schema } from './schema.ts';
 
 export function listTables(schema: Schema, stream: StreamId): TableState[] {
-  const { documents } = schema;
-  const stamp = getDocument<string>(documents, documentKey('tablesStamp', stream));
-  return listsOf(schema).get(stream, stamp, () => readTables(documents, stream));
+  const stamp = getDocument<string>(schema.documents, documentKey('tablesStamp', stream));
+  const listing = { store: schema.documents, prefix: documentKey('table', stream), fill: filledTable };
+  return listsOf(schema).get(stream, stamp, () => parsedOf(schema).list(listing));
 }
 
 /** In the transaction of every change. */
@@ -16,22 +17,15 @@ function stampTables(schema: Schema, stream: StreamId): void {
   putDocument(schema.documents, documentKey('tablesStamp', stream), listsOf(schema).nextStamp());
 }
 
-function readTables(documents: Store, stream: StreamId): TableState[] {
-  const start = documentKey('table', stream);
-  const tables: TableState[] = [];
-  for (const { value } of documents.getRange({ start, end: afterPrefix(start) })) {
-    tables.push({ ...BEFORE_STAGING, ...(JSON.parse(value.toString()) as TableState) });
-  }
-  return tables;
-}
-
 export function getTable({ documents }: Schema, stream: StreamId, id: TableId): TableState | undefined {
   const found = getDocument<TableState>(documents, documentKey('table', stream, id));
-  return found === null ? undefined : { ...BEFORE_STAGING, ...found };
+  return found === null ? undefined : filledTable(found);
 }
 
-/** Of tables that were stored when none could be staged. */
-const BEFORE_STAGING = { visibility: 'shown' } as const;
+/** Some were stored when none could be staged. */
+function filledTable(stored: TableState): TableState {
+  return { ...stored, visibility: stored.visibility ?? 'shown' };
+}
 
 export function requireTable(schema: Schema, stream: StreamId, id: TableId): TableState {
   const table = getTable(schema, stream, id);
@@ -52,18 +46,19 @@ export function removeTable(schema: Schema, stream: StreamId, id: TableId): void
 }
 
 /** Tasks of one table, or of all. */
-export function listTasks({ documents }: Schema, stream: StreamId, table?: TableId): TaskState[] {
-  const start = table === undefined ? documentKey('task', stream) : documentKey('task', stream, table);
-  const tasks: TaskState[] = [];
-  for (const { value } of documents.getRange({ start, end: afterPrefix(start) })) {
-    tasks.push({ ...BEFORE_CLAIMS, ...(JSON.parse(value.toString()) as TaskState) });
-  }
-  return tasks;
+export function listTasks(schema: Schema, stream: StreamId, table?: TableId): readonly TaskState[] {
+  const listing = { store: schema.documents, fill: filledTask };
+  if (table !== undefined) return listDocuments({ ...listing, prefix: documentKey('task', stream, table) });
+  return parsedOf(schema).list({ ...listing, prefix: documentKey('task', stream) });
 }
 
 export function getTask({ documents }: Schema, stream: StreamId, table: TableId, index: number): TaskState | undefined {
   const found = getDocument<TaskState>(documents, documentKey('task', stream, table, index));
-  return found === null ? undefined : { ...BEFORE_CLAIMS, ...found };
+  return found === null ? undefined : filledTask(found);
+}
+
+function filledTask(stored: TaskState): TaskState {
+  return { ...BEFORE_CLAIMS, ...stored };
 }
 
 export function putTask({ documents }: Schema, stream: StreamId, task: TaskState): void {
@@ -120,9 +115,16 @@ class TableLists {
 
 /** Of each open database. */
 const lists = new WeakMap<Schema, TableLists>();
+const parsed = new WeakMap<Schema, ParsedDocuments>();
 
 function listsOf(schema: Schema): TableLists {
   let found = lists.get(schema);
   if (found === undefined) lists.set(schema, (found = new TableLists()));
+  return found;
+}
+
+function parsedOf(schema: Schema): ParsedDocuments {
+  let found = parsed.get(schema);
+  if (found === undefined) parsed.set(schema, (found = new ParsedDocuments()));
   return found;
 }

@@ -2,12 +2,16 @@
  * Sibling loops with one fate: the first to fail aborts the others, all are awaited, and the first real error wins over
  * the abort errors it caused.
  */
+import { setMaxListeners } from 'node:events';
+
 export async function runTogether(
   signal: AbortSignal,
   loops: readonly ((signal: AbortSignal) => Promise<void>)[],
 ): Promise<never> {
   const failed = new AbortController();
   const own = AbortSignal.any([signal, failed.signal]);
+  // Each of many tasks may wait for it in several places; that is no leak.
+  setMaxListeners(0, own);
   let first: { error: unknown } | null = null;
   const guarded = loops.map(async (loop) => {
     try {

@@ -6,13 +6,14 @@
  *
  * A failure that concerns one task or one table stays with it; docs/decisions/0009-read-plan-and-scheduler.md says which.
  */
-import { Latest } from '@sluice/core';
+import { Latest, type TableId } from '@sluice/core';
 import {
   holdsCheckpoints,
   type SnapshotControl,
   type StreamWriter,
   tableControl,
   type TableState,
+  type TaskState,
 } from '@sluice/storage';
 import { CopyFailures, type CopyFailurePorts } from './copy-failures.ts';
 import { isHeld, type QueuedTask, tableName } from './copy-order.ts';
@@ -90,10 +91,8 @@ export class Snapshotter {
     await this.#cancel(pending, control);
     await this.#planAll(pending, control, signal);
     const tables = (await reader.tables()).filter((table) => this.#isPending(table) && table.plan !== null);
-    const tasks = await reader.tasks();
     const queued: QueuedTask[] = [];
-    for (const table of tables) {
-      const own = tasks.filter((task) => task.tableId === table.id);
+    for (const [table, own] of withTasks(tables, await reader.tasks())) {
       // No tasks: the table was sent back to the start between the two reads, and is planned in the next round.
       if (own.length > 0 && own.every((task) => task.state === 'done')) this.#complete(table);
       queued.push(...own.map((task) => ({ table, task })));
@@ -187,4 +186,10 @@ export class Snapshotter {
     // After the mark: an event that passes the gate must come even if nobody writes to the source (rule R10).
     await source.marker();
   }
+}
+
+function withTasks(tables: readonly TableState[], tasks: readonly TaskState[]): Iterable<[TableState, TaskState[]]> {
+  const byTable = new Map<TableId, [TableState, TaskState[]]>(tables.map((table) => [table.id, [table, []]]));
+  for (const task of tasks) byTable.get(task.tableId)?.[1].push(task);
+  return byTable.values();
 }
