@@ -374,7 +374,7 @@ const rules: Record<string, Rule> = {
     }),
   },
   'a table that was published anew is copied anew before rows of it are written': {
-    likings: { publishing: 0.3, writing: 0.1 },
+    likings: { publishing: 0.3, writing: 0.1, keys: 8, haste: { ...KNOWING, 'sleep 3000': 0.001, stream: 5 } },
     code: code<typeof isKnownAsFound>('isKnownAsFound', () => true),
   },
   'a copy ends when its table is still what it was read of': {
