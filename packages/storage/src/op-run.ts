@@ -57,7 +57,16 @@ export class OpRun {
   }
 
   body(at: number): Uint8Array {
-    return this.space.view8(this.bodyAt(at), this.bodyAt(at + 1));
+    return this.bodies(at, at + 1);
+  }
+
+  bodies(from: number, to: number): Uint8Array {
+    return this.space.view8(this.bodyAt(from), this.bodyAt(to));
+  }
+
+  /** Of the table. */
+  entries(from: number, to: number): Uint8Array {
+    return this.space.view8(this.#table + from * OP_ENTRY_BYTES, this.#table + to * OP_ENTRY_BYTES);
   }
 
   /** The first op behind `opId`; `count` if there is none. */
