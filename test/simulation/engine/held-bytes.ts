@@ -61,6 +61,7 @@ export class HeldBytes {
 
   /** @throws Violation */
   check(): void {
+    if (this.#gathered.size + this.#flushing.size + this.#streamed.size === 0) return;
     const halves = [
       ...[...this.#gathered].map(bytesOf).filter((bytes) => bytes > 0),
       ...[...this.#flushing].map(({ bytes }) => bytes),

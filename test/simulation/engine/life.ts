@@ -147,7 +147,7 @@ export class Life {
   async #flow(isOver: () => Promise<boolean>): Promise<void> {
     for (let step = 0; step < DRAIN_STEPS_MAX && !(await isOver()); step++) {
       this.database.flush();
-      const [label] = this.waiting;
+      const label = this.#turns.first;
       if (label === undefined) throw new Violation('nothing is left to be done, but the end is not reached');
       await this.step({ kind: 'go', labels: [label], draw: 0.9 });
     }

@@ -117,20 +117,30 @@ function limited(name: string, args: unknown[]): unknown[] {
 
 /** `changed` in place of the methods of `target`, which may be a class with private fields. */
 export function altered<T extends object>(target: T, changed: Partial<T>): T {
-  return new Proxy(target, {
-    get: (_, name) => {
-      const method: unknown = Reflect.get(changed, name) ?? Reflect.get(target, name);
-      return typeof method === 'function' ? (...args: unknown[]) => (method as Method).apply(target, args) : method;
-    },
+  return wrapped(target, (name) => {
+    const method: unknown = Reflect.get(changed, name) ?? Reflect.get(target, name);
+    return typeof method === 'function' ? (...args: unknown[]) => (method as Method).apply(target, args) : method;
   });
 }
 
 function intercepted<T extends object>(target: T, wrap: (name: string, method: Method) => Method): T {
+  return wrapped(target, (name) => {
+    const method: unknown = Reflect.get(target, name);
+    if (typeof method !== 'function' || typeof name !== 'string') return method;
+    return wrap(name, (...args) => (method as Method).apply(target, args));
+  });
+}
+
+/** What `instead` has for each name; of functions, once and for all. */
+function wrapped<T extends object>(target: T, instead: (name: string | symbol) => unknown): T {
+  const methods = new Map<string | symbol, unknown>();
   return new Proxy(target, {
     get: (_, name) => {
-      const method: unknown = Reflect.get(target, name);
-      if (typeof method !== 'function' || typeof name !== 'string') return method;
-      return wrap(name, (...args) => (method as Method).apply(target, args));
+      const known = methods.get(name);
+      if (known !== undefined) return known;
+      const value = instead(name);
+      if (typeof value === 'function') methods.set(name, value);
+      return value;
     },
   });
 }

@@ -19,6 +19,8 @@ interface Waiting {
   readonly fail: (error: Error) => void;
 }
 
+function pass(): void {}
+
 export class Turns implements TurnTaker {
   #waiting: Waiting[] = [];
   #busy = 0;
@@ -37,6 +39,11 @@ export class Turns implements TurnTaker {
     } finally {
       this.#busy--;
     }
+  }
+
+  /** Who waits longest. */
+  get first(): string | undefined {
+    return this.#waiting[0]?.label;
   }
 
   get labels(): readonly string[] {
@@ -86,9 +93,9 @@ export class Turns implements TurnTaker {
       monotonic: () => this.#now,
       sleep,
       timer: (ms, callback) => {
-        const cancelled = new AbortController();
-        sleep(ms, cancelled.signal).then(callback, () => {});
-        return () => cancelled.abort();
+        // As late as whoever awaits a sleep would hear of it.
+        const entry = this.#push(`${who}sleep ${ms}`, ms, () => void Promise.resolve().then(pass).then(callback));
+        return () => this.#leave(entry);
       },
     };
   }
@@ -96,18 +103,30 @@ export class Turns implements TurnTaker {
   async #sleep(label: string, ms: number, signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
-      const wake = () => {
+      const entry = this.#push(label, ms, () => {
         signal?.removeEventListener('abort', abort);
-        this.#now += ms;
         resolve();
-      };
-      const entry: Waiting = { label, goOn: wake, fail: wake };
+      });
       const abort = () => {
-        this.#waiting = this.#waiting.filter((waiting) => waiting !== entry);
+        this.#leave(entry);
         reject(signal?.reason as Error);
       };
       signal?.addEventListener('abort', abort, { once: true });
-      this.#waiting.push(entry);
     });
+  }
+
+  #push(label: string, ms: number, then: () => void): Waiting {
+    const wake = () => {
+      this.#now += ms;
+      then();
+    };
+    const entry: Waiting = { label, goOn: wake, fail: wake };
+    this.#waiting.push(entry);
+    return entry;
+  }
+
+  #leave(entry: Waiting): void {
+    const index = this.#waiting.indexOf(entry);
+    if (index >= 0) this.#waiting.splice(index, 1);
   }
 }
