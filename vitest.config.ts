@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 const report = process.env['SLUICE_TEST_REPORT'];
@@ -6,6 +7,7 @@ const common = {
   pool: 'forks' as const,
   testTimeout: 60_000,
   hookTimeout: 60_000,
+  globalSetup: join(import.meta.dirname, 'test/kit/postgres-template.ts'),
 };
 const resolve = { conditions: ['source'] };
 const ssr = { resolve };

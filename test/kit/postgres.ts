@@ -55,14 +55,23 @@ const PASSWORD = 'sluice test';
 const KIT_SETTINGS = { max_replication_slots: '100', max_wal_senders: '20' };
 const FAST_SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
 
+/** Where test runs keep a filled data directory for each version; the environment says (postgres-template.ts). */
+const TEMPLATES = process.env['SLUICE_TEST_POSTGRES_TEMPLATES'];
+let isFirst = true;
+
 export async function startPostgres(options: StartPostgresOptions = {}): Promise<TestPostgres> {
   const directory = join(tmpdir(), `sluice-postgres-${process.pid}-${randomBytes(4).toString('hex')}`);
-  const binDirectory = await programsFor(options.major ?? requestedMajor());
+  const major = options.major ?? requestedMajor();
+  const binDirectory = await programsFor(major);
+  // Copies are the same cluster to whoever asks: only one of a test file's servers may be one.
+  const template = isFirst && TEMPLATES !== undefined ? { template: join(TEMPLATES, String(major ?? 'own')) } : {};
+  isFirst = false;
   const server = await startEmbeddedPostgres({
     directory,
     password: PASSWORD,
     settings: { ...KIT_SETTINGS, ...(options.durable === true ? {} : FAST_SETTINGS), ...options.settings },
     disposable: true,
+    ...template,
     ...(binDirectory === undefined ? {} : { binDirectory }),
     clock: systemClock,
     logger: silentLogger,

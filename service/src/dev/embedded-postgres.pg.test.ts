@@ -3,18 +3,26 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Logger, silentLogger, systemClock } from '@sluice/core';
 import pg from 'pg';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
 
 const running: EmbeddedPostgres[] = [];
 const directories: string[] = [];
 
+/** Of the second and every later directory here. */
+let templates = '';
+beforeAll(async () => {
+  templates = await mkdtemp(join(tmpdir(), 'sluice-dev-templates-'));
+});
+afterAll(() => rm(templates, { recursive: true, force: true }));
+
 async function start(
   directory: string,
-  extra: { disposable?: boolean; logger?: Logger } = {},
+  extra: { disposable?: boolean; logger?: Logger; template?: string } = {},
 ): Promise<EmbeddedPostgres> {
   const common = { directory, password: 'p w', clock: systemClock, logger: silentLogger };
-  const server = await startEmbeddedPostgres({ ...common, ...extra });
+  const template = join(templates, 'own');
+  const server = await startEmbeddedPostgres({ ...common, template, ...extra });
   running.push(server);
   return server;
 }
@@ -112,6 +120,17 @@ describe('embedded Postgres', () => {
       code: 'SLU_C0007',
       message: expect.stringContaining('shared_buffers'),
     });
+  });
+
+  it('fills a directory by a copy of the template, which the first one has made', async () => {
+    const template = join(templates, 'another');
+    const first = await start(await newDirectory(), { template });
+    await ask(first, 'create table kept as select 7 as answer');
+    const second = await start(await newDirectory(), { template });
+    const identity = 'select system_identifier::text as answer from pg_control_system()';
+    expect(await ask(second, identity)).toBe(await ask(first, identity));
+    expect(await ask(second, "select to_regclass('kept')::text as answer")).toBeNull();
+    expect(await readdir(templates)).toContain('another');
   });
 
   it('removes a disposable directory', async () => {

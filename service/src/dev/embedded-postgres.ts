@@ -11,6 +11,7 @@ import { join, resolve } from 'node:path';
 import { type Clock, type Logger, SluiceError } from '@sluice/core';
 import { findPostgresBinaries, findRunAs, type PostgresBinaries, type RunAs } from './postgres-binaries.ts';
 import { findPlace } from './postgres-place.ts';
+import { copyOfTemplate, keepAsTemplate } from './postgres-template.ts';
 
 export interface EmbeddedPostgresOptions {
   /** Data directory; filled by initdb if it is empty or missing. Root may be given another: see postgres-place.ts. */
@@ -23,6 +24,8 @@ export interface EmbeddedPostgresOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Removes the directory when the server ends, however it ends. For tests. */
   readonly disposable?: boolean;
+  /** Filled directories are copies of this one; the first one makes it. All of them say that they are the same cluster. */
+  readonly template?: string;
   /** Directory of `initdb` and `postgres`, for another version than the one from npm. */
   readonly binDirectory?: string;
   readonly clock: Clock;
@@ -93,8 +96,9 @@ async function fillDirectory(
   binaries: PostgresBinaries,
   runAs: RunAs,
 ): Promise<void> {
-  const { directory } = options;
+  const { directory, template } = options;
   if ((await readdir(directory)).length > 0) return;
+  if (template !== undefined && (await copyOfTemplate(template, directory))) return;
   const passwordFile = `${directory}.password`;
   await writeFile(passwordFile, options.password, { mode: 0o600 });
   if (runAs.uid !== undefined) await chown(passwordFile, runAs.uid, runAs.gid ?? runAs.uid);
@@ -110,6 +114,7 @@ async function fillDirectory(
   } finally {
     await rm(passwordFile, { force: true });
   }
+  if (template !== undefined) await keepAsTemplate(directory, template);
 }
 
 function run(command: string, args: readonly string[], runAs: RunAs): Promise<void> {
