@@ -1,12 +1,16 @@
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/kit/longest-first.ts';
+import { PATIENCE_MS } from './test/kit/patience.ts';
 
 const report = process.env['SLUICE_TEST_REPORT'];
 const common = {
   exclude: ['**/node_modules/**', '**/dist/**'],
   pool: 'forks' as const,
-  testTimeout: 60_000,
-  hookTimeout: 60_000,
+  // What is waited for is waited for with patience (test/kit/patience.ts), and gives up before its test does.
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+  expect: { poll: { timeout: PATIENCE_MS } },
   globalSetup: join(import.meta.dirname, 'test/kit/postgres-template.ts'),
 };
 const resolve = { conditions: ['source'] };
@@ -29,44 +33,41 @@ const waiting = [
   'crash/paused-holder',
 ].map((name) => `test/${name}.test.ts`);
 
+/** For two cores: while one of them waits for a server or a clock, the others compute. */
+const PARTS = { maxWorkers: 3, sequence: { groupOrder: 0 } };
+/** After the rest, and few at a time: each brings a database, a service and a load of its own. */
+const WHOLE = { maxWorkers: 2, sequence: { groupOrder: 1 } };
+
 export default defineConfig({
   test: {
     ...(report === undefined ? {} : { reporters: ['default', ['json', { outputFile: report }]] }),
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         resolve,
         ssr,
         test: {
           ...common,
+          ...PARTS,
           name: 'parts',
           include: ['packages/**/*.test.ts', 'modules/**/*.test.ts', 'service/**/*.test.ts', 'test/**/*.test.ts'],
           exclude: [...common.exclude, 'test/e2e/**', 'test/crash/**'],
-          maxWorkers: 2,
-          sequence: { groupOrder: 0 },
         },
+      },
+      {
+        resolve,
+        ssr,
+        test: { ...common, ...PARTS, name: 'whole, waiting', include: waiting },
       },
       {
         resolve,
         ssr,
         test: {
           ...common,
-          name: 'whole, waiting',
-          include: waiting,
-          maxWorkers: 2,
-          sequence: { groupOrder: 1 },
-        },
-      },
-      {
-        resolve,
-        ssr,
-        test: {
-          ...common,
-          // One at a time and after the rest: these bring a database, a service and a load of their own to two cores.
+          ...WHOLE,
           name: 'whole',
           include: ['test/e2e/**/*.test.ts', 'test/crash/**/*.test.ts'],
           exclude: [...common.exclude, ...waiting],
-          maxWorkers: 1,
-          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -74,12 +75,11 @@ export default defineConfig({
         ssr,
         test: {
           ...common,
+          ...WHOLE,
           // The same tests once more, with buckets stored in Postgres.
           name: 'whole, storage in Postgres',
           include: onBothStorages,
           env: { SLUICE_TEST_STORAGE: 'postgresql' },
-          maxWorkers: 1,
-          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -99,7 +99,7 @@ test(`kill -9 at ${KILLS} moments of a copy of ${ROWS} rows (seed ${testSeed})`,
     await service.start();
     await sleep(1000);
     await load.stop();
-    for (const client of clients) await client.reach(load.committed, 30_000);
+    for (const client of clients) await client.reach(load.committed, 60_000);
 
     for (const client of clients) {
       client.hold();

@@ -58,7 +58,7 @@ test(`the connections to the source are cut ${CUTS} times`, { timeout: sized(150
     }
     expect(service.pid).toBe(pid);
     expect(service.running).toBe(true);
-    await expect.poll(() => service.probe('readiness'), { timeout: 20_000 }).toBe(200);
+    await expect.poll(() => service.probe('readiness')).toBe(200);
     expect(service.output).not.toContain('SLU_X');
     expect(service.output).not.toMatch(/\\n\s+at /);
   } finally {

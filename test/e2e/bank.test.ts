@@ -143,7 +143,7 @@ test(`${WRITERS} writers move money for ${SECONDS} s`, { timeout: (SECONDS + 120
     await Promise.all(writers);
     const select = TABLES.map((table) => `SELECT '${table}/' || id || ' ' || balance AS account FROM ${table}`);
     const accounts = (await db.query<{ account: string }>(select.join(' UNION ALL '))).map(({ account }) => account);
-    await expect.poll(() => accountsOf(client), { timeout: 30_000 }).toEqual(accounts.toSorted());
+    await expect.poll(() => accountsOf(client)).toEqual(accounts.toSorted());
     expect(failure).toBeNull();
     expect(books.filter(({ accounts, total }) => accounts !== ACCOUNTS || total !== TOTAL)).toEqual([]);
     expect(books.length).toBeGreaterThan(SECONDS);

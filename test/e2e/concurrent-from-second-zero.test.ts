@@ -24,6 +24,8 @@ import { type Holding, WatchingClient } from '../kit/watching-client.ts';
 
 const ROWS = sized(100_000, 1_000_000);
 const WRITES_PER_SECOND = 1000;
+/** From the last write to the client that sees it last. The small size also runs on machines that do much else. */
+const LAST_CHANGE_LIMIT_MS = sized(60_000, 5000);
 const COPY_TIMEOUT_MS = sized(240_000, 600_000);
 /**
  * While others still download. Half a million rows once a second and client would fill the memory of this process, in
@@ -76,10 +78,9 @@ test(`copy and stream side by side: ${ROWS} rows under ${WRITES_PER_SECOND} writ
     for (const client of clients) client.holdEveryMs = 1000;
     await sleep(4000);
     const report = await load.stop();
-    await sleep(5000);
+    await Promise.all(clients.map((client) => client.reach(load.committed, LAST_CHANGE_LIMIT_MS)));
     for (const client of clients) {
       expect(client.failure).toBeNull();
-      expect(client.ticks.at(-1), `${client.user.sub}, 5 s after the writes stopped`).toBe(BigInt(load.committed));
       client.hold();
     }
     await status.stop();

@@ -130,7 +130,7 @@ test(
       expect(stream?.restart).toEqual({ kind: 'reconcile', reasons: [expect.stringContaining('does not exist')] });
       // What is streamed from now on comes after all that.
       await database.query(`UPDATE notes SET body = 'the end' WHERE id = ${ROWS}`);
-      await following.client.until(() => following.received.includes(`PUT ${ROWS}`), 30_000);
+      await following.client.until(() => following.received.includes(`PUT ${ROWS}`));
       expect([...following.received].sort()).toEqual([...expectedOps, `PUT ${ROWS}`].sort());
       expect(following.sizes.filter((size) => size !== ROWS && size !== ROWS - CHANGED)).toEqual([]);
       expect(following.client.stats.checksumFailures).toBe(0);
@@ -167,7 +167,7 @@ test(
       // Noticed by the look at the source's health, with nothing wrong on the wire. Tables of a publication that was made
       // anew are taken to be others, and sent anew (docs/decisions/0008-staged-tables.md).
       await database.query('BEGIN; DROP PUBLICATION powersync; CREATE PUBLICATION powersync FOR ALL TABLES; COMMIT');
-      await service.until('it is named', () => service.output.includes('PSYNC_S1146'), 30_000);
+      await service.until('it is named', () => service.output.includes('PSYNC_S1146'));
       await database.query('DELETE FROM notes WHERE id <= 20');
       await following.client.until(() => following.client.rows('notes').size === 980, 60_000);
     }),
@@ -185,7 +185,7 @@ test(
       });
       expect(response.status).toBe(200);
       const compared = async () => (await streamOf(service))?.restart?.kind === 'reconcile';
-      await service.until('the comparison has begun', compared, 30_000);
+      await service.until('the comparison has begun', compared);
       await database.query('DELETE FROM notes WHERE id <= 10');
       await following.client.until(() => following.client.rows('notes').size === 990, 60_000);
       expect([...following.received].sort()).toEqual(Array.from({ length: 10 }, (_, n) => `REMOVE ${n + 1}`).sort());
@@ -209,11 +209,11 @@ test('another cluster at the same address is refused before anything is written'
     await service.terminate();
     target.port = second.port;
     await service.start();
-    await service.until('it is refused', async () => (await streamOf(service))?.error?.code === 'SLU_S1150', 30_000);
+    await service.until('it is refused', async () => (await streamOf(service))?.error?.code === 'SLU_S1150');
     expect(await other.query('SELECT slot_name FROM pg_replication_slots')).toEqual([]);
     const client = new SyncClient({ endpoint: service.url, token: () => tokenFor({ sub: 'ann', claims: {} }) });
     const connected = client.connect().catch(() => undefined);
-    await client.until(() => client.rows('notes').size === 100, 30_000);
+    await client.until(() => client.rows('notes').size === 100);
     client.disconnect();
     await connected;
   } finally {

@@ -97,7 +97,7 @@ afterAll(async () => {
 async function settled(): Promise<void> {
   const mark = ++marks;
   await connection.query('UPDATE marker SET n = $1', [mark]);
-  await client.until(({ rows }) => rows.call(client, 'marker').get('marker')?.['n'] === mark, 30_000);
+  await client.until(({ rows }) => rows.call(client, 'marker').get('marker')?.['n'] === mark);
 }
 
 /** All tables that the rules read, as the source has them now. */
@@ -130,7 +130,7 @@ test('a new table that the rules read comes in one step, and checkpoints do not 
   await connection.query('CREATE TABLE case_new (id text PRIMARY KEY, v int8)');
   await connection.query(`INSERT INTO case_new SELECT 'k' || n, n FROM generate_series(1, 500) AS n`);
   await settled();
-  await client.until(() => (heldRows(client).get('case_new')?.size ?? 0) > 0, 30_000);
+  await client.until(() => (heldRows(client).get('case_new')?.size ?? 0) > 0);
   await settled();
   await expectSame();
 });

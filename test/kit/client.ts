@@ -7,6 +7,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { createGunzip } from 'node:zlib';
 import { OpLog, type WireBucket, type WireOp } from './op-log.ts';
 import type { OpRegister } from './op-register.ts';
+import { PATIENCE_MS } from './patience.ts';
 import { type Framing, readBsonDocuments, readJsonLines } from './wire-framing.ts';
 
 export interface SyncClientOptions {
@@ -146,7 +147,7 @@ export class SyncClient {
   }
 
   /** Resolves when the condition holds; it is looked at after every line. */
-  async until(condition: (client: SyncClient) => boolean, timeoutMs = 20_000): Promise<void> {
+  async until(condition: (client: SyncClient) => boolean, timeoutMs = PATIENCE_MS): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     while (!condition(this)) {
       const left = deadline - Date.now();
@@ -162,7 +163,7 @@ export class SyncClient {
   }
 
   /** Connects, waits for the condition (default: one applied checkpoint), and disconnects. */
-  async sync(condition: (client: SyncClient) => boolean = completedOnce(this), timeoutMs = 20_000): Promise<void> {
+  async sync(condition: (client: SyncClient) => boolean = completedOnce(this), timeoutMs = PATIENCE_MS): Promise<void> {
     const connection = this.connect();
     try {
       await Promise.race([this.until(condition, timeoutMs), connection.then(() => neverEnds(condition(this)))]);

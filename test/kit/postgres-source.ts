@@ -10,6 +10,7 @@ import {
 } from '@sluice/core';
 import type { ChangeSource } from '@sluice/replication';
 import { createPostgresSource, type PostgresSourceConfig } from '@sluice/source-postgres';
+import { PATIENCE_MS } from './patience.ts';
 import type { TestDatabase } from './postgres.ts';
 
 let slots = 0;
@@ -34,7 +35,7 @@ export async function streamToHead(source: ChangeSource): Promise<readonly Strea
 
 export async function streamTo(source: ChangeSource, position: Position): Promise<readonly StreamEvent[]> {
   const events: StreamEvent[] = [];
-  for await (const batch of source.stream(AbortSignal.timeout(20_000))) {
+  for await (const batch of source.stream(AbortSignal.timeout(PATIENCE_MS))) {
     events.push(...batch);
     const last = batch.at(-1);
     if ((last?.kind === 'commit' || last?.kind === 'heartbeat') && last.position >= position) return events;

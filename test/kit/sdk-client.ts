@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AbstractPowerSyncDatabase, column, LogLevels, PowerSyncDatabase, Schema, Table } from '@powersync/node';
+import { PATIENCE_MS } from './patience.ts';
 
 export type SdkTables = Readonly<Record<string, Readonly<Record<string, 'text' | 'integer' | 'real'>>>>;
 
@@ -114,7 +115,7 @@ export class SdkClient {
     }
   }
 
-  async firstSync(timeoutMs = 20_000): Promise<void> {
+  async firstSync(timeoutMs = PATIENCE_MS): Promise<void> {
     await this.#db.waitForFirstSync(AbortSignal.timeout(timeoutMs));
     if (this.#db.currentStatus.hasSynced !== true) {
       throw new Error(`no first sync in ${timeoutMs} ms; errors: ${this.errors.join('; ')}`);
@@ -128,7 +129,7 @@ export class SdkClient {
     options: { readonly ttl?: number; readonly priority?: 0 | 1 | 2 | 3 } = {},
   ): Promise<() => void> {
     const subscription = await this.#db.syncStream(stream, parameters).subscribe(options);
-    await subscription.waitForFirstSync(AbortSignal.timeout(20_000));
+    await subscription.waitForFirstSync(AbortSignal.timeout(PATIENCE_MS));
     return () => subscription.unsubscribe();
   }
 
@@ -151,7 +152,7 @@ export class SdkClient {
   }
 
   /** Polls until the query's first value is as expected. */
-  async until(sql: string, expected: unknown, timeoutMs = 20_000): Promise<void> {
+  async until(sql: string, expected: unknown, timeoutMs = PATIENCE_MS): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     let value: unknown;
     while (Date.now() < deadline) {

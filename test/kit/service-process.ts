@@ -16,6 +16,7 @@ import type { BucketStorage } from '@sluice/storage';
 import { openLmdbStorage } from '@sluice/storage-lmdb';
 import { openPostgresStorage } from '@sluice/storage-postgres';
 import { SignJWT } from 'jose';
+import { PATIENCE_MS } from './patience.ts';
 import type { TestUser } from './rules.ts';
 
 /** As this process runs the product, so does its child: from source, or as it was built. */
@@ -232,7 +233,7 @@ export class ServiceProcess {
   }
 
   /** Polls until the condition holds; throws with the end of the output if it does not, or the service dies. */
-  async until(what: string, holds: () => Promise<boolean> | boolean, timeoutMs = 30_000): Promise<void> {
+  async until(what: string, holds: () => Promise<boolean> | boolean, timeoutMs = PATIENCE_MS): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       if (await holds()) return;

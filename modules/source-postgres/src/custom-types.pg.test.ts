@@ -3,6 +3,7 @@ import type { RawRow, Relation, StreamEvent } from '@sluice/core';
 import type { ChangeSource, DiscoveredTable } from '@sluice/replication';
 import { parseSyncRules } from '@sluice/sync-rules';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PATIENCE_MS } from '../../../test/kit/patience.ts';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../../../test/kit/postgres.ts';
 import { asStreamed, changesOf, sourceOn, streamToHead } from '../../../test/kit/postgres-source.ts';
 
@@ -119,7 +120,7 @@ async function discover(source: ChangeSource): Promise<DiscoveredTable> {
 async function copy(source: ChangeSource, relation: Relation): Promise<readonly RawRow[]> {
   const rows: RawRow[] = [];
   for (const { range } of (await source.planTable(relation)).tasks) {
-    const signal = AbortSignal.timeout(10_000);
+    const signal = AbortSignal.timeout(PATIENCE_MS);
     for await (const chunk of source.readTask({ relation, range, cursor: null, chunkBytes: 10_000, signal }))
       rows.push(...chunk.rows);
   }
@@ -200,7 +201,7 @@ describe('user-defined types', () => {
     const follow = (async () => {
       for await (const batch of stream) sent.push(...insertsOf(batch));
     })();
-    const arrived = (count: number) => expect.poll(() => sent.length, { timeout: 10_000 }).toBe(count);
+    const arrived = (count: number) => expect.poll(() => sent.length, { timeout: PATIENCE_MS }).toBe(count);
     await database.query("insert into t values (1, '(1,x)', 'good', 5, '{}')");
     await arrived(1);
     await database.query(`alter type pair add attribute d int; alter type mood add value 'bad';

@@ -1,6 +1,7 @@
 /** Everything the source does, as a role that may do no more than operating.md asks for. */
 import type { RawRow } from '@sluice/core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { PATIENCE_MS } from '../../../test/kit/patience.ts';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../../../test/kit/postgres.ts';
 import { changesOf, sourceOn, streamToHead } from '../../../test/kit/postgres-source.ts';
 
@@ -20,7 +21,7 @@ it('the whole life of a source needs REPLICATION, and SELECT on its tables', asy
   const source = sourceOn(database, role);
   await source.preflight();
   const { saved } = await source.open(null);
-  await source.settle(AbortSignal.timeout(10_000));
+  await source.settle(AbortSignal.timeout(PATIENCE_MS));
   const [table] = await source.discover([{ connectionTag: 'default', schema: 'public', name: 't', wildcard: false }]);
   if (table === undefined) throw new Error('the table was not found');
   expect(table.problem).toBeNull();
@@ -31,7 +32,7 @@ it('the whole life of a source needs REPLICATION, and SELECT on its tables', asy
       range,
       cursor: null,
       chunkBytes: 1_000,
-      signal: AbortSignal.timeout(10_000),
+      signal: AbortSignal.timeout(PATIENCE_MS),
     };
     for await (const chunk of source.readTask(request)) rows.push(...chunk.rows);
   }
@@ -66,7 +67,7 @@ it('a right that is taken away while rows are read is named', async () => {
   } = await source.planTable(table.relation);
   await database.query('revoke select on t from sluice_role');
   const request = { relation: table.relation, range: task?.range ?? null, cursor: null, chunkBytes: 1_000 };
-  const reading = source.readTask({ ...request, signal: AbortSignal.timeout(10_000) })[Symbol.asyncIterator]();
+  const reading = source.readTask({ ...request, signal: AbortSignal.timeout(PATIENCE_MS) })[Symbol.asyncIterator]();
   await expect(reading.next()).rejects.toMatchObject({
     code: 'SLU_S1125',
     hint: expect.stringContaining('GRANT SELECT'),

@@ -2,6 +2,7 @@
 import type { RawRow } from '@sluice/core';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { PATIENCE_MS } from '../../../test/kit/patience.ts';
 import { startPostgres, type TestPostgres } from '../../../test/kit/postgres.ts';
 import { asStreamed, changesOf, sourceOn, streamToHead } from '../../../test/kit/postgres-source.ts';
 
@@ -47,7 +48,7 @@ it.each(NAMES)('%j works as the name of a schema, a table, its columns and the p
       range,
       cursor: null,
       chunkBytes: 1_000,
-      signal: AbortSignal.timeout(10_000),
+      signal: AbortSignal.timeout(PATIENCE_MS),
     };
     for await (const chunk of source.readTask(request)) rows.push(...chunk.rows);
   }

@@ -1,6 +1,7 @@
 /** Plans and reads of real tables by key: the types and collations of keys, statistics of all kinds, rows that move. */
 import type { ChangeSource, DiscoveredTable } from '@sluice/replication';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PATIENCE_MS } from '../../../test/kit/patience.ts';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../../../test/kit/postgres.ts';
 import { sourceOn } from '../../../test/kit/postgres-source.ts';
 import { sized } from '../../../test/kit/size.ts';
@@ -32,7 +33,7 @@ type Range = Parameters<ChangeSource['readTask']>[0]['range'];
 
 /** First column of each row. */
 async function read({ source, table }: Fixture, range: Range, cursor: Range = null, onChunk = () => Promise.resolve()) {
-  const signal = AbortSignal.timeout(30_000);
+  const signal = AbortSignal.timeout(PATIENCE_MS);
   const found: string[] = [];
   const cursors: Range[] = [];
   const request = { relation: table.relation, range, cursor, chunkBytes: 1_000_000, signal };

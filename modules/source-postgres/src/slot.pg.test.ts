@@ -2,6 +2,7 @@ import type { Position } from '@sluice/core';
 import type { ChangeSource, StoredReach } from '@sluice/replication';
 import type { JsonValue } from '@sluice/storage';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PATIENCE_MS } from '../../../test/kit/patience.ts';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../../../test/kit/postgres.ts';
 import { sourceOn, streamToHead } from '../../../test/kit/postgres-source.ts';
 
@@ -260,7 +261,7 @@ describe('settling', () => {
     const late = await database.connect();
     await early.query("begin; insert into t values (1, 'early')");
     let settled = false;
-    const settling = source.settle(AbortSignal.timeout(20_000)).then(() => {
+    const settling = source.settle(AbortSignal.timeout(PATIENCE_MS)).then(() => {
       settled = true;
     });
     await new Promise((done) => setTimeout(done, 300));
@@ -279,7 +280,7 @@ describe('settling', () => {
     await database.query("begin; insert into t values (1, 'p'); prepare transaction 'two phases'");
     await expect(source.settle(AbortSignal.timeout(500))).rejects.toMatchObject({ name: 'TimeoutError' });
     await database.query("commit prepared 'two phases'");
-    await source.settle(AbortSignal.timeout(20_000));
+    await source.settle(AbortSignal.timeout(PATIENCE_MS));
     await source.close();
   });
 
@@ -288,7 +289,7 @@ describe('settling', () => {
     const source = sourceOn(database);
     const reader = await database.connect();
     await reader.query('begin isolation level repeatable read; select * from t');
-    await source.settle(AbortSignal.timeout(5_000));
+    await source.settle(AbortSignal.timeout(PATIENCE_MS));
     await reader.end();
     await source.close();
   });

@@ -1,6 +1,7 @@
 import type { RawRow } from '@sluice/core';
 import type { ChangeSource, DiscoveredTable, TaskChunk } from '@sluice/replication';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PATIENCE_MS } from '../../../test/kit/patience.ts';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../../../test/kit/postgres.ts';
 import { sourceOn, streamToHead } from '../../../test/kit/postgres-source.ts';
 import type { PostgresSourceConfig } from './config.ts';
@@ -34,7 +35,13 @@ type Range = Parameters<ChangeSource['readTask']>[0]['range'];
 
 function reader({ source, table }: Fixture, range: Range, options: { cursor?: Range; chunkBytes?: number } = {}) {
   const { cursor = null, chunkBytes = 100_000 } = options;
-  return source.readTask({ relation: table.relation, range, cursor, chunkBytes, signal: AbortSignal.timeout(20_000) });
+  return source.readTask({
+    relation: table.relation,
+    range,
+    cursor,
+    chunkBytes,
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  });
 }
 
 async function readChunks(at: Fixture, range: Range, options: { cursor?: Range; chunkBytes?: number } = {}) {
@@ -246,7 +253,7 @@ describe('ranges', () => {
       "create table t (id int primary key, v int, pad text); insert into t select i, 0, repeat('p', 300) from generate_series(1, 20000) i",
     );
     await at.source.open(null);
-    await at.source.settle(AbortSignal.timeout(10_000));
+    await at.source.settle(AbortSignal.timeout(PATIENCE_MS));
     const { tasks } = await at.source.planTable(at.table.relation);
     let reading = true;
     const writing = (async () => {

@@ -1,6 +1,7 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { type Position, silentLogger, type StreamEvent, systemClock } from '@sluice/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PATIENCE_MS } from '../../../test/kit/patience.ts';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../../../test/kit/postgres.ts';
 import { asStreamed, changesOf, sourceOn, streamTo, streamToHead } from '../../../test/kit/postgres-source.ts';
 import { positionOfLsn } from './position.ts';
@@ -238,12 +239,12 @@ describe('positions', () => {
     const durable = await source.head();
     await source.marker();
     await database.query("insert into t select i, repeat('x', 1000) from generate_series(2, 20000) i");
-    const reader = source.stream(AbortSignal.timeout(30_000))[Symbol.asyncIterator]();
+    const reader = source.stream(AbortSignal.timeout(PATIENCE_MS))[Symbol.asyncIterator]();
     await reader.next();
     // Nothing is pulled from here on: the socket is paused, megabytes wait in the server.
     source.acknowledge(durable);
     source.acknowledge(startPosition);
-    await expect.poll(async () => (await source.health()).acknowledged, { timeout: 5_000 }).toBe(durable);
+    await expect.poll(async () => (await source.health()).acknowledged).toBe(durable);
     const waits = await database.query<{ wait_event: string }>(
       'select wait_event from pg_stat_activity join pg_replication_slots on pid = active_pid where database = datname and database = current_database()',
     );
@@ -349,7 +350,8 @@ describe('a stream', () => {
     const source = sourceOn(database);
     await source.open(null);
     const running = (async () => {
-      for await (const batch of source.stream(AbortSignal.timeout(20_000))) expect(batch.length).toBeGreaterThan(0);
+      for await (const batch of source.stream(AbortSignal.timeout(PATIENCE_MS)))
+        expect(batch.length).toBeGreaterThan(0);
     })().catch((error: unknown) => error);
     await expect.poll(async () => (await source.health()).active).toBe(true);
     await database.query(
@@ -367,7 +369,7 @@ describe('a stream', () => {
     await source.open(null);
     let batches = 0;
     const running = (async () => {
-      for await (const batch of source.stream(AbortSignal.timeout(20_000))) batches += batch.length;
+      for await (const batch of source.stream(AbortSignal.timeout(PATIENCE_MS))) batches += batch.length;
     })().catch((error: unknown) => error);
     await expect.poll(() => batches).toBeGreaterThan(0);
     const [{ active_pid: pid } = { active_pid: 0 }] = await database.query<{ active_pid: number }>(
@@ -447,7 +449,8 @@ describe('a stream', () => {
     const commit = events.findLast((event) => event.kind === 'commit');
     source.acknowledge(commit?.kind === 'commit' ? commit.position : '');
     const running = (async () => {
-      for await (const batch of source.stream(AbortSignal.timeout(20_000))) expect(batch.length).toBeGreaterThan(0);
+      for await (const batch of source.stream(AbortSignal.timeout(PATIENCE_MS)))
+        expect(batch.length).toBeGreaterThan(0);
     })().catch((error: unknown) => error);
     await expect.poll(async () => (await source.health()).active).toBe(true);
     await own.restart('immediate');

@@ -1,6 +1,7 @@
 /** Certificates: what each sslmode accepts, on ordinary and on replication connections. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PATIENCE_MS } from '../../../test/kit/patience.ts';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../../../test/kit/postgres.ts';
 import { changesOf, sourceOn, streamToHead } from '../../../test/kit/postgres-source.ts';
 import { hasOpenssl, ServerTls } from '../../../test/kit/server-tls.ts';
@@ -62,7 +63,7 @@ describe.skipIf(!hasOpenssl)('sslmode', () => {
     await database.query('insert into t values (1)');
     const reading = streamToHead(source);
     expect(changesOf(await reading)).toHaveLength(1);
-    const held = source.stream(AbortSignal.timeout(10_000))[Symbol.asyncIterator]();
+    const held = source.stream(AbortSignal.timeout(PATIENCE_MS))[Symbol.asyncIterator]();
     await held.next();
     const encrypted = await database.query<{ ssl: boolean }>(
       "select ssl from pg_stat_ssl join pg_stat_activity using (pid) where backend_type = 'walsender'",

@@ -1,6 +1,7 @@
 /** One value, one text: what COPY reads, what the stream sends and what a read by key returns must be equal. */
 import type { RawRow } from '@sluice/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PATIENCE_MS } from '../../../test/kit/patience.ts';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../../../test/kit/postgres.ts';
 import { sourceOn, streamToHead } from '../../../test/kit/postgres-source.ts';
 
@@ -144,7 +145,7 @@ describe('the text of a value', () => {
         range,
         cursor: null,
         chunkBytes: 10_000,
-        signal: AbortSignal.timeout(10_000),
+        signal: AbortSignal.timeout(PATIENCE_MS),
       };
       for await (const chunk of source.readTask(request)) copied.push(...chunk.rows);
     }
