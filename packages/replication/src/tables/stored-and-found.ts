@@ -1,5 +1,5 @@
 /** A table as it is stored, and as the catalogue of the source has it now. */
-import type { Position, Relation } from '@sluice/core';
+import { BEFORE_ALL, type Position, type Relation } from '@sluice/core';
 import type { TableState } from '@sluice/storage';
 import type { DiscoveredTable } from '../change-source.ts';
 import { compatibility, isAsPublished } from './table-binding.ts';
@@ -31,4 +31,14 @@ export function goesOn(
     (problem !== null || stored.keyColumns.join() === keyColumns.join()) &&
     isAsPublished(stored, { published })
   );
+}
+
+/** Whether another table than the stored one had its name in the transaction of `boundary`, which is behind where it was found. */
+export function hasLostNameTo(
+  { schema, name, sourceId }: Relation,
+  boundary: Position,
+  { relation }: TableState,
+): boolean {
+  const isNamesake = relation.schema === schema && relation.name === name && relation.sourceId !== sourceId;
+  return isNamesake && boundary > (relation.found?.at ?? BEFORE_ALL);
 }

@@ -15,7 +15,7 @@ import type { SyncRules } from '@sluice/sync-rules';
 import type { ChangeSource, DiscoveredTable } from '../change-source.ts';
 import { erase } from '../rows/evaluate.ts';
 import { RowErrors } from './row-errors.ts';
-import { canBeRead, foundAs, goesOn, isKept } from './stored-and-found.ts';
+import { canBeRead, foundAs, goesOn, hasLostNameTo, isKept } from './stored-and-found.ts';
 import { bindTable, compatibility, isKnownAsFound, isWider, type TableBinding, unread } from './table-binding.ts';
 import { missingTables, problemOf, type TableProblem } from './table-problems.ts';
 
@@ -241,6 +241,7 @@ export class TableCatalog {
       // Its rows are not written from here on, so what was stored of it would be neither what it was nor what it is. It may
       // have been taken out of the publication and put back before it went.
       if (stored !== undefined) await this.#end(stored, isSame ? heads.head : boundary);
+      for (const other of tables) if (hasLostNameTo(relation, boundary, other)) await this.#end(other, boundary);
       return null;
     }
     // A table that was found before, and is as it was then, has been something else in between.
