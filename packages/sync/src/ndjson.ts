@@ -4,7 +4,7 @@
  * text is decoded on the way.
  */
 import type { LineBuffer } from './line-buffer.ts';
-import { OpTranscriber } from './op-transcriber.ts';
+import { openOpTranscriber } from './op-transcriber.ts';
 import type { ControlLine, DataChunk } from './protocol.ts';
 
 export const NDJSON_CONTENT_TYPE = 'application/x-ndjson';
@@ -15,7 +15,7 @@ export function encodeNdjsonControl(line: ControlLine): Uint8Array {
 
 const COMMA = 0x2c;
 
-const transcriber = new OpTranscriber();
+const transcriber = openOpTranscriber();
 
 /** @param rawData whether `data` stays JSON text; if not, it is embedded, byte for byte, as old clients expect it */
 export function putNdjsonData(chunk: DataChunk, line: LineBuffer, rawData: boolean): void {

@@ -7,6 +7,7 @@ import { ByteSpace, escapedLength, invariant } from '@sluice/core';
 import type { OpSlice } from '@sluice/storage';
 import type { LineBuffer } from './line-buffer.ts';
 import { NDJSON_PROGRAM } from './ndjson-program.ts';
+import { plainTranscriber } from './plain-transcriber.ts';
 
 interface Program {
   readonly memory: WebAssembly.Memory;
@@ -37,13 +38,25 @@ const OVERHANG = 64;
 /** Memory never shrinks: after a huge row the program is started anew. */
 const KEPT_BYTES_MAX = 8 << 20;
 
-const module = new WebAssembly.Module(Buffer.from(NDJSON_PROGRAM, 'base64'));
+export interface OpTranscriber {
+  /** @param rawData whether `data` stays JSON text; if not, it is embedded, byte for byte */
+  put(line: LineBuffer, slice: OpSlice, rawData: boolean): void;
+}
 
-export class OpTranscriber {
-  #program = start();
+/** Runs the program where it can run: not on x86 without SSE 4.1, nor where a process may not have 10 GB of addresses. */
+export function openOpTranscriber(): OpTranscriber {
+  try {
+    return new VectorTranscriber();
+  } catch {
+    return plainTranscriber;
+  }
+}
+
+class VectorTranscriber implements OpTranscriber {
+  readonly #module = new WebAssembly.Module(Buffer.from(NDJSON_PROGRAM, 'base64'));
+  #program = start(this.#module);
   #space = spaceOf(this.#program);
 
-  /** @param rawData whether `data` stays JSON text; if not, it is embedded, byte for byte */
   put(line: LineBuffer, slice: OpSlice, rawData: boolean): void {
     const { run, from, to } = slice;
     const entries = run.entries(from, to);
@@ -68,7 +81,7 @@ export class OpTranscriber {
   }
 
   #restart(): void {
-    this.#program = start();
+    this.#program = start(this.#module);
     this.#space = spaceOf(this.#program);
   }
 }
@@ -78,7 +91,7 @@ function outputMax({ run, from, to, bytes, count }: OpSlice): number {
   return text + count * OP_FRAME_MAX + OVERHANG;
 }
 
-function start(): Program {
+function start(module: WebAssembly.Module): Program {
   const program = new WebAssembly.Instance(module).exports as unknown as Program;
   new Uint8Array(program.memory.buffer).set(arrangements());
   return program;
