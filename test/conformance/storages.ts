@@ -10,6 +10,7 @@ import { openPostgresStorage, type PostgresStorageConfig } from '@sluice/storage
 import { CommitFaults } from '../kit/commit-faults.ts';
 import { seededRandom } from '../kit/seeded-random.ts';
 import { testSeed } from '../kit/size.ts';
+import { SMALL_INDEX } from '../kit/small-index.ts';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../kit/postgres.ts';
 
 export async function openMemory(): Promise<OpenedStorage> {
@@ -25,7 +26,13 @@ export async function openLmdb(): Promise<OpenedStorage> {
 }
 
 async function lmdb(path: string): Promise<OpenedStorage> {
-  const storage = await openLmdbStorage({ path, clock: systemClock, logger: silentLogger, pollMs: 20 });
+  const storage = await openLmdbStorage({
+    path,
+    clock: systemClock,
+    logger: silentLogger,
+    pollMs: 20,
+    indexLimits: SMALL_INDEX,
+  });
   return {
     storage,
     // Closing gives no lease back: to the next one it looks like a death.

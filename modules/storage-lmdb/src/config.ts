@@ -1,4 +1,5 @@
 import type { Clock, Failpoints, Logger } from '@sluice/core';
+import type { IndexLimits } from './record-index/index-limits.ts';
 
 export interface LmdbStorageOptions {
   /** Directory of the database files; made if it is not there. */
@@ -11,13 +12,17 @@ export interface LmdbStorageOptions {
   readonly pollMs?: number;
   /** For crash tests. Default none. */
   readonly failpoints?: Failpoints;
+  /** For tests with few rows. */
+  readonly indexLimits?: IndexLimits;
 }
 
 export const MAP_SIZE_BYTES_DEFAULT = 256 * 2 ** 30;
 export const POLL_MS_DEFAULT = 200;
 
 /** Rises whenever keys or values on disk change their meaning. */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
+/** Those that are raised to it as they are opened: 2 had no journal of the index. */
+export const FORMATS_READ: readonly number[] = [2, 3];
 
 /**
  * Bytes of one stored run of ops: eight pages less LMDB's header. Larger runs make writes cheaper and limited reads
@@ -26,8 +31,6 @@ export const FORMAT_VERSION = 2;
 export const OP_RUN_BYTES = 8 * 4096 - 16;
 /** Bytes of one stored group of records: one page less LMDB's header, since an update rewrites the group. */
 export const RECORD_GROUP_BYTES = 4096 - 16;
-/** Bytes of one page of the record index: 408 entries, for the same reason. */
-export const INDEX_PAGE_BYTES = 4080;
 /** Records of one group; a power of two, because a record's number is `group * GROUP_SLOTS + slot`. */
 export const GROUP_SLOTS = 64;
 

@@ -20,8 +20,8 @@ export async function dropStream(schema: Schema, id: StreamId): Promise<void> {
     return stream !== null;
   });
   if (!isThere) return;
-  const { ops, records, index, lookups, changes, buckets, partials, tombstones } = schema;
-  for (const store of [ops, records, index, lookups, changes, buckets, partials, tombstones]) {
+  const { ops, records, index, indexJournal, lookups, changes, buckets, partials, tombstones } = schema;
+  for (const store of [ops, records, index, indexJournal, lookups, changes, buckets, partials, tombstones]) {
     await removeAll(schema, store, streamPrefix(id));
   }
   await atomically(schema, () => removeDocuments(schema, id));
@@ -35,7 +35,7 @@ async function removeAll(schema: Schema, store: Store, prefix: Buffer): Promise<
 }
 
 function removeDocuments({ documents }: Schema, id: StreamId): void {
-  for (const kind of ['table', 'task', 'tableSpace', 'copyWriter'] as const)
+  for (const kind of ['table', 'task', 'tableSpace', 'indexJournal', 'copyWriter'] as const)
     removePrefix(documents, documentKey(kind, id));
   const kinds = [
     'checkpoint',

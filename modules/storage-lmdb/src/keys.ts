@@ -74,6 +74,22 @@ export function indexKey(stream: StreamId, table: TableId, depth: number, prefix
   return index;
 }
 
+const indexBlock = Buffer.alloc(16);
+
+/** Store `indexJournal`: a part of a block. */
+export function indexBlockKey(stream: StreamId, table: TableId, block: { number: number; part: number }): Buffer {
+  indexBlock.writeUInt32BE(stream, 0);
+  indexBlock.writeUInt32BE(table, 4);
+  indexBlock.writeUInt32BE(block.number, 8);
+  indexBlock.writeUInt32BE(block.part, 12);
+  return indexBlock;
+}
+
+/** Store `indexJournal`: all parts of a block. */
+export function indexBlockPrefix(stream: StreamId, table: TableId, number: number): Buffer {
+  return Buffer.from(indexBlockKey(stream, table, { number, part: 0 }).subarray(0, 12));
+}
+
 const mark = Buffer.alloc(16);
 
 /** Stores `partials` and `tombstones`: one record's number. */
@@ -149,7 +165,8 @@ export type DocumentKind =
   | 'tablesStamp'
   | 'configured'
   | 'copyWriter'
-  | 'copies';
+  | 'copies'
+  | 'indexJournal';
 
 const TAGS: Record<DocumentKind, number> = {
   format: 1,
@@ -168,6 +185,7 @@ const TAGS: Record<DocumentKind, number> = {
   configured: 14,
   copyWriter: 15,
   copies: 16,
+  indexJournal: 17,
 };
 
 export function documentKey(kind: DocumentKind, ...numbers: readonly number[]): Buffer {

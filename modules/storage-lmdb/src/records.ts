@@ -17,7 +17,8 @@ import {
   unpackGroup,
   withSlots,
 } from './record-groups.ts';
-import { RecordIndex } from './record-index.ts';
+import type { Entry } from './record-index/index-entries.ts';
+import { RecordIndex } from './record-index/record-index.ts';
 import type { Schema } from './schema.ts';
 import { getTableSpace, putTableSpace } from './tables.ts';
 
@@ -44,7 +45,7 @@ export class Records {
   readonly #groups = new Map<number, Group>();
   readonly #packer = new GroupPacker();
   readonly #added: Added[] = [];
-  readonly #removed: { readonly hash: number; readonly number: number }[] = [];
+  readonly #removed: Entry[] = [];
   readonly #marks: { readonly number: number; readonly flags: number }[] = [];
 
   constructor(schema: Schema, stream: StreamId, table: TableId) {
@@ -86,7 +87,7 @@ export class Records {
 
   write(): void {
     for (const [number, group] of this.#groups) if (group.changed.size > 0) this.#writeGroup(number, group);
-    for (const { hash, number } of this.#removed) this.#index.remove(hash, number);
+    this.#index.remove(this.#removed);
     this.#writeAdded();
     for (const { number, flags } of this.#marks) setMarks(this.#schema, this.#markKey(number), flags);
   }

@@ -1,14 +1,16 @@
 /** The stores of the database and how it is opened. What stands in them is said in docs/decisions/0004-lmdb-layout.md. */
 import { SluiceError } from '@sluice/core';
 import { type Database, open, type RootDatabase } from 'lmdb';
-import { FORMAT_VERSION } from './config.ts';
+import { FORMAT_VERSION, FORMATS_READ } from './config.ts';
 import { documentKey } from './keys.ts';
+import { INDEX_LIMITS, type IndexLimits } from './record-index/index-limits.ts';
 
 export type Store = Database<Buffer, Buffer>;
 
 export interface Schema {
   readonly root: RootDatabase<Buffer, Buffer>;
   readonly mapSizeBytes: number;
+  readonly indexLimits: IndexLimits;
   /** Small JSON documents: streams, checkpoint states, leases, tables, tasks, counters. */
   readonly documents: Store;
   /** Bucket name → its number, sums and last op. */
@@ -19,6 +21,8 @@ export interface Schema {
   readonly records: Store;
   /** Hash of a record key → numbers of the records that may have it. */
   readonly index: Store;
+  /** Entries that are not in their pages of the index yet: blocks of them, in parts. */
+  readonly indexJournal: Store;
   /** Numbers of the records that miss values. */
   readonly partials: Store;
   /** Numbers of the records that are tombstones. */
@@ -43,10 +47,10 @@ const IN_PLACE = {
 } as const;
 
 /** @throws SLU_T1201 if the path cannot be opened, SLU_T1202 if another format stands there. */
-export function openSchema(path: string, mapSizeBytes: number): Schema {
+export function openSchema(path: string, mapSizeBytes: number, indexLimits = INDEX_LIMITS): Schema {
   let schema: Schema;
   try {
-    schema = openStores(path, mapSizeBytes);
+    schema = { ...openStores(path, mapSizeBytes), indexLimits };
   } catch (error) {
     throw new SluiceError('SLU_T1201', `LMDB storage: ${error instanceof Error ? error.message : String(error)}`, {
       where: path,
@@ -57,7 +61,7 @@ export function openSchema(path: string, mapSizeBytes: number): Schema {
   return schema;
 }
 
-function openStores(path: string, mapSize: number): Schema {
+function openStores(path: string, mapSize: number): Omit<Schema, 'indexLimits'> {
   const root = open<Buffer, Buffer>({ path, mapSize, maxDbs: 16, noMemInit: true, noSubdir: false, ...BINARY });
   const store = (name: string): Store => root.openDB<Buffer, Buffer>({ name, ...BINARY });
   return {
@@ -68,6 +72,7 @@ function openStores(path: string, mapSize: number): Schema {
     ops: root.openDB<Buffer, Buffer>({ name: 'ops', ...IN_PLACE }),
     records: store('records'),
     index: store('index'),
+    indexJournal: store('indexJournal'),
     partials: store('partials'),
     tombstones: store('tombstones'),
     lookups: store('lookups'),
@@ -80,8 +85,8 @@ function checkFormat(schema: Schema, path: string): void {
   const key = documentKey('format');
   const found = schema.root.transactionSync(() => {
     const stored = getDocument<{ version: number }>(schema.documents, key);
-    if (stored !== null) return stored.version;
-    putDocument(schema.documents, key, { version: FORMAT_VERSION });
+    if (stored !== null && !FORMATS_READ.includes(stored.version)) return stored.version;
+    if (stored?.version !== FORMAT_VERSION) putDocument(schema.documents, key, { version: FORMAT_VERSION });
     return FORMAT_VERSION;
   });
   if (found === FORMAT_VERSION) return;

@@ -47,7 +47,7 @@ import { LmdbWriter } from './writer.ts';
 
 /** @throws SLU_T1201 if the path cannot be opened, SLU_T1202 if another format stands there */
 export async function openLmdbStorage(options: LmdbStorageOptions): Promise<BucketStorage> {
-  const schema = openSchema(options.path, options.mapSizeBytes ?? MAP_SIZE_BYTES_DEFAULT);
+  const schema = openSchema(options.path, options.mapSizeBytes ?? MAP_SIZE_BYTES_DEFAULT, options.indexLimits);
   options.logger.debug({ path: options.path }, 'LMDB storage opened');
   return new LmdbStorage(schema, options);
 }

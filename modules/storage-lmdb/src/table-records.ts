@@ -17,7 +17,8 @@ export function hasLiveRecords(schema: Schema, stream: StreamId, table: TableId)
 /** Removes everything that is kept of a table's rows. */
 export function removeRecords(schema: Schema, stream: StreamId, table: TableId): void {
   const prefix = Buffer.from(groupKey(stream, table, 0)).subarray(0, 8);
-  for (const store of [schema.records, schema.index, schema.partials, schema.tombstones]) removePrefix(store, prefix);
+  const { records, index, indexJournal, partials, tombstones } = schema;
+  for (const store of [records, index, indexJournal, partials, tombstones]) removePrefix(store, prefix);
 }
 
 export function removePrefix(store: Store, prefix: Buffer): void {

@@ -43,6 +43,7 @@ export function removeTable(schema: Schema, stream: StreamId, id: TableId): void
   removeTasks(schema, stream, id);
   schema.documents.removeSync(documentKey('table', stream, id));
   schema.documents.removeSync(documentKey('tableSpace', stream, id));
+  schema.documents.removeSync(documentKey('indexJournal', stream, id));
 }
 
 /** Tasks of one table, or of all. */
@@ -76,11 +77,13 @@ export interface TableSpace {
   readonly nextGroup: number;
   /** Of the deepest page of its record index. */
   readonly indexDepth: number;
+  /** Of the record index; absent before format 3. */
+  readonly indexPages?: number;
 }
 
 export function getTableSpace({ documents }: Schema, stream: StreamId, table: TableId): TableSpace {
   const found = getDocument<TableSpace>(documents, documentKey('tableSpace', stream, table));
-  return found ?? { nextGroup: 0, indexDepth: 0 };
+  return found ?? { nextGroup: 0, indexDepth: 0, indexPages: 1 };
 }
 
 export function putTableSpace({ documents }: Schema, stream: StreamId, table: TableId, space: TableSpace): void {

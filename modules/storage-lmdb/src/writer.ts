@@ -50,6 +50,7 @@ import { eraseRows, sweepRows } from './erase.ts';
 import { type Evaluation, FencedWrites } from './fencing/fenced-writes.ts';
 import { assertLease, releaseLease, writerName } from './fencing/lease.ts';
 import { publishRows } from './publish.ts';
+import { mergeIndex } from './record-index/merge-index.ts';
 import { assertRoom, type Schema } from './schema.ts';
 import type { StreamRows } from './stream-rows.ts';
 import {
@@ -224,7 +225,8 @@ export class LmdbWriter implements StreamWriter {
     );
   }
 
-  markTableSnapshotDone(tableId: TableId, generation: number, position: Position): Promise<void> {
+  async markTableSnapshotDone(tableId: TableId, generation: number, position: Position): Promise<void> {
+    await mergeIndex(this.#schema, { stream: this.#stream, table: tableId }, this.#writes);
     return this.#writes.run(() => {
       const table = requireTable(this.#schema, this.#stream, tableId);
       const tasks = listTasks(this.#schema, this.#stream, tableId);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { silentLogger } from '@sluice/core';
 import { createMemoryStorage, type MemoryStorage } from '@sluice/storage';
 import { openLmdbStorage } from '@sluice/storage-lmdb';
+import { SMALL_INDEX } from '../../kit/small-index.ts';
 import type { SimulatedStorage } from './life.ts';
 import { Turns } from './turns.ts';
 
@@ -27,7 +28,13 @@ function onMemory(storage: MemoryStorage): SimulatedStorage {
 
 async function onLmdb(path: string): Promise<SimulatedStorage> {
   const { clock } = new Turns();
-  const storage = await openLmdbStorage({ path, clock, logger: silentLogger, mapSizeBytes: 64 << 20 });
+  const storage = await openLmdbStorage({
+    path,
+    clock,
+    logger: silentLogger,
+    mapSizeBytes: 64 << 20,
+    indexLimits: SMALL_INDEX,
+  });
   return {
     storage,
     reopen: async () => {

@@ -1,19 +1,14 @@
 /**
- * Where the record of a key is. A hash table of pages that grows page by page: a page holds the entries of all hashes
- * that begin with its prefix, sorted, `u32 hash | u48 record number` each (big-endian), and is cut in two when it is
- * full. Hashes collide now and then: whoever finds an entry compares the key in the record.
- *
- * Against one LMDB entry per key this takes a third of the space, touches a third of the pages, and turns thousands of
- * insertions into a merge per page (docs/decisions/0004-lmdb-layout.md).
+ * The pages of a record index: a page holds the entries of all hashes that begin with its prefix, sorted, and is cut in
+ * two when it is full.
  */
 import { ByteSpace, copyBytes, type StreamId, type TableId } from '@sluice/core';
-import { INDEX_PAGE_BYTES } from './config.ts';
-import { indexKey } from './keys.ts';
-import type { Schema } from './schema.ts';
-import { getTableSpace, putTableSpace } from './tables.ts';
+import { hashAt, lowerBound, type NewEntries, numberAt, numbersOf, putEntry, upperBound } from './index-entries.ts';
+import { ENTRY_BYTES, INDEX_LIMITS } from './index-limits.ts';
+import { indexKey } from '../keys.ts';
+import type { Schema } from '../schema.ts';
+import { getTableSpace, putTableSpace } from '../tables.ts';
 
-const U32 = 2 ** 32;
-const ENTRY_BYTES = 10;
 const DEPTH_MAX = 32;
 const EMPTY = Buffer.alloc(0);
 
@@ -24,48 +19,77 @@ interface Page {
   readonly bytes: Buffer;
 }
 
-/** New entries, sorted by hash; those with one hash in the order in which they shall be found. */
-export interface NewEntries {
-  readonly hashes: Uint32Array;
-  readonly numbers: Float64Array;
-}
+/** Asked of an entry whose hash is there already, with the numbers it leads to. */
+export type IsKnown = (at: number, found: readonly number[]) => boolean;
 
-export class RecordIndex {
+export class IndexPages {
   readonly #schema: Schema;
   readonly #stream: StreamId;
   readonly #table: TableId;
   /** Of the deepest page. */
-  #depth: number;
+  #depth = 0;
+  #count = 1;
 
   constructor(schema: Schema, stream: StreamId, table: TableId) {
     this.#schema = schema;
     this.#stream = stream;
     this.#table = table;
-    this.#depth = getTableSpace(schema, stream, table).indexDepth;
+    this.refresh();
   }
 
-  /** Numbers of the records whose keys may have this hash. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** What other writers may have changed. */
+  refresh(): void {
+    const { indexDepth, indexPages } = getTableSpace(this.#schema, this.#stream, this.#table);
+    this.#depth = indexDepth;
+    this.#count = indexPages ?? 2 ** indexDepth;
+  }
+
   find(hash: number): number[] {
-    return numbersOf(this.#locate(hash).bytes, hash);
+    const { bytes } = this.#locate(hash);
+    return numbersOf(viewOf(bytes), hash, 0, bytes.length);
   }
 
-  remove(hash: number, number: number): void {
+  /** @returns false if there is no such entry */
+  remove(hash: number, number: number): boolean {
     const page = kept(this.#locate(hash));
-    for (let at = lowerBound(page.bytes, hash); at < page.bytes.length; at += ENTRY_BYTES) {
-      if (page.bytes.readUInt32BE(at) !== hash) return;
-      if (page.bytes.readUIntBE(at + 4, 6) !== number) continue;
+    const { length } = page.bytes;
+    const { view } = oldPage;
+    for (let at = lowerBound(view, hash, 0, length); at < length && hashAt(view, at) === hash; at += ENTRY_BYTES) {
+      if (numberAt(view, at) !== number) continue;
       const rest = Buffer.concat([page.bytes.subarray(0, at), page.bytes.subarray(at + ENTRY_BYTES)]);
       this.#put({ ...page, bytes: rest });
-      return;
+      return true;
+    }
+    return false;
+  }
+
+  /** Calls back for all entries that have a hash which is there. */
+  meet({ hashes }: NewEntries, met: (at: number, found: readonly number[]) => void): void {
+    let from = 0;
+    while (from < hashes.length) {
+      const page = this.#locate(hashes[from] as number);
+      const last = lastHash(page);
+      const { length } = page.bytes;
+      const view = viewOf(page.bytes);
+      let read = 0;
+      for (; from < hashes.length && (hashes[from] as number) <= last; from++) {
+        const hash = hashes[from] as number;
+        read = lowerBound(view, hash, read, length);
+        if (read < length && hashAt(view, read) === hash) met(from, numbersOf(view, hash, read, length));
+      }
     }
   }
 
   /**
    * Adds entries page by page.
-   * @param isKnown asked for entries whose hash is there already, with the numbers it leads to; known ones are left out
+   * @param isKnown those that are known are left out
    */
-  insert({ hashes, numbers }: NewEntries, isKnown: (at: number, found: readonly number[]) => boolean): void {
-    const depthBefore = this.#depth;
+  insert({ hashes, numbers }: NewEntries, isKnown: IsKnown): void {
+    const [depth, count] = [this.#depth, this.#count];
     let from = 0;
     while (from < hashes.length) {
       const page = kept(this.#locate(hashes[from] as number));
@@ -75,10 +99,10 @@ export class RecordIndex {
       this.#putAll(merge(page, { hashes, numbers, from, to }, isKnown));
       from = to;
     }
-    if (this.#depth !== depthBefore) {
-      const space = getTableSpace(this.#schema, this.#stream, this.#table);
-      putTableSpace(this.#schema, this.#stream, this.#table, { ...space, indexDepth: this.#depth });
-    }
+    if (this.#depth === depth && this.#count === count) return;
+    const space = getTableSpace(this.#schema, this.#stream, this.#table);
+    const next = { ...space, indexDepth: this.#depth, indexPages: this.#count };
+    putTableSpace(this.#schema, this.#stream, this.#table, next);
   }
 
   /** Looks from the deepest pages upwards: most are there, or one above. The bytes are valid until the next read. */
@@ -93,7 +117,7 @@ export class RecordIndex {
 
   /** Stores a page, in parts if it is too large. */
   #putAll(page: Page): void {
-    if (page.bytes.length <= INDEX_PAGE_BYTES || page.depth === DEPTH_MAX) {
+    if (page.bytes.length <= this.#schema.indexLimits.pageBytes || page.depth === DEPTH_MAX) {
       this.#put(page);
       return;
     }
@@ -101,8 +125,9 @@ export class RecordIndex {
       this.#schema.index.removeSync(indexKey(this.#stream, this.#table, page.depth, page.prefix));
     const depth = page.depth + 1;
     this.#depth = Math.max(this.#depth, depth);
+    this.#count++;
     const right: Page = { depth, prefix: page.prefix * 2 + 1, bytes: EMPTY };
-    const cut = lowerBound(page.bytes, firstHash(right));
+    const cut = lowerBound(viewOf(page.bytes), firstHash(right), 0, page.bytes.length);
     this.#putAll({ depth, prefix: page.prefix * 2, bytes: page.bytes.subarray(0, cut) });
     this.#putAll({ ...right, bytes: page.bytes.subarray(cut) });
   }
@@ -119,11 +144,19 @@ interface Batch extends NewEntries {
 }
 
 /** Two pages of memory: the one that is read and the one that is made of it, which LMDB copies when it is put. */
-let oldPage = spaceOf(INDEX_PAGE_BYTES);
-let newPage = spaceOf(2 * INDEX_PAGE_BYTES);
+let oldPage = spaceOf(INDEX_LIMITS.pageBytes);
+let newPage = spaceOf(2 * INDEX_LIMITS.pageBytes);
 
 function spaceOf(bytes: number): ByteSpace {
   return new ByteSpace(Buffer.allocUnsafeSlow(bytes));
+}
+
+/** What LMDB reads into is the same buffer nearly always, whatever length it gives itself. */
+let viewed = new ByteSpace(EMPTY);
+
+function viewOf(bytes: Buffer): DataView {
+  if (viewed.bytes !== bytes) viewed = new ByteSpace(bytes);
+  return viewed.view;
 }
 
 /** The page in memory that LMDB's next read leaves alone; valid until the next call. */
@@ -135,8 +168,7 @@ function kept(page: Page): Page {
 }
 
 /** A page that `kept` returned, with the batch's entries in their places; valid until the next call. */
-function merge(page: Page, batch: Batch, isKnown: (at: number, found: readonly number[]) => boolean): Page {
-  const { hashes, numbers, from, to } = batch;
+function merge(page: Page, { hashes, numbers, from, to }: Batch, isKnown: IsKnown): Page {
   const { length } = page.bytes;
   const bytesMax = length + (to - from) * ENTRY_BYTES;
   if (bytesMax > newPage.bytes.length) newPage = spaceOf(2 * bytesMax);
@@ -148,42 +180,12 @@ function merge(page: Page, batch: Batch, isKnown: (at: number, found: readonly n
     const place = upperBound(oldPage.view, hash, read, length);
     written = copyBytes(oldPage, read, place, newPage, written);
     read = place;
-    const isThere = written > 0 && view.getUint32(written - ENTRY_BYTES) === hash;
-    if (isThere && isKnown(at, numbersOf(bytes.subarray(0, written), hash))) continue;
-    const number = numbers[at] as number;
-    view.setUint32(written, hash);
-    view.setUint16(written + 4, number / U32);
-    view.setUint32(written + 6, number % U32);
-    written += ENTRY_BYTES;
+    const isThere = written > 0 && hashAt(view, written - ENTRY_BYTES) === hash;
+    if (isThere && isKnown(at, numbersOf(view, hash, 0, written))) continue;
+    written = putEntry(view, written, hash, numbers[at] as number);
   }
   written = copyBytes(oldPage, read, length, newPage, written);
   return { ...page, bytes: bytes.subarray(0, written) };
-}
-
-function numbersOf(bytes: Buffer, hash: number): number[] {
-  const numbers: number[] = [];
-  for (let at = lowerBound(bytes, hash); at < bytes.length && bytes.readUInt32BE(at) === hash; at += ENTRY_BYTES) {
-    numbers.push(bytes.readUIntBE(at + 4, 6));
-  }
-  return numbers;
-}
-
-/** Offset of the first entry whose hash is not below `hash`. */
-function lowerBound(bytes: Buffer, hash: number): number {
-  const { view } = new ByteSpace(bytes);
-  return hash === 0 ? 0 : upperBound(view, hash - 1, 0, bytes.length);
-}
-
-/** Offset of the first entry between two offsets whose hash is above `hash`. */
-function upperBound(view: DataView, hash: number, from: number, to: number): number {
-  let low = from / ENTRY_BYTES;
-  let high = to / ENTRY_BYTES;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (view.getUint32(middle * ENTRY_BYTES) > hash) high = middle;
-    else low = middle + 1;
-  }
-  return low * ENTRY_BYTES;
 }
 
 function prefixOf(hash: number, depth: number): number {

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { atomically } from './atomically.ts';
+import { atomically } from '../atomically.ts';
 import { RecordIndex } from './record-index.ts';
-import { openSchema, type Schema } from './schema.ts';
+import { openSchema, type Schema } from '../schema.ts';
 
 let path: string;
 let schema: Schema;
@@ -72,13 +72,15 @@ test('an entry is removed by its number, and can come back', async () => {
   ]);
   await atomically(schema, () => {
     const index = new RecordIndex(schema, 1, 1);
-    index.remove(5, 1);
-    index.remove(6, 99);
-    index.remove(7, 1);
+    index.remove([
+      { hash: 5, number: 1 },
+      { hash: 6, number: 99 },
+      { hash: 7, number: 1 },
+    ]);
   });
   expect([find(5), find(6)]).toEqual([[2 ** 40], [3]]);
-  await atomically(schema, () => new RecordIndex(schema, 1, 1).remove(6, 3));
-  await atomically(schema, () => new RecordIndex(schema, 1, 1).remove(5, 2 ** 40));
+  await atomically(schema, () => new RecordIndex(schema, 1, 1).remove([{ hash: 6, number: 3 }]));
+  await atomically(schema, () => new RecordIndex(schema, 1, 1).remove([{ hash: 5, number: 2 ** 40 }]));
   expect([find(5), find(6)]).toEqual([[], []]);
   await insert([[6, 4]]);
   expect(find(6)).toEqual([4]);
