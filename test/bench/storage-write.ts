@@ -50,6 +50,10 @@ const ENTRY_BYTES = 10;
 const INDEX_PAGE_BYTES = 4080;
 /** How full pages are that split in halves, on average. */
 const PAGE_FILL = 0.7;
+/** Of a flush's index entries that wait until their part of the pages is merged. */
+const JOURNAL_BYTES = 32_750;
+const ENTRIES_PER_PAGE = 32;
+const BLOCKS_MAX = 64;
 const FLUSH_BYTES = 8 * 1024 * 1024;
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const;
 
@@ -60,12 +64,13 @@ interface Stores {
   readonly ops: Store;
   readonly records: Store;
   readonly index: Store;
+  readonly journal: Store;
 }
 
 function openStores(path: string): Stores {
   const root = open<Buffer, Buffer>({ path, maxDbs: 16, noMemInit: true, noSubdir: false, ...BINARY });
   const store = (name: string): Store => root.openDB<Buffer, Buffer>({ name, ...BINARY });
-  return { root, ops: store('ops'), records: store('records'), index: store('index') };
+  return { root, ops: store('ops'), records: store('records'), index: store('index'), journal: store('indexJournal') };
 }
 
 /** Writes durably, one transaction behind the other's fsync, as the storage does. */
@@ -87,7 +92,7 @@ export async function rawStorageWrite(options: RawStorageWriteOptions): Promise<
   return { rows, seconds, rowsPerSecond: rows / seconds, fileBytes: statSync(join(path, 'data.mdb')).size };
 }
 
-function flushWriter({ ops, records, index }: Stores, { rowBytes, keyKind }: RawStorageWriteOptions) {
+function flushWriter({ ops, records, index, journal }: Stores, { rowBytes, keyKind }: RawStorageWriteOptions) {
   const opBytes = rowBytes + OP_OVERHEAD_BYTES;
   const recordBytes = rowBytes + RECORD_OVERHEAD_BYTES;
   const opsPerRun = Math.max(1, Math.floor(RUN_BYTES / opBytes));
@@ -96,6 +101,13 @@ function flushWriter({ ops, records, index }: Stores, { rowBytes, keyKind }: Raw
   const prefixed = Buffer.alloc(16);
   let groups = 0;
   let indexed = 0;
+  let flushes = 0;
+  const putPages = (from: number, count: number, pages: number): void => {
+    for (let page = 0; page < count; page++) {
+      const at = keyKind === 'serial' ? (from + page) % pages : Math.floor(Math.random() * pages);
+      index.putSync(numbered(prefixed, at, 13), slab.subarray(0, INDEX_PAGE_BYTES * PAGE_FILL));
+    }
+  };
   return (first: number, count: number): void => {
     for (let row = 0; row < count; row += opsPerRun) {
       const taken = Math.min(opsPerRun, count - row);
@@ -109,10 +121,21 @@ function flushWriter({ ops, records, index }: Stores, { rowBytes, keyKind }: Raw
     }
     indexed += count;
     const pages = Math.ceil((indexed * ENTRY_BYTES) / (INDEX_PAGE_BYTES * PAGE_FILL));
-    for (let page = 0; page < Math.min(pages, count); page++) {
-      const at = keyKind === 'serial' ? page : Math.floor(Math.random() * pages);
-      index.putSync(numbered(prefixed, at, 13), slab.subarray(0, INDEX_PAGE_BYTES * PAGE_FILL));
+    const merged = Math.max(1 / BLOCKS_MAX, count / (ENTRIES_PER_PAGE * pages));
+    if (merged >= 0.5) {
+      putPages(0, Math.min(pages, count), pages);
+      return;
     }
+    flushes++;
+    for (let at = 0; at < count * ENTRY_BYTES; at += JOURNAL_BYTES) {
+      const bytes = Math.min(JOURNAL_BYTES, count * ENTRY_BYTES - at);
+      journal.putSync(
+        numbered(prefixed, 16 * (flushes % BLOCKS_MAX) + at / JOURNAL_BYTES, 16),
+        slab.subarray(0, bytes),
+      );
+    }
+    const slice = Math.ceil(merged * pages);
+    putPages((flushes * slice) % pages, slice, pages);
   };
 }
 

@@ -18,7 +18,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { atomically } from './atomically.ts';
 import { documentKey } from './keys.ts';
 import { openLmdbStorage } from './index.ts';
-import { openSchema, putDocument } from './schema.ts';
+import type { IndexLimits } from './record-index/index-limits.ts';
+import { getDocument, openSchema, putDocument } from './schema.ts';
+import type { TableSpace } from './tables.ts';
 
 const relation: Relation = {
   sourceId: '1',
@@ -52,6 +54,15 @@ function evaluate(write: RowWrite): Effect {
   return { record: Buffer.from(write.key.repeat(20)), ops: [op], lookups: [], partial: false };
 }
 
+/** Counts the rows that have a record. */
+class Priors {
+  found = 0;
+  readonly evaluate = (write: RowWrite, prior: Uint8Array | null): Effect => {
+    if (prior !== null) this.found++;
+    return evaluate(write);
+  };
+}
+
 function rows(table: TableState, from: number, count: number): RowWrite[] {
   return Array.from({ length: count }, (_, i) => ({ tableId: table.id, key: `${from + i}` }));
 }
@@ -76,6 +87,32 @@ test('a storage of another format is refused', async () => {
   await atomically(schema, () => putDocument(schema.documents, documentKey('format'), { version: 999 }));
   await schema.root.close();
   await expect(open()).rejects.toMatchObject({ code: 'SLU_T1202' });
+});
+
+test('a storage from before the journal of the index is read on, and its version is raised', async () => {
+  const storage = await open();
+  const stream = await storage.createStream('rules', 1);
+  const writer = await storage.openWriter(stream.id, 'test');
+  const table = await copiedTable(writer);
+  await writer.flush({ writes: rows(table, 0, 1_000), evaluate, boundary: '02' });
+  for (const storage of opened.splice(0)) await storage.close();
+  const schema = openSchema(path, 2 ** 30);
+  const space = documentKey('tableSpace', stream.id, table.id);
+  await atomically(schema, () => {
+    const { indexPages, ...before } = getDocument<TableSpace>(schema.documents, space) ?? expect.fail();
+    expect(indexPages).toBeGreaterThan(1);
+    putDocument(schema.documents, space, before);
+    putDocument(schema.documents, documentKey('format'), { version: 2 });
+  });
+  await schema.root.close();
+  const heir = await (await open()).openWriter(stream.id, 'heir');
+  const priors = new Priors();
+  await heir.flush({ writes: rows(table, 0, 2_000), evaluate: priors.evaluate, boundary: '03' });
+  expect(priors.found).toBe(1_000);
+  for (const storage of opened.splice(0)) await storage.close();
+  const raised = openSchema(path, 2 ** 30);
+  expect(getDocument(raised.documents, documentKey('format'))).toEqual({ version: 3 });
+  await raised.root.close();
 });
 
 test('a full storage refuses flushes and keeps what it has', async () => {
@@ -118,12 +155,23 @@ function otherProcess(script: string) {
   return { child, line: async () => ((await lines.next()) as IteratorResult<string, string>).value };
 }
 
+/** A few flushes leave blocks in the journal of the index, and merge slices of them. */
+const SMALL_INDEX: IndexLimits = {
+  pageBytes: 80,
+  entriesPerPage: 4,
+  blocksMax: 8,
+  entriesMax: 5_000,
+  worthPages: 0.5,
+  pagesAlong: 1,
+};
+
 /** Timers keep no process alive; an open input does. */
 const PRELUDE = `
   process.stdin.resume();
   import { systemClock, silentLogger, putOp } from '@sluice/core';
   import { openLmdbStorage } from './src/index.ts';
-  const storage = await openLmdbStorage({ path: process.env.SLUICE_PATH, clock: systemClock, logger: silentLogger, pollMs: 10 });
+  const storage = await openLmdbStorage({ path: process.env.SLUICE_PATH, clock: systemClock, logger: silentLogger, pollMs: 10,
+    indexLimits: ${JSON.stringify(SMALL_INDEX)} });
 `;
 
 test('another process reads and watches beside the writer, and cannot take its lease', async () => {
@@ -186,4 +234,8 @@ test('what a killed process had been told is durable is there, and its lease is 
   const [chunk] = await storage.reader(1).readOps(opId, [{ bucket: 'all', after: 0 }], { ops: 1e6, bytes: 1e9 });
   expect(countOps(chunk?.slices ?? [])).toBe(opId);
   expect(await storage.reader(1).bucketSums(opId, ['all'])).toMatchObject([{ count: opId }]);
+  const priors = new Priors();
+  const writes = Array.from({ length: opId }, (_, at) => ({ tableId: 1, key: `${Math.floor(at / 500)}.${at % 500}` }));
+  await writer.flush({ writes, evaluate: priors.evaluate, boundary: '03' });
+  expect(priors.found).toBe(opId);
 });
