@@ -53,7 +53,7 @@ const PAGE_FILL = 0.7;
 /** Of a flush's index entries that wait until their part of the pages is merged. */
 const JOURNAL_BYTES = 32_750;
 const ENTRIES_PER_PAGE = 32;
-const BLOCKS_MAX = 64;
+const JOURNAL_BLOCKS = 64;
 const FLUSH_BYTES = 8 * 1024 * 1024;
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const;
 
@@ -121,7 +121,7 @@ function flushWriter({ ops, records, index, journal }: Stores, { rowBytes, keyKi
     }
     indexed += count;
     const pages = Math.ceil((indexed * ENTRY_BYTES) / (INDEX_PAGE_BYTES * PAGE_FILL));
-    const merged = Math.max(1 / BLOCKS_MAX, count / (ENTRIES_PER_PAGE * pages));
+    const merged = count / (ENTRIES_PER_PAGE * pages);
     if (merged >= 0.5) {
       putPages(0, Math.min(pages, count), pages);
       return;
@@ -130,7 +130,7 @@ function flushWriter({ ops, records, index, journal }: Stores, { rowBytes, keyKi
     for (let at = 0; at < count * ENTRY_BYTES; at += JOURNAL_BYTES) {
       const bytes = Math.min(JOURNAL_BYTES, count * ENTRY_BYTES - at);
       journal.putSync(
-        numbered(prefixed, 16 * (flushes % BLOCKS_MAX) + at / JOURNAL_BYTES, 16),
+        numbered(prefixed, 16 * (flushes % JOURNAL_BLOCKS) + at / JOURNAL_BYTES, 16),
         slab.subarray(0, bytes),
       );
     }

@@ -2,7 +2,8 @@
 export const SMALL_INDEX = {
   pageBytes: 20,
   entriesPerPage: 4,
-  blocksMax: 8,
+  blockFrom: 2,
+  blockFull: 20,
   entriesMax: 200,
   worthPages: 0.5,
   pagesAlong: 1,

@@ -159,7 +159,8 @@ function otherProcess(script: string) {
 const SMALL_INDEX: IndexLimits = {
   pageBytes: 80,
   entriesPerPage: 4,
-  blocksMax: 8,
+  blockFrom: 2,
+  blockFull: 1_000,
   entriesMax: 5_000,
   worthPages: 0.5,
   pagesAlong: 1,

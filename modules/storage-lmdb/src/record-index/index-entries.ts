@@ -18,7 +18,8 @@ export interface Entry {
 }
 
 /** Hash and place among the unsorted in one number, because numbers sort fast. */
-export function sortedEntries(hashes: Uint32Array, numbers: Float64Array): NewEntries {
+export function sortedEntries(...lists: readonly NewEntries[]): NewEntries {
+  const { hashes, numbers } = concatenated(lists);
   invariant(hashes.length <= SORTED_MAX, 'record index: too many entries to be sorted');
   const order = new Float64Array(hashes.length);
   for (let at = 0; at < order.length; at++) order[at] = (hashes[at] as number) * SORTED_MAX + at;
@@ -30,6 +31,20 @@ export function sortedEntries(hashes: Uint32Array, numbers: Float64Array): NewEn
     sorted.numbers[place] = numbers[at] as number;
   }
   return sorted;
+}
+
+function concatenated(lists: readonly NewEntries[]): NewEntries {
+  const [first] = lists;
+  if (first !== undefined && lists.length === 1) return first;
+  const count = lists.reduce((sum, { hashes }) => sum + hashes.length, 0);
+  const all = { hashes: new Uint32Array(count), numbers: new Float64Array(count) };
+  let at = 0;
+  for (const { hashes, numbers } of lists) {
+    all.hashes.set(hashes, at);
+    all.numbers.set(numbers, at);
+    at += hashes.length;
+  }
+  return all;
 }
 
 export function withoutEntries({ hashes, numbers }: NewEntries, left: ReadonlySet<number>): NewEntries {

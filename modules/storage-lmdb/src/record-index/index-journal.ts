@@ -26,6 +26,9 @@ const ROUND = 2 ** 32;
 /** Of one stored value: eight pages less LMDB's header, as runs of ops, so that one can be put where the other was. */
 const PART_BYTES = 3275 * ENTRY_BYTES;
 
+/** Blocks of about one size that are put together with what comes. */
+const PACKED = 7;
+
 interface BlockState {
   readonly id: string;
   readonly number: number;
@@ -95,8 +98,10 @@ export class IndexJournal {
     }
   }
 
-  append({ hashes, numbers }: NewEntries): void {
-    if (hashes.length === 0) return;
+  append(entries: NewEntries): void {
+    if (entries.hashes.length === 0) return;
+    const packed = this.#takeNewest(entries.hashes.length);
+    const { hashes, numbers } = packed === null ? entries : sortedEntries(packed, entries);
     const bytes = Buffer.allocUnsafeSlow(hashes.length * ENTRY_BYTES);
     const cache = blockCacheOf(this.#schema);
     const state: BlockState = { id: cache.nextId(), number: this.#nextBlock++, clock: this.#clock };
@@ -110,18 +115,35 @@ export class IndexJournal {
     this.#save();
   }
 
+  /**
+   * Of the newest blocks, if they are as small as what comes: every lookup asks all blocks, so they must not be many.
+   * @returns what is pending of them, to be written anew; null if they stay
+   */
+  #takeNewest(entries: number): NewEntries | null {
+    const newest = this.#blocks.slice(-PACKED);
+    const largest = Math.min(this.#schema.indexLimits.blockFull - 1, entries * PACKED);
+    const isSmall = ({ space }: Block): boolean => space.bytes.length <= largest * ENTRY_BYTES;
+    if (newest.length < PACKED || !newest.every(isSmall)) return null;
+    const taken = entriesBetween(newest, this.#clock, { from: 0, to: ROUND });
+    this.#remove(newest);
+    return taken;
+  }
+
+  #remove(blocks: readonly Block[]): void {
+    for (const { id, number } of blocks) {
+      this.#removeParts(number, 0);
+      blockCacheOf(this.#schema).forget(id);
+    }
+    this.#blocks = this.#blocks.filter((block) => !blocks.includes(block));
+  }
+
   /** Lets the clock pass a part of all hashes, or what is left of the round. @returns the entries that were pending there */
   take(part: number): NewEntries {
     const from = this.#clock % ROUND;
     const to = Math.min(ROUND, from + Math.ceil(part * ROUND));
     const taken = entriesBetween(this.#blocks, this.#clock, { from, to });
     this.#clock += to - from;
-    const isDone = ({ clock }: Block): boolean => this.#clock - clock >= ROUND;
-    for (const { id, number } of this.#blocks.filter(isDone)) {
-      this.#removeParts(number, 0);
-      blockCacheOf(this.#schema).forget(id);
-    }
-    this.#blocks = this.#blocks.filter((block) => !isDone(block));
+    this.#remove(this.#blocks.filter(({ clock }) => this.#clock - clock >= ROUND));
     this.#save();
     return taken;
   }
@@ -253,5 +275,5 @@ function entriesBetween(blocks: readonly Block[], clock: number, range: Range): 
       numbers[put] = numberAt(view, at);
     }
   }
-  return sortedEntries(hashes, numbers);
+  return sortedEntries({ hashes, numbers });
 }

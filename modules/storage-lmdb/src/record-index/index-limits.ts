@@ -8,8 +8,10 @@ export interface IndexLimits {
   readonly pageBytes: number;
   /** Entries that a page shall take at once, on average, when a slice of the journal is merged. */
   readonly entriesPerPage: number;
-  /** Blocks of a journal: each flush that adds one merges at least as large a part of all hashes. */
-  readonly blocksMax: number;
+  /** Entries of a flush that may become a block. */
+  readonly blockFrom: number;
+  /** Entries of a block that is not put together with others any more. */
+  readonly blockFull: number;
   /** Entries of a journal, which is kept in memory. */
   readonly entriesMax: number;
   /** Pages that a flush must save to be worth a block, for each page that it writes. */
@@ -21,7 +23,8 @@ export interface IndexLimits {
 export const INDEX_LIMITS: IndexLimits = {
   pageBytes: 4080,
   entriesPerPage: 32,
-  blocksMax: 64,
+  blockFrom: 1_000,
+  blockFull: 2 ** 15,
   entriesMax: 2 ** 21,
   worthPages: 2,
   pagesAlong: 64,
@@ -37,9 +40,10 @@ export interface IndexWork {
 
 /** @param entries of the flush. @param pages of the index. */
 export function indexWork(entries: number, pages: number, limits: IndexLimits): IndexWork {
-  const { blocksMax, entriesMax, entriesPerPage, pageBytes, worthPages, pagesAlong } = limits;
-  const merged = Math.max(1 / blocksMax, entries / (entriesPerPage * pages), entries / entriesMax);
+  const { blockFrom, entriesMax, entriesPerPage, pageBytes, worthPages, pagesAlong } = limits;
+  const merged = Math.max(entries / (entriesPerPage * pages), entries / entriesMax);
   const written = merged * pages + entries / (pageBytes / ENTRY_BYTES) + 1;
-  if (merged < 0.5 && Math.min(entries, pages) > worthPages * written) return { adds: 'block', merged };
+  const isWorthIt = entries >= blockFrom && merged < 0.5 && Math.min(entries, pages) > worthPages * written;
+  if (isWorthIt) return { adds: 'block', merged };
   return { adds: 'entries', merged: Math.min(1, pagesAlong / pages) };
 }

@@ -17,7 +17,8 @@ import { RecordIndex } from './record-index.ts';
 const LIMITS: IndexLimits = {
   pageBytes: 40,
   entriesPerPage: 4,
-  blocksMax: 6,
+  blockFrom: 3,
+  blockFull: 30,
   entriesMax: 200,
   worthPages: 0.5,
   pagesAlong: 1,
@@ -112,7 +113,7 @@ class Life {
       this.#numbers += keys.length;
       for (const [at, key] of keys.entries()) this.#keys.set(first + at, key);
       const numbers = Float64Array.from(keys, (_, at) => first + at);
-      const entries = sortedEntries(Uint32Array.from(keys, hashOf), numbers);
+      const entries = sortedEntries({ hashes: Uint32Array.from(keys, hashOf), numbers });
       const known = new Set<number>();
       new RecordIndex(schema, 1, 1).insert(entries, (at, found) => {
         const number = entries.numbers[at] as number;
