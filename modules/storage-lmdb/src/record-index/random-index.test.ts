@@ -28,7 +28,13 @@ const RUNS = Number(env['SLUICE_MODEL_RUNS'] ?? 15);
 /** All over the space, at its ends, and some that share all bits but the last. */
 const HASHES = [
   ...Array.from({ length: 90 }, (_, at) => Math.imul(at + 1, 0x9e3779b1) >>> 0),
-  ...[0, 1, 2, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff],
+  0,
+  1,
+  2,
+  0x7fffffff,
+  0x80000000,
+  0xfffffffe,
+  0xffffffff,
 ];
 
 type Command =
