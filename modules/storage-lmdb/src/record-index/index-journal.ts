@@ -32,6 +32,7 @@ const PACKED = 7;
 interface BlockState {
   readonly id: string;
   readonly number: number;
+  readonly entries: number;
   /** When it was written. */
   readonly clock: number;
 }
@@ -78,7 +79,7 @@ export class IndexJournal {
     this.#nextBlock = state?.nextBlock ?? 0;
     this.#blocks = (state?.blocks ?? []).map((block) => ({
       ...block,
-      space: cache.get(block.id, () => this.#load(block.number)),
+      space: cache.get(block.id, () => this.#load(block)),
     }));
   }
 
@@ -104,8 +105,9 @@ export class IndexJournal {
     const { hashes, numbers } = packed === null ? entries : sortedEntries(packed, entries);
     const bytes = Buffer.allocUnsafeSlow(hashes.length * ENTRY_BYTES);
     const cache = blockCacheOf(this.#schema);
-    const state: BlockState = { id: cache.nextId(), number: this.#nextBlock++, clock: this.#clock };
-    const space = cache.put(state.id, bytes);
+    const id = cache.nextId();
+    const state: BlockState = { id, number: this.#nextBlock++, entries: hashes.length, clock: this.#clock };
+    const space = cache.put(id, bytes);
     let end = 0;
     for (let at = 0; at < hashes.length; at++) {
       end = putEntry(space.view, end, hashes[at] as number, numbers[at] as number);
@@ -183,7 +185,7 @@ export class IndexJournal {
     const left = rest.subarray(0, end);
     this.#removeParts(block.number, this.#putParts(block.number, left));
     cache.forget(block.id);
-    return { ...block, id, space: cache.put(id, left) };
+    return { ...block, id, entries: end / ENTRY_BYTES, space: cache.put(id, left) };
   }
 
   /** @returns how many */
@@ -202,16 +204,16 @@ export class IndexJournal {
     while (indexJournal.removeSync(indexBlockKey(this.#stream, this.#table, { number, part }))) part++;
   }
 
-  #load(number: number): Buffer {
+  #load({ number, entries }: BlockState): Buffer {
     const start = indexBlockPrefix(this.#stream, this.#table, number);
     const parts = [...this.#schema.indexJournal.getRange({ start, end: afterPrefix(start) })];
     const bytes = Buffer.concat(parts.map(({ value }) => value));
-    invariant(bytes.length % ENTRY_BYTES === 0, 'index journal: a broken block');
+    invariant(bytes.length === entries * ENTRY_BYTES, 'index journal: a broken block');
     return bytes;
   }
 
   #save(): void {
-    const blocks = this.#blocks.map(({ id, number, clock }) => ({ id, number, clock }));
+    const blocks = this.#blocks.map(({ id, number, entries, clock }) => ({ id, number, entries, clock }));
     const state: JournalState = { clock: this.#clock, nextBlock: this.#nextBlock, blocks };
     putDocument(this.#schema.documents, this.#documentKey(), state);
   }
