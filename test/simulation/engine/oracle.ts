@@ -96,7 +96,11 @@ export class Oracle {
         expected.push(expectedOf(old, rows));
       found.push({ rank: 2 * start + 1, expected });
       // It may never have been found as one that can be read.
-      if (this.#database.everDenied.has(shape?.oid ?? '')) found.push({ rank: 2 * start, expected: NOTHING });
+      if (this.#database.everDenied.has(shape?.oid ?? '')) {
+        // Or have been found as something else in between, which ends it: what cannot be read is not copied anew.
+        const wasOther = [...shapes].some((each) => !isSameEra(each, shape));
+        found.push({ rank: 2 * start + (wasOther ? 1 : 0), expected: NOTHING });
+      }
       // Its changes cannot be told from the log, so it may not be taken in at all.
       if (this.#database.log.some(({ state }) => state.get(shape?.oid ?? '')?.shape.identity === 'nothing'))
         found.push({ rank: 2 * start, expected: NOTHING });
