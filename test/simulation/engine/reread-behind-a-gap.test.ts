@@ -9,7 +9,7 @@ import { liveBySeed } from './simulate.ts';
 import type { SourceDatabase } from './source-database.ts';
 import { ID, LONG } from './tables.ts';
 
-const LIVES = 24;
+const LIVES = 14;
 const LIKINGS = { defining: 0, losing: 0, publishing: 0, denying: 0 };
 
 afterEach(() => {
