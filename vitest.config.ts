@@ -11,7 +11,7 @@ const common = {
   testTimeout: 120_000,
   hookTimeout: 120_000,
   expect: { poll: { timeout: PATIENCE_MS } },
-  globalSetup: join(import.meta.dirname, 'test/kit/postgres-template.ts'),
+  globalSetup: ['built-service', 'postgres-template'].map((name) => join(import.meta.dirname, `test/kit/${name}.ts`)),
 };
 const resolve = { conditions: ['source'] };
 const ssr = { resolve };

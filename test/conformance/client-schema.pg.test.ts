@@ -9,8 +9,8 @@ import type { Schema } from '@powersync/node';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { clientSchemaText, languageNames } from '../../service/src/cli/client-languages.ts';
 import { startPostgres, type TestPostgres } from '../kit/postgres.ts';
+import { PROGRAM } from '../../service/src/dev/program.ts';
 
-const CLI = fileURLToPath(new URL('../../service/src/cli.ts', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'sluice-client-schema-'));
 const run = promisify(execFile);
 
@@ -27,8 +27,7 @@ function file(name: string, text: string): string {
 }
 
 async function sluice(...args: readonly string[]): Promise<string> {
-  const tsx = import.meta.resolve('tsx');
-  const { stdout } = await run(process.execPath, ['--conditions=source', '--import', tsx, CLI, ...args]);
+  const { stdout } = await run(process.execPath, [...PROGRAM, ...args]);
   return stdout;
 }
 

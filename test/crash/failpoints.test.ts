@@ -68,7 +68,7 @@ describe.each(suites)('Postgres $major', ({ major, runs }) => {
   }, 300_000);
   afterAll(() => world?.postgres.stop());
 
-  test.for(runs)('copy %i, killed at failpoints', { timeout: sized(300_000, 600_000) }, async (run, context) => {
+  test.for(runs)('copy %i, killed at failpoints', { timeout: sized(600_000, 900_000) }, async (run, context) => {
     if (world === null) return context.skip(unavailable);
     const seed = testSeed + run;
     const random = seededRandom(seed);

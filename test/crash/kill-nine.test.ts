@@ -88,7 +88,7 @@ test(`kill -9 at ${KILLS} moments of a copy of ${ROWS} rows (seed ${testSeed})`,
       async () => (await copyStatus(service))?.snapshotDone === true,
       120_000,
     );
-    for (const client of clients) await client.reach(load.committed, 60_000);
+    for (const client of clients) await client.reach(load.committed);
     expect(readAgain(before, blockReads(proxy.asked.slice(mark)))).toEqual([]);
     // All reads are seen on the wire, or the line above would prove nothing.
     expect(new Set(blockReads(proxy.asked).map(({ table }) => table)).size).toBe(before.tables.length);
@@ -99,7 +99,7 @@ test(`kill -9 at ${KILLS} moments of a copy of ${ROWS} rows (seed ${testSeed})`,
     await service.start();
     await sleep(1000);
     await load.stop();
-    for (const client of clients) await client.reach(load.committed, 60_000);
+    for (const client of clients) await client.reach(load.committed);
 
     for (const client of clients) {
       client.hold();

@@ -3,13 +3,11 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../kit/postgres.ts';
+import { PROGRAM } from '../../service/src/dev/program.ts';
 import type { PlanDocument } from '../../service/src/cli/plan.ts';
 
-const CLI = fileURLToPath(new URL('../../service/src/cli.ts', import.meta.url));
-const TSX = import.meta.resolve('tsx');
 const folder = mkdtempSync(join(tmpdir(), 'sluice-plan-'));
 
 let postgres: TestPostgres;
@@ -36,7 +34,7 @@ function plan(rules: string, ...args: string[]): Promise<{ code: number; out: st
     JSON.stringify({ replication: { connections: [connection] }, snapshot, sync_rules: syncRules }),
   );
   return new Promise((resolve) => {
-    const command = ['--conditions=source', '--import', TSX, CLI, 'plan', ...args];
+    const command = [...PROGRAM, 'plan', ...args];
     execFile(process.execPath, command, { cwd: folder }, (error, out, err) =>
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err }),
     );

@@ -213,7 +213,7 @@ class CrashRun {
     this.#judgeProgress((await copyStatus(service))?.rowsOf ?? new Map());
     await service.until('the copy is complete', () => this.#copied(), COPY_LIMIT_MS);
     await load.stop();
-    for (const client of this.#clients) await client.reach(load.committed, 60_000);
+    for (const client of this.#clients) await client.reach(load.committed);
     expect(readAgain(this.#stored, this.#newReads())).toEqual([]);
     for (const client of this.#clients) {
       client.hold();

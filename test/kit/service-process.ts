@@ -18,13 +18,10 @@ import { openPostgresStorage } from '@sluice/storage-postgres';
 import { SignJWT } from 'jose';
 import { PATIENCE_MS } from './patience.ts';
 import type { TestUser } from './rules.ts';
+import { PROGRAM } from '../../service/src/dev/program.ts';
 
-/** As this process runs the product, so does its child: from source, or as it was built. */
-const FROM_SOURCE = import.meta.resolve('@sluice/core').endsWith('.ts');
-const CLI = fileURLToPath(new URL(`../../service/${FROM_SOURCE ? 'src/cli.ts' : 'dist/cli.js'}`, import.meta.url));
 /** As `bin/sluice.mjs` does. */
 const HEAP_FLAGS = ['--max-semi-space-size=32'];
-const LOADER = FROM_SOURCE ? ['--conditions=source', '--import', 'tsx'] : [];
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SECRET = Buffer.from('a secret that only tests share, 32 bytes or more');
 const KEY_ID = 'test-key';
@@ -156,16 +153,7 @@ export class ServiceProcess {
     const role = this.#options.role === undefined ? [] : ['--role', this.#options.role, '--port', `${this.#port}`];
     const child = spawn(
       process.execPath,
-      [
-        ...HEAP_FLAGS,
-        ...(this.#options.nodeFlags ?? []),
-        ...LOADER,
-        CLI,
-        'start',
-        '--config',
-        this.configPath,
-        ...role,
-      ],
+      [...HEAP_FLAGS, ...(this.#options.nodeFlags ?? []), ...PROGRAM, 'start', '--config', this.configPath, ...role],
       { cwd: ROOT, env: this.#environment(), stdio: ['ignore', 'pipe', 'pipe'] },
     );
     this.#child = child;
@@ -191,7 +179,7 @@ export class ServiceProcess {
 
   /** Another command of the same program with the same configuration. @returns what it printed; throws if it failed */
   command(name: string, ...args: readonly string[]): Promise<string> {
-    const command = [...LOADER, CLI, name, '--config', this.configPath, ...args];
+    const command = [...PROGRAM, name, '--config', this.configPath, ...args];
     return new Promise((resolve, reject) => {
       execFile(process.execPath, command, { cwd: ROOT }, (error, out) =>
         error === null ? resolve(out) : reject(error),

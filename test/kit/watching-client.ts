@@ -9,6 +9,7 @@ import { heldRows, tickOf } from './held-rows.ts';
 import type { Rows } from './oracle.ts';
 import type { TestUser } from './rules.ts';
 import { tokenFor } from './service-process.ts';
+import { COPY_PATIENCE_MS } from './patience.ts';
 
 export interface Holding {
   readonly atMs: number;
@@ -98,7 +99,7 @@ export class WatchingClient {
   }
 
   /** Resolves when a completed checkpoint has reached the load's transaction `n`. */
-  async reach(n: number, timeoutMs: number): Promise<void> {
+  async reach(n: number, timeoutMs = COPY_PATIENCE_MS): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     while ((this.ticks.at(-1) ?? -1n) < BigInt(n)) {
       if (this.failure !== null) throw this.failure;

@@ -2,14 +2,12 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PROGRAM } from '../dev/program.ts';
 import { HttpWorld, OPERATOR, RULES, tokenOf } from '../http/http-world.ts';
 import { collectClaims } from './claims.ts';
 
-const CLI = fileURLToPath(new URL('../cli.ts', import.meta.url));
-const TSX = import.meta.resolve('tsx');
 const folder = mkdtempSync(join(tmpdir(), 'sluice-cli-'));
 
 interface Outcome {
@@ -20,15 +18,10 @@ interface Outcome {
 
 function sluice(...args: string[]): Promise<Outcome> {
   return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      ['--conditions=source', '--import', TSX, CLI, ...args],
-      { cwd: folder },
-      (error, out, err) => {
-        expect(err).not.toMatch(/\n\s+at /);
-        resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err });
-      },
-    );
+    execFile(process.execPath, [...PROGRAM, ...args], { cwd: folder }, (error, out, err) => {
+      expect(err).not.toMatch(/\n\s+at /);
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err });
+    });
   });
 }
 

@@ -3,13 +3,11 @@ import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { PROGRAM } from './program.ts';
 import type { DevFile } from './dev-file.ts';
 
-const CLI = fileURLToPath(new URL('../cli.ts', import.meta.url));
-const TSX = import.meta.resolve('tsx');
 const running = new Set<ChildProcess>();
 let folder = '';
 
@@ -29,7 +27,7 @@ interface Run {
 }
 
 function sluice(...args: string[]): Run {
-  const child = spawn(process.execPath, ['--conditions=source', '--import', TSX, CLI, ...args], { cwd: folder });
+  const child = spawn(process.execPath, [...PROGRAM, ...args], { cwd: folder });
   running.add(child);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (output += part.toString()));
