@@ -101,20 +101,22 @@ describe('problems', () => {
     const database = await newDatabase(
       `create schema hidden; create table hidden.t (id int primary key); create table unpublished (id int primary key);
        create table secret (id int primary key); create table guarded (id int primary key); alter table guarded enable row level security;
-       create table fine (id int primary key)`,
-      'for table hidden.t, secret, guarded, fine',
+       create table fine (id int primary key); create table by_columns (id int primary key)`,
+      'for table hidden.t, secret, guarded, fine, by_columns',
     );
     const role = `reader_${database.name}`;
     await database.query(
-      `create role ${role} login replication password 'r'; grant select on fine, guarded, unpublished to ${role}`,
+      `create role ${role} login replication password 'r'; grant select on fine, guarded, unpublished to ${role};
+       grant select (id) on by_columns to ${role}`,
     );
-    const all = 'hidden.t unpublished secret guarded fine';
+    const all = 'hidden.t unpublished secret guarded fine by_columns';
     const config = { username: role, password: 'r' };
     const found = await find(database, all, config);
     const byName = Object.fromEntries(found.map((table) => [table.relation.name, table.problem?.code ?? null]));
     expect(byName).toEqual({
       t: 'SLU_S1125',
       secret: 'SLU_S1125',
+      by_columns: 'SLU_S1125',
       guarded: 'PSYNC_S1145',
       fine: null,
       unpublished: 'SLU_S1153',
@@ -122,7 +124,7 @@ describe('problems', () => {
     await database.query(`grant select on all tables in schema hidden to ${role}`);
     for (const { problem } of found)
       if (problem !== null) await database.query(problem.message.slice(problem.message.indexOf(': ') + 2));
-    expect(problems(await find(database, all, config))).toEqual([null, null, null, null, null]);
+    expect(problems(await find(database, all, config))).toEqual([null, null, null, null, null, null]);
   });
 });
 

@@ -22,6 +22,8 @@ interface CatalogueTable {
   /** Why it is published, and how much of it; null if it is not. */
   readonly published: string | null;
   readonly schemaUsable: boolean;
+  /** Columns that every table has: rights on each of its own columns are not rights on them. */
+  readonly systemReadable: boolean;
   readonly rowSecurity: boolean;
   /** Attribute numbers in key order. */
   readonly primaryKey: readonly number[] | null;
@@ -37,6 +39,8 @@ interface CatalogueColumn {
   readonly readable: boolean;
 }
 
+/** Numbers of the system columns that a copy reads. Views do not have them by name. */
+const [CTID, TABLEOID] = [-1, -6];
 const BLOCK_BYTES = 8192;
 /** For tables that were never analysed. */
 const ROW_BYTES_GUESS = 100;
@@ -93,6 +97,7 @@ function catalogueSql(version: number): string {
     'toastBytes', coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0),
     'published', ${membershipSql(version)},
     'schemaUsable', has_schema_privilege(n.oid, 'USAGE'),
+    'systemReadable', has_column_privilege(c.oid, ${CTID}::int2, 'SELECT') and has_column_privilege(c.oid, ${TABLEOID}::int2, 'SELECT'),
     'rowSecurity', row_security_active(c.oid),
     'primaryKey', ${keyOf('i.indisprimary')}, 'identityIndex', ${keyOf('i.indisreplident')},
     'columns', coalesce((
@@ -222,6 +227,11 @@ function problemOf(table: CatalogueTable, keyColumns: readonly number[], setting
   }
   if (!table.columns.every((column) => column.readable)) {
     const message = `${name} may not be read: GRANT SELECT ON ${name} TO ${role};`;
+    return { code: 'SLU_S1125', message, kind: 'unreadable' };
+  }
+  if (!table.systemReadable) {
+    const remedy = `GRANT SELECT (ctid, tableoid) ON ${name} TO ${role};`;
+    const message = `${name} may be read only by its own columns, which a copy cannot do: ${remedy}`;
     return { code: 'SLU_S1125', message, kind: 'unreadable' };
   }
   if (table.rowSecurity) {

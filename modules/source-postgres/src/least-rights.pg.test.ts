@@ -12,17 +12,19 @@ const role = { username: 'sluice_role', password: 'secret' };
 beforeAll(async () => {
   postgres = await startPostgres();
   database = await postgres.createDatabase();
-  await database.query(`create table t (id int primary key, v text); insert into t values (1, 'a'); create publication powersync for table t;
-    create role sluice_role login replication password 'secret'; grant usage on schema public to sluice_role; grant select on t to sluice_role`);
+  await database.query(`create table t (id int primary key, v text); insert into t values (1, 'a'); create table by_columns (like t including all);
+    insert into by_columns select * from t; create publication powersync for table t, by_columns;
+    create role sluice_role login replication password 'secret'; grant usage on schema public to sluice_role; grant select on t to sluice_role;
+    grant select (id, v, ctid, tableoid) on by_columns to sluice_role`);
 });
 afterAll(() => postgres.stop());
 
-it('the whole life of a source needs REPLICATION, and SELECT on its tables', async () => {
+it.each(['t', 'by_columns'])('the whole life of a source needs REPLICATION, and SELECT on table %s', async (name) => {
   const source = sourceOn(database, role);
   await source.preflight();
   const { saved } = await source.open(null);
   await source.settle(AbortSignal.timeout(PATIENCE_MS));
-  const [table] = await source.discover([{ connectionTag: 'default', schema: 'public', name: 't', wildcard: false }]);
+  const [table] = await source.discover([{ connectionTag: 'default', schema: 'public', name, wildcard: false }]);
   if (table === undefined) throw new Error('the table was not found');
   expect(table.problem).toBeNull();
   const rows: RawRow[] = [];
@@ -37,7 +39,7 @@ it('the whole life of a source needs REPLICATION, and SELECT on its tables', asy
     for await (const chunk of source.readTask(request)) rows.push(...chunk.rows);
   }
   expect(rows).toEqual([['1', 'a']]);
-  await database.query("update t set v = 'b'");
+  await database.query(`update ${name} set v = 'b'`);
   expect(changesOf(await streamToHead(source))).toMatchObject([{ kind: 'update', row: ['1', 'b'] }]);
   expect(await source.readRows(table.relation, [0], [['1', undefined]])).toEqual([['1', 'b']]);
   expect(await source.health()).toMatchObject({ status: 'reserved', active: false });
