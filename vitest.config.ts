@@ -21,8 +21,8 @@ const onBothStorages = (
   process.env['SLUICE_TEST_SIZE'] === 'full'
     ? [
         'e2e/{sdk,sdk-wire,streams,bank,changes-in-mid-copy,concurrent-from-second-zero,deploy,schema-changes}',
-        'e2e/{copiers,roles}',
-        'crash/{kill-nine,lost-connections}',
+        'e2e/{copiers,copy-control,copy-schedule,lost-history,roles,wal-bounded}',
+        'crash/{kill-nine,lost-connections,restart-at-half}',
       ]
     : ['e2e/{sdk,streams}', 'crash/kill-nine']
 ).map((name) => `test/${name}.test.ts`);

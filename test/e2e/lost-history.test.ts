@@ -202,7 +202,7 @@ test('another cluster at the same address is refused before anything is written'
   const address = await FaultProxy.start(target);
   const uri = new URL(mine.uri);
   uri.port = String(address.port);
-  const service = await ServiceProcess.start({ sourceUri: String(uri), rules: RULES });
+  const service = await ServiceProcess.start({ sourceUri: String(uri), storageUri: mine.uri, rules: RULES });
   try {
     const before = async () => (await streamOf(service))?.checkpoint ?? null;
     await service.until('the copy is served', async () => (await before()) !== null, 60_000);

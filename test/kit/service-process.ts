@@ -32,6 +32,8 @@ export const ADMIN_TOKEN = 'operators-of-the-tests';
 export interface ServiceOptions {
   readonly sourceUri: string;
   readonly rules: string;
+  /** Where buckets are kept that are kept in Postgres. Default: the source's own database. */
+  readonly storageUri?: string;
   /** More keys of the source's connection (`slot_name`, …). */
   readonly connection?: Readonly<Record<string, unknown>>;
   /** Replaces or adds keys at the top of the configuration. */
@@ -116,8 +118,9 @@ export class ServiceProcess {
   /** For the configuration of other processes on the same storage. */
   get storage(): StorageKeys {
     if (process.env['SLUICE_TEST_STORAGE'] !== 'postgresql') return { type: 'lmdb', path: this.storagePath };
-    // In the source's own database: what storage writes must not come back as changes.
-    return { type: 'postgresql', uri: this.#options.sourceUri, sslmode: 'disable', schema: this.#storageSchema };
+    // By default what storage writes must not come back as changes.
+    const uri = this.#options.storageUri ?? this.#options.sourceUri;
+    return { type: 'postgresql', uri, sslmode: 'disable', schema: this.#storageSchema };
   }
 
   /** The storage itself, for a look while the service is dead. The caller closes it. */
