@@ -74,6 +74,8 @@ export class Life {
   #stop = new AbortController();
   #streamId: StreamId = 0;
   #failure: unknown = null;
+  /** Tables that could not be read once. */
+  readonly #granted = new Set<string>();
 
   private constructor(beginning: Beginning, world: World, opened: SimulatedStorage) {
     this.#beginning = beginning;
@@ -117,7 +119,10 @@ export class Life {
     await this.#control({ kind: 'resumeAll' });
     if (this.database.denied.size > 0) {
       const left = async () => (await this.#tables()).filter((table) => this.#shouldBeCopied(table));
-      await this.#flow(async () => (await left()).length === 0);
+      await this.#flow(async () => {
+        await this.#resumeSetAside((table) => this.#wasGranted(table));
+        return (await left()).length === 0;
+      });
       const names = (await left()).map(({ relation }) => relation.name);
       if (names.length > 0) throw new Violation(`not copied, though they may be read: ${names.join()}`);
       for (const oid of this.database.denied.keys()) await this.#grant(oid);
@@ -126,7 +131,7 @@ export class Life {
     let judged: Checkpoint | null = null;
     let unnoticed: string | null = null;
     await this.#flow(async () => {
-      await this.#resumeSetAside();
+      await this.#resumeSetAside(() => true);
       const { last } = this.witness;
       if (last === null || last.position < target) return false;
       if (last !== judged) unnoticed = this.#oracle.unnoticed(this.witness.held());
@@ -154,11 +159,16 @@ export class Life {
   }
 
   /** A failure from before the end of its cause may be stored behind it: then a person resumes the table again. */
-  async #resumeSetAside(): Promise<void> {
+  async #resumeSetAside(isMended: (table: string) => boolean): Promise<void> {
     const { tables } = await this.#opened.storage.reader(this.#streamId).snapshotControl();
     for (const [table, { hold }] of Object.entries(tables)) {
-      if (hold?.kind === 'quarantined') await this.#control({ kind: 'resume', table });
+      if (hold?.kind === 'quarantined' && isMended(table)) await this.#control({ kind: 'resume', table });
     }
+  }
+
+  #wasGranted(table: string): boolean {
+    const { now, denied } = this.database;
+    return [...this.#granted].some((oid) => !denied.has(oid) && `public.${now.get(oid)?.shape.name}` === table);
   }
 
   #tables(): Promise<readonly TableState[]> {
@@ -244,6 +254,7 @@ export class Life {
   }
 
   async #grant(oid: string): Promise<void> {
+    this.#granted.add(oid);
     this.database.denied.delete(oid);
     const shape = this.database.now.get(oid)?.shape;
     if (shape !== undefined) await this.#control({ kind: 'resume', table: `public.${shape.name}` });
