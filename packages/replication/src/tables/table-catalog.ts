@@ -53,6 +53,8 @@ export class TableCatalog {
   readonly #verified = new WeakMap<Relation, TableId>();
   readonly #ended = new Set<TableId>();
   readonly #ending = new Set<TableId>();
+  /** Tables that are stored, as far as it was answered: of others there is no telling whether they are newcomers. */
+  readonly #takenIn = new Set<TableId>();
   /** Tables whose past may not be visible to reads yet. */
   readonly #newcomers = new Set<TableId>();
   readonly #additions = new Latest(0);
@@ -97,7 +99,7 @@ export class TableCatalog {
 
   /** Whether reads can see everything that happened to the table before it was found. */
   isReadable(tableId: TableId): boolean {
-    return !this.#newcomers.has(tableId);
+    return this.#takenIn.has(tableId) && !this.#newcomers.has(tableId);
   }
 
   /** Makes newcomers readable. Runs until aborted; ends early only by throwing. */
@@ -146,6 +148,7 @@ export class TableCatalog {
     }
     const bySource = new Map(found.map((table) => [table.relation.sourceId, table]));
     for (const stored of await reader.tables()) {
+      this.#takenIn.add(stored.id);
       if (isNewer(stored)) continue;
       const now = bySource.get(stored.relation.sourceId);
       if (now === undefined || !isKept(stored, now)) {
@@ -319,15 +322,18 @@ export class TableCatalog {
   /** Rows that are stored lack columns that were added, or have some that are gone, and the source does not send them again. */
   async #readAgain(stored: TableState, table: DiscoveredTable, head: Position): Promise<TableState> {
     const { writer, logger } = this.#ports;
+    // Before it is stored: from then on it is planned as soon as it can be read.
+    this.#settle(stored.id);
     const again = await writer.markTableSnapshotRequired(stored.id, foundAs(table, head));
     const { schema, name } = table.relation;
     logger.info({ table: `${schema}.${name}`, id: again.id }, 'columns of a table changed; its rows are read again');
-    this.#settle(again.id);
+    this.#changed();
     return again;
   }
 
   #settle(tableId: TableId): void {
     this.#newcomers.add(tableId);
+    this.#takenIn.add(tableId);
     this.#additions.set(this.#additions.value + 1);
     this.#changed();
   }
