@@ -35,7 +35,7 @@ const STREAM_FLUSHES = 4;
 /** But for a lease, which it would hold for ever: leases that run out are a matter of each storage. */
 const ASKED_OF_STORAGE = /^(copier )?(?!open(Copy)?Writer )\w+ (starts|answers)$/;
 
-const DRAIN_STEPS_MAX = 6000; // of each process
+const DRAIN_STEPS_MAX = 6000;
 
 /** A storage, and what a new process finds when the old one has died. */
 export interface SimulatedStorage {
@@ -150,8 +150,7 @@ export class Life {
 
   /** In order, until the end is reached or too long has passed. */
   async #flow(isOver: () => Promise<boolean>): Promise<void> {
-    const stepsMax = this.#beginning.copier === true ? 2 * DRAIN_STEPS_MAX : DRAIN_STEPS_MAX;
-    for (let step = 0; step < stepsMax && !(await isOver()); step++) {
+    for (let step = 0; step < DRAIN_STEPS_MAX && !(await isOver()); step++) {
       this.database.flush();
       const label = this.#turns.first;
       if (label === undefined) throw new Violation('nothing is left to be done, but the end is not reached');
