@@ -27,8 +27,8 @@ export class Assembly {
 
   addPacked(rows: PackedRows, at: number): void {
     for (let op = rows.firstOp(at); op < rows.firstOp(at + 1); op++) {
-      const runs = this.#runs(rows.buckets[op] as BucketName);
-      runs.add(rows.bodies.item(op), rows.checksums[op] as number, this.ordinals++);
+      const runs = this.#runs(rows.bucket(op));
+      runs.add(rows.bodies.item(op), rows.checksums.at(op), this.ordinals++);
     }
     for (const lookup of rows.lookups(at)) this.#addLookup(rows.tableId, rows.key(at), lookup);
   }

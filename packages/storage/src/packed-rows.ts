@@ -3,6 +3,7 @@
  * adapters copy bytes instead of looking at rows.
  */
 import type { BucketName, OpDraft, RecordKey, TableId } from '@sluice/core';
+import { IntList } from './int-list.ts';
 import { type Item, itemOf, Places } from './places.ts';
 import { keyEnd, keyOf, packSlot, PARTIAL } from './record-slot.ts';
 import type { Effect, LookupDraft } from './effect.ts';
@@ -15,13 +16,18 @@ export class PackedRows {
   readonly slots = new Places();
   /** Ops, in the order of their rows. */
   readonly bodies = new Places();
-  readonly checksums: number[] = [];
-  readonly buckets: BucketName[] = [];
-  readonly #firstOps: number[] = [0];
+  readonly checksums = new IntList();
+  /** Per op, the number of its bucket among `bucketNames`. */
+  readonly bucketOf = new IntList();
+  readonly bucketNames: BucketName[] = [];
+  readonly #bucketNumbers = new Map<BucketName, number>();
+  /** Per row, the number of its first op; one more than there are rows. */
+  readonly firstOps = new IntList();
   readonly #lookups = new Map<number, readonly LookupDraft[]>();
 
   constructor(tableId: TableId) {
     this.tableId = tableId;
+    this.firstOps.add(0);
   }
 
   /** @param rows whose effects have records */
@@ -40,23 +46,40 @@ export class PackedRows {
     return this.slots.count;
   }
 
+  get opCount(): number {
+    return this.checksums.count;
+  }
+
   /** Of the row that `endRow` ends. */
   addOp(bucket: BucketName, checksum: number, body: Item): void {
-    this.buckets.push(bucket);
+    this.bucketOf.add(this.#numberOf(bucket));
     this.bodies.add(body);
-    this.checksums.push(checksum);
+    this.checksums.add(checksum);
+  }
+
+  /** Neighbours mostly have one bucket. */
+  #numberOf(bucket: BucketName): number {
+    const { bucketOf, bucketNames } = this;
+    if (bucketOf.count > 0) {
+      const last = bucketOf.at(bucketOf.count - 1);
+      if (bucketNames[last] === bucket) return last;
+    }
+    const known = this.#bucketNumbers.get(bucket);
+    if (known !== undefined) return known;
+    this.#bucketNumbers.set(bucket, bucketNames.length);
+    return bucketNames.push(bucket) - 1;
   }
 
   /** Another body in the place of an op of the same bucket. */
   replaceOp(op: number, checksum: number, body: Item): void {
     this.bodies.replace(op, body);
-    this.checksums[op] = checksum;
+    this.checksums.set(op, checksum);
   }
 
   endRow(slot: Item, lookups: readonly LookupDraft[]): void {
     if (lookups.length > 0) this.#lookups.set(this.count, lookups);
     this.slots.add(slot);
-    this.#firstOps.push(this.checksums.length);
+    this.firstOps.add(this.opCount);
   }
 
   key(at: number): RecordKey {
@@ -69,7 +92,15 @@ export class PackedRows {
 
   /** The number of the row's first op; that of the next row's, if it has none. */
   firstOp(at: number): number {
-    return this.#firstOps[at] as number;
+    return this.firstOps.at(at);
+  }
+
+  bucket(op: number): BucketName {
+    return this.bucketNames[this.bucketOf.at(op)] as BucketName;
+  }
+
+  get hasLookups(): boolean {
+    return this.#lookups.size > 0;
   }
 
   lookups(at: number): readonly LookupDraft[] {
@@ -86,8 +117,7 @@ export class PackedRows {
   effect(at: number): Effect & { readonly record: Uint8Array } {
     const ops: OpDraft[] = [];
     for (let op = this.firstOp(at); op < this.firstOp(at + 1); op++) {
-      const [bucket, checksum] = [this.buckets[op] as BucketName, this.checksums[op] as number];
-      ops.push({ bucket, checksum, body: this.bodies.view(op) });
+      ops.push({ bucket: this.bucket(op), checksum: this.checksums.at(op), body: this.bodies.view(op) });
     }
     return { record: this.record(at), ops, lookups: this.lookups(at), partial: this.isPartial(at) };
   }

@@ -1,50 +1,52 @@
 /** Where many items stand, most of them one behind the other, in a few large buffers: three numbers each. */
 import { type ByteSlab, ByteSpace } from '@sluice/core';
+import { IntList } from './int-list.ts';
 
 /** One item: a slab's newest is. */
 export type Item = Pick<ByteSlab, 'space' | 'start' | 'end'>;
 
 export class Places {
-  readonly #spaces: ByteSpace[] = [];
-  readonly #spaceOf: number[] = [];
-  readonly #starts: number[] = [];
-  readonly #ends: number[] = [];
+  readonly spaces: ByteSpace[] = [];
+  /** Per item, the number of its buffer among `spaces`, and where it stands there. */
+  readonly spaceOf = new IntList();
+  readonly starts = new IntList();
+  readonly ends = new IntList();
 
   get count(): number {
-    return this.#ends.length;
+    return this.ends.count;
   }
 
   add({ space, start, end }: Item): void {
-    this.#spaceOf.push(this.#numberOf(space));
-    this.#starts.push(start);
-    this.#ends.push(end);
+    this.spaceOf.add(this.#numberOf(space));
+    this.starts.add(start);
+    this.ends.add(end);
   }
 
   replace(at: number, { space, start, end }: Item): void {
-    this.#spaceOf[at] = this.#numberOf(space);
-    this.#starts[at] = start;
-    this.#ends[at] = end;
+    this.spaceOf.set(at, this.#numberOf(space));
+    this.starts.set(at, start);
+    this.ends.set(at, end);
   }
 
   #numberOf(space: ByteSpace): number {
-    const last = this.#spaces.length - 1;
-    return this.#spaces[last] === space ? last : this.#spaces.push(space) - 1;
+    const last = this.spaces.length - 1;
+    return this.spaces[last] === space ? last : this.spaces.push(space) - 1;
   }
 
   space(at: number): ByteSpace {
-    return this.#spaces[this.#spaceOf[at] as number] as ByteSpace;
+    return this.spaces[this.spaceOf.at(at)] as ByteSpace;
   }
 
   start(at: number): number {
-    return this.#starts[at] as number;
+    return this.starts.at(at);
   }
 
   end(at: number): number {
-    return this.#ends[at] as number;
+    return this.ends.at(at);
   }
 
   length(at: number): number {
-    return (this.#ends[at] as number) - (this.#starts[at] as number);
+    return this.ends.at(at) - this.starts.at(at);
   }
 
   item(at: number): Item {

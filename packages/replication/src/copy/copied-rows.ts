@@ -92,7 +92,7 @@ class RowPacker implements CopiedRows, RowSink<JsonBytes> {
     const key = keyOf(rows, keyColumns);
     this.#rows = rows;
     this.#subkey = subkeyOf(table.id, key);
-    this.#firstOp = this.flushed.checksums.length;
+    this.#firstOp = this.flushed.opCount;
     this.#memberships = [];
     this.#lookups = [];
     if (this.#isShown) copyEvaluator.evaluate(rows, this);
