@@ -190,14 +190,17 @@ export class RaceWorld {
 
   /** Everything that was committed by now is durable in storage, visible or not. */
   async streamed(): Promise<void> {
-    const [row] = await this.db.query<{ lsn: string }>(
-      `SELECT pg_current_wal_insert_lsn()::text AS lsn, pg_logical_emit_message(true, 'race', '')`,
-    );
+    const head = await this.head();
+    await this.db.query(`SELECT pg_logical_emit_message(true, 'race', '')`);
+    await this.until('the stream has passed', () => this.hasPassed(head));
+  }
+
+  /** What was committed before the position is acknowledged. */
+  async hasPassed(position: Position): Promise<boolean> {
+    const lsn = `${position.slice(0, 8)}/${position.slice(8)}`;
     const behind = `SELECT confirmed_flush_lsn >= $1::pg_lsn AS passed FROM pg_replication_slots WHERE database = $2`;
-    await this.until('the stream has passed', async () => {
-      const [slot] = await this.db.query<{ passed: boolean }>(behind, [row?.lsn, this.db.name]);
-      return slot?.passed === true;
-    });
+    const [slot] = await this.db.query<{ passed: boolean }>(behind, [lsn, this.db.name]);
+    return slot?.passed === true;
   }
 
   /**

@@ -116,6 +116,29 @@ race('a crash between the partial row and its completion', makeBig, async (world
   await world.converges();
 });
 
+race('a crash behind a partial row that needed no completion yet', makeBig, async (world) => {
+  world.gates.stream.close();
+  world.gates.chunks.close();
+  world.start();
+  await world.chunkWaits();
+  await world.run(`UPDATE t1 SET id = 'moved' WHERE id = 'r010'`);
+  const moved = await world.head();
+  // So much that the stream does not bring it together with the row.
+  await world.run(`INSERT INTO t1 SELECT 'f' || n, n, ${BIG} FROM generate_series(1, 1000) AS n`);
+  world.gates.chunks.open();
+  await world.until('the copy is over', async () => (await world.reader.checkpointState()).snapshotDone);
+  await world.restart();
+  await world.until('the row is stored', async () => {
+    world.gates.stream.letOne();
+    return ((await world.reader.checkpointState()).durable ?? '') >= moved;
+  });
+  await world.until('it is acknowledged', () => world.hasPassed(moved));
+  const partial = await world.reader.partialRecords((await world.table('t1'))?.id ?? 0, 10);
+  expect(partial.map(({ key }) => key)).toEqual(['moved']);
+  await world.restart();
+  await world.converges();
+});
+
 race('a row outgrows the size limit, is read again, and becomes small', makeBig, async (world) => {
   const huge = `repeat('h', 16 * 1024 * 1024)`;
   world.start();

@@ -3,7 +3,17 @@
  * first second, until aborted or until something fails. A failure ends the whole attempt; `supervise` decides what
  * comes next. Nothing survives an attempt but what is stored.
  */
-import { asSluiceError, BEFORE_ALL, type Clock, limits, type Logger, type Random, SluiceError } from '@sluice/core';
+import {
+  asSluiceError,
+  BEFORE_ALL,
+  type Clock,
+  limits,
+  type Logger,
+  maxPosition,
+  type Position,
+  type Random,
+  SluiceError,
+} from '@sluice/core';
 import type { BucketStorage, StreamInfo, StreamReader, StreamWriter } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import { ByteBudget } from './byte-budget.ts';
@@ -175,11 +185,14 @@ export class Replicator {
   }
 
   /** Only for tables whose copy is over: the others complete their partial rows before they are marked done. */
-  async #completePartials(writer: StreamWriter, catalog: TableCatalog, signal: AbortSignal): Promise<void> {
+  async #completePartials(writer: StreamWriter, catalog: TableCatalog, signal: AbortSignal): Promise<Position | null> {
     const ports = { source: this.#ports.source, reader: this.#reader, writer, catalog };
+    let readBefore: Position | null = null;
     for (const table of await this.#reader.tables()) {
-      if (table.snapshot === 'done') await completePartialRows(ports, table, signal);
+      if (table.snapshot !== 'done') continue;
+      readBefore = maxPosition(readBefore, await completePartialRows(ports, table, signal));
     }
+    return readBefore;
   }
 
   async #onCheckpoint(writer: StreamWriter): Promise<void> {

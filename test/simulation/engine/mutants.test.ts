@@ -374,6 +374,7 @@ const rules: Record<string, Rule> = {
     }),
   },
   'a table that was published anew is copied anew before rows of it are written': {
+    from: 1101,
     likings: { publishing: 0.3, writing: 0.1, keys: 8, haste: { ...KNOWING, 'sleep 3000': 0.001, stream: 5 } },
     code: code<typeof isKnownAsFound>('isKnownAsFound', () => true),
   },

@@ -22,6 +22,7 @@ import {
 import type { CommitOutcome, StreamWriter } from '@sluice/storage';
 import type { ChangeSource } from '../change-source.ts';
 import { EmptyCheckpoints } from './empty-checkpoints.ts';
+import { type CompleteRows, Gaps } from './gaps.ts';
 import { evaluate } from '../rows/evaluate.ts';
 import { approximateBytes, type ChangeWrite } from '../rows/row-write.ts';
 import type { StreamProgress } from './stream-progress.ts';
@@ -37,8 +38,8 @@ export interface StreamerPorts {
   readonly progress: StreamProgress;
   /** The position boundary that was stored before this start: transactions up to it may have been applied already. */
   readonly replayUntil: Position;
-  /** Completes rows that the flush left partial, where their table's copy will not do it. */
-  readonly completePartials: () => Promise<void>;
+  /** Completes rows that are stored with gaps, where their table's copy will not do it. */
+  readonly completePartials: CompleteRows;
   /** Called after each commit that made a checkpoint. */
   readonly onCheckpoint: (outcome: CommitOutcome & { kind: 'created' }) => Promise<void>;
 }
@@ -60,14 +61,16 @@ export class Streamer {
   #hasForeignRows = false;
   /** Rows of ours or a marker have come since the last publication. */
   #hasNews = false;
+  readonly #gaps: Gaps;
   readonly #emptyCheckpoints: EmptyCheckpoints;
   #publications: Publications | null = null;
 
   constructor(ports: StreamerPorts) {
     this.#ports = ports;
+    this.#gaps = new Gaps(ports.replayUntil, ports.completePartials);
     this.#emptyCheckpoints = new EmptyCheckpoints(ports.clock, (position) => {
       const commit = { position, createEmpty: true, committedAtMs: null };
-      void this.#publications?.add(this.#commit(commit, Promise.resolve())).catch(() => undefined);
+      void this.#publications?.add(this.#commitBehind(Promise.resolve(), commit)).catch(() => undefined);
     });
   }
 
@@ -218,7 +221,7 @@ export class Streamer {
     progress.flushMs += clock.monotonic() - startedAt;
     progress.flushes++;
     if (result.kind === 'flushed') progress.ops += result.ops;
-    if (madePartial) await this.#ports.completePartials();
+    if (madePartial) this.#gaps.leave();
   }
 
   /** Flush what ended, commit at the newest boundary, acknowledge: in this order. */
@@ -230,9 +233,15 @@ export class Streamer {
     const writes = this.#takeWrites(this.#endedWrites);
     const commit = { position, createEmpty: this.#isHeartbeat, committedAtMs: this.#committedAtMs };
     const flushed = this.#flush(writes, this.#endedBoundary);
-    // Rows with gaps may have to be completed before this commit or any other. Without them it follows at once.
-    if (writes.some(mayBePartial)) await flushed.then(() => this.#commit(commit, flushed));
+    if (writes.some(mayBePartial) || this.#gaps.areShownAt(position)) await this.#commitBehind(flushed, commit);
     else await publications.add(this.#commit(commit, flushed));
+  }
+
+  /** Only a flush that has ended tells what gaps it left. */
+  async #commitBehind(flushed: Promise<void>, commit: PendingCommit): Promise<void> {
+    await flushed;
+    await this.#gaps.close(commit.position);
+    await this.#commit(commit, flushed);
   }
 
   #takeNews(): boolean {
