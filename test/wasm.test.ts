@@ -4,18 +4,26 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import wabt from 'wabt';
 
-const directory = join(import.meta.dirname, '../packages/sync/src');
+const PROGRAMS = [
+  { directory: 'packages/sync/src', source: 'ndjson-ops.wat', compiled: 'ndjson-program.ts', name: 'NDJSON_PROGRAM' },
+  {
+    directory: 'packages/replication/src/copy',
+    source: 'pack-rows.wat',
+    compiled: 'pack-rows-program.ts',
+    name: 'PACK_ROWS_PROGRAM',
+  },
+];
 
-test('the program that transcribes ops is compiled from its source', async () => {
-  const name = 'ndjson-ops.wat';
-  const program = (await wabt()).parseWat(name, readFileSync(join(directory, name), 'utf8'));
+test.each(PROGRAMS)('$compiled is compiled from $source', async ({ directory, source, compiled, name }) => {
+  const from = join(import.meta.dirname, '..', directory);
+  const program = (await wabt()).parseWat(source, readFileSync(join(from, source), 'utf8'));
   program.validate();
-  const compiled = Buffer.from(program.toBinary({}).buffer).toString('base64');
-  const path = join(directory, 'ndjson-program.ts');
-  const text = `/** ${name}, compiled by \`UPDATE=1 npx vitest run test/wasm.test.ts\`. */
-export const NDJSON_PROGRAM =
-  '${compiled}';
+  const bytes = Buffer.from(program.toBinary({}).buffer).toString('base64');
+  const text = `/** ${source}, compiled by \`UPDATE=1 npx vitest run test/wasm.test.ts\`. */
+export const ${name} =
+  '${bytes}';
 `;
+  const path = join(from, compiled);
   if (process.env['UPDATE'] === '1') writeFileSync(path, text);
   expect(readFileSync(path, 'utf8')).toBe(text);
 });

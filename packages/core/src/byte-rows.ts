@@ -51,13 +51,17 @@ export class ByteRows {
 
   /** Where the values of the row that is looked at start in `bytes`. */
   get rowStart(): number {
-    const first = this.at * this.columns;
-    return first === 0 ? 0 : (this.ends[first - 1] as number);
+    return this.startOf(this.at);
   }
 
   get rowEnd(): number {
-    const end = (this.at + 1) * this.columns;
-    return end === 0 ? 0 : (this.ends[end - 1] as number);
+    return this.startOf(this.at + 1);
+  }
+
+  /** Where the values of a row start. */
+  startOf(row: number): number {
+    const first = row * this.columns;
+    return first === 0 ? 0 : (this.ends[first - 1] as number);
   }
 
   /** A value of the row that is looked at; null for NULL. */

@@ -21,6 +21,14 @@ export class ByteSlab {
     return this.space.view8(this.start, this.end);
   }
 
+  /** Many items that stand one behind the other. @returns where the first one starts now */
+  append(source: Uint8Array, from: number, to: number): number {
+    this.begin(to - from);
+    this.bytes.set(source.subarray(from, to), this.start);
+    this.end = this.start + to - from;
+    return this.start;
+  }
+
   /** Makes room for an item of at most so many bytes behind the newest one, which ends there until `end` is moved. */
   protected begin(bytesMax: number): void {
     if (this.end + bytesMax > this.bytes.length) {

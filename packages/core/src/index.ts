@@ -26,7 +26,7 @@ export { Latest } from './latest.ts';
 export { limits } from './limits.ts';
 export { type Logger, type LogFields, silentLogger } from './logger.ts';
 export { type DecodedOp, decodeOp, type OpDraft, type OpKind, putOp, removeOp } from './op.ts';
-export { OpSlab } from './op-slab.ts';
+export { OpSlab, putHead } from './op-slab.ts';
 export { BEFORE_ALL, maxPosition, type Position } from './position.ts';
 export { RECORD_KEY_BYTES_MAX, recordKey } from './record-key.ts';
 export {

@@ -74,6 +74,11 @@ export class OpSlab extends ByteSlab {
   }
 }
 
+/** Everything of a put before the object id's value. */
+export function putHead(objectType: string): Uint8Array {
+  return headOf('PUT', objectType);
+}
+
 function spaceOf(bytes: Buffer): ByteSpace {
   return new ByteSpace(bytes);
 }

@@ -44,7 +44,7 @@ export { PackedRows } from './packed-rows.ts';
 export { type Item, itemOf, type Places } from './places.ts';
 export { type MemoryPlace, ReadMemory } from './read-memory.ts';
 export type { Membership, SourceRecord } from './record-format.ts';
-export { RecordSlab } from './record-slab.ts';
+export { copiedRecordFrame, RecordSlab } from './record-slab.ts';
 export { keyEnd, keyOf, packSlot, PARTIAL, SLOT_HEAD_BYTES, TOMBSTONE } from './record-slot.ts';
 export { decodeRecord, encodeRecord, historyOf } from './source-record.ts';
 export type { Evaluate, RowWrite } from './row-write.ts';

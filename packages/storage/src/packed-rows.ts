@@ -4,7 +4,7 @@
  */
 import type { BucketName, OpDraft, RecordKey, TableId } from '@sluice/core';
 import { IntList } from './int-list.ts';
-import { type Item, itemOf, Places } from './places.ts';
+import { type Item, itemOf, Places, type Run } from './places.ts';
 import { keyEnd, keyOf, packSlot, PARTIAL } from './record-slot.ts';
 import type { Effect, LookupDraft } from './effect.ts';
 
@@ -80,6 +80,21 @@ export class PackedRows {
     if (lookups.length > 0) this.#lookups.set(this.count, lookups);
     this.slots.add(slot);
     this.firstOps.add(this.opCount);
+  }
+
+  /** As `addOp`. @param buckets of these ops, from `first` on */
+  addOps(bodies: Run, checksums: Int32Array, buckets: readonly BucketName[], first: number): void {
+    this.bodies.addRun(bodies);
+    for (let op = 0; op < bodies.count; op++) {
+      this.bucketOf.add(this.#numberOf(buckets[first + op] as BucketName));
+      this.checksums.add(checksums[op] as number);
+    }
+  }
+
+  /** Rows without lookups, whose ops have been added. @param opsAfter how many of these are of later ones, for each row */
+  endRows(slots: Run, opsAfter: (row: number) => number): void {
+    this.slots.addRun(slots);
+    for (let row = 0; row < slots.count; row++) this.firstOps.add(this.opCount - opsAfter(row));
   }
 
   key(at: number): RecordKey {

@@ -5,6 +5,15 @@ import { IntList } from './int-list.ts';
 /** One item: a slab's newest is. */
 export type Item = Pick<ByteSlab, 'space' | 'start' | 'end'>;
 
+/** Where items stand that were copied together: where the first started, where each ended, and how much further it is now. */
+export interface Run {
+  readonly space: ByteSpace;
+  readonly count: number;
+  readonly from: number;
+  readonly ends: Int32Array;
+  readonly moved: number;
+}
+
 export class Places {
   readonly spaces: ByteSpace[] = [];
   /** Per item, the number of its buffer among `spaces`, and where it stands there. */
@@ -20,6 +29,18 @@ export class Places {
     this.spaceOf.add(this.#numberOf(space));
     this.starts.add(start);
     this.ends.add(end);
+  }
+
+  /** Items one behind the other in one buffer. */
+  addRun({ space, from, ends, count, moved }: Run): void {
+    const number = this.#numberOf(space);
+    let at = from + moved;
+    for (let item = 0; item < count; item++) {
+      this.spaceOf.add(number);
+      this.starts.add(at);
+      at = (ends[item] as number) + moved;
+      this.ends.add(at);
+    }
   }
 
   replace(at: number, { space, start, end }: Item): void {

@@ -136,6 +136,16 @@ export class RecordSlab extends ByteSlab {
   }
 }
 
+/** What stands before the memberships of a copied row's record, and between these and the values if it has no lookups. */
+export function copiedRecordFrame(history: number, columns: number): { readonly head: Buffer; readonly tail: Buffer } {
+  const era = history === FIRST_HISTORY ? [VERSION | COPIED] : [VERSION | COPIED | LATER_HISTORY, ...varint(history)];
+  return { head: Buffer.from(era), tail: Buffer.from([0, ...varint(columns)]) };
+}
+
+function varint(value: number): number[] {
+  return value > 0x7f ? [(value & 0x7f) | 0x80, ...varint(value >>> 7)] : [value];
+}
+
 function charactersOf(memberships: readonly Membership[]): number {
   let characters = 0;
   for (const m of memberships) characters += m.bucket.length + m.objectType.length + m.objectId.length + 15;

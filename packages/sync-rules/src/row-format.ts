@@ -2,6 +2,7 @@
  * What rows and synced objects are made of. A format is chosen once per (rules, source); the functions it makes are
  * chosen once per column or query of a table and then called per row.
  */
+import type { ObjectId } from './api.ts';
 import type { TableShape } from './table-shape.ts';
 import type { Value } from './value.ts';
 
@@ -17,8 +18,8 @@ export interface PlacedColumn {
 export interface RowFormat<Row, Json> {
   /** A column for expressions. What was not sent is undefined. */
   reader(column: PlacedColumn): (row: Row) => Value;
-  /** The column's text, as a synced row's id has it: empty for null, blobs, and what was not sent. */
-  idReader(column: PlacedColumn): (row: Row) => string;
+  /** The text of the key `id`, if there is one: empty for null, blobs, and what was not sent. */
+  idReader(id: ObjectKey<Row> | undefined): (row: Row) => ObjectId<Json>;
   /** Objects of these keys, in this order. Keys whose value is absent or a blob are left out. */
   objectWriter(keys: readonly ObjectKey<Row>[]): (row: Row) => Json;
 }

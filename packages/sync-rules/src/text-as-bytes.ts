@@ -16,6 +16,7 @@ export function textAsBytes(evaluator: RowEvaluator): ByteRowEvaluator {
 
 function bytesOf(json: string): JsonBytes {
   return {
+    members: null,
     prepare: () => 3 * json.length,
     write: (_, target, at) => at + writeText(target.bytes, json, at),
   };

@@ -1,7 +1,7 @@
 /** Rows as lists of cells, and synced objects as JSON text. */
 import type { ColumnShape, ObjectKey, RowFormat } from './row-format.ts';
 import { valueJson } from './json.ts';
-import type { Value } from './value.ts';
+import { idText, type Value } from './value.ts';
 
 /** How the cells of one kind of row become values and JSON. `undefined` (not sent) stays undefined. */
 export interface CellFormat<Cell> {
@@ -19,7 +19,10 @@ export function textRows<Cell>(cells: CellFormat<Cell>): RowFormat<readonly Cell
       const read = cells.reader(column);
       return (row) => read(row[index] as Cell);
     },
-    idReader: ({ column, index }) => {
+    idReader: (id) => {
+      if (id === undefined) return () => '';
+      if (id.column === null) return (row) => idText(id.value(row));
+      const { column, index } = id.column;
       const read = cells.idReader(column);
       return (row) => read(row[index] as Cell);
     },

@@ -168,10 +168,9 @@ async function evaluateInTurns(
   into: CopiedRows,
 ): Promise<void> {
   let until = clock.monotonic() + TURN_MS;
-  for (let index = 0; index < rows.count; index++) {
-    rows.at = index;
-    take(rows, into);
-    if (index % ROWS_BETWEEN_LOOKS !== 0 || clock.monotonic() < until) continue;
+  for (let from = 0; from < rows.count; from += ROWS_BETWEEN_LOOKS) {
+    take(rows, from, into);
+    if (clock.monotonic() < until) continue;
     meter.enter('wait');
     await nextSlice();
     meter.enter('evaluate');
@@ -180,9 +179,9 @@ async function evaluateInTurns(
 }
 
 /** @throws ReadFailure for a row that cannot be taken in */
-function take(rows: ByteRows, into: CopiedRows): void {
+function take(rows: ByteRows, from: number, into: CopiedRows): void {
   try {
-    into.add(rows);
+    into.add(rows, from, Math.min(rows.count, from + ROWS_BETWEEN_LOOKS));
   } catch (cause) {
     throw new ReadFailure(undecodable(into.binding.table, cause));
   }

@@ -3,9 +3,10 @@
  * directly: no object is built, and plain columns go straight from the row to JSON.
  */
 import { invariant } from '@sluice/core';
-import type { ObjectKey, PlacedColumn, RowFormat } from '../row-format.ts';
+import type { ObjectId } from '../api.ts';
+import type { ObjectKey, PlacedColumn } from '../row-format.ts';
 import type { TableCompiler } from '../table-compiler.ts';
-import { idText, type Value } from '../value.ts';
+import type { Value } from '../value.ts';
 import { type Bind, compilePlan } from './compile.ts';
 import { type Plan, planText } from './plan.ts';
 
@@ -29,7 +30,7 @@ export interface Projection<Input> {
 export interface SyncedRow<Json> {
   readonly json: Json;
   /** Text form of its `id`; empty if that is null, absent or a blob. */
-  readonly id: string;
+  readonly id: ObjectId<Json>;
 }
 
 export function projectionText<Input>(projection: Projection<Input>, inputText: (input: Input) => string): string {
@@ -63,7 +64,7 @@ export function compileProjection<Input, Row, Json>(
   const keys = collectKeys(projection, compiler, bind).map(objectKey);
   const id = keys.find(({ name }) => name === 'id');
   const writeJson = compiler.format.objectWriter(keys);
-  const readId = id === undefined ? () => '' : idReader(id, compiler.format);
+  const readId = compiler.format.idReader(id);
   return (row) => ({ json: writeJson(row), id: readId(row) });
 }
 
@@ -120,8 +121,4 @@ function firstValue<Row>(cells: readonly Cell<Row>[], row: Row): Value {
     if (found !== null && found !== undefined) return found;
   }
   return found;
-}
-
-function idReader<Row, Json>({ column, value }: ObjectKey<Row>, format: RowFormat<Row, Json>): (row: Row) => string {
-  return column === null ? (row) => idText(value(row)) : format.idReader(column);
 }

@@ -1,10 +1,10 @@
 /**
  * Postgres texts to JSON, from bytes to bytes. Each writer gives what the `json` of its type gives, or `NOT_WRITTEN` for
- * the rare texts that it leaves to that.
+ * the rare texts that it leaves to that. Copies do the same for many rows at once (pack-rows.wat of the replication package).
  */
 import { type ByteSpace, copyBytes, copyEscaped } from '@sluice/core';
-import { POSTGRES_DIGITS } from './postgres-time.ts';
-import { type BytesWriter, NOT_WRITTEN, type TypeOptions } from './source-type.ts';
+import type { JsonForm, MomentForm } from '../api.ts';
+import { type BytesWriter, NOT_WRITTEN } from './source-type.ts';
 
 const [SPACE, QUOTE, DASH, POINT, ZERO, ONE, NINE] = [0x20, 0x22, 0x2d, 0x2e, 0x30, 0x31, 0x39];
 const [LETTER_T, LETTER_Z, LOWER_T] = [0x54, 0x5a, 0x74];
@@ -13,25 +13,42 @@ const EXACT_DIGITS = 15;
 /** Below a millionth JavaScript writes an exponent. */
 const PLACES_MAX = 6;
 
-export function writePlain(source: ByteSpace, from: number, to: number, target: ByteSpace, at: number): number {
+export function bytesWriter(form: JsonForm): BytesWriter {
+  switch (form.kind) {
+    case 'text':
+      return writeEscaped;
+    case 'plain':
+      return writePlain;
+    case 'boolean':
+      return writeBoolean;
+    case 'real':
+      return writeReal;
+    case 'date':
+      return writeDate;
+    case 'moment':
+      return momentWriter(form);
+  }
+}
+
+function writePlain(source: ByteSpace, from: number, to: number, target: ByteSpace, at: number): number {
   return copyBytes(source, from, to, target, at);
 }
 
 /** A text in quotes. */
-export function writeEscaped(source: ByteSpace, from: number, to: number, target: ByteSpace, at: number): number {
+function writeEscaped(source: ByteSpace, from: number, to: number, target: ByteSpace, at: number): number {
   target.bytes[at] = QUOTE;
   const end = copyEscaped(source, from, to, target, at + 1);
   target.bytes[end] = QUOTE;
   return end + 1;
 }
 
-export function writeBoolean(source: ByteSpace, from: number, to: number, target: ByteSpace, at: number): number {
+function writeBoolean(source: ByteSpace, from: number, to: number, target: ByteSpace, at: number): number {
   target.bytes[at] = to - from === 1 && source.bytes[from] === LOWER_T ? ONE : ZERO;
   return at + 1;
 }
 
 /** Plain decimals that a double keeps as they are and that JavaScript writes without an exponent. */
-export function writeReal(source: ByteSpace, from: number, to: number, target: ByteSpace, at: number): number {
+function writeReal(source: ByteSpace, from: number, to: number, target: ByteSpace, at: number): number {
   const kind = plainReal(source.bytes, from, to);
   if (kind === 'other') return NOT_WRITTEN;
   const end = copyBytes(source, from, to, target, at);
@@ -60,7 +77,7 @@ function plainReal(source: Uint8Array, from: number, to: number): 'whole' | 'dec
   return isShortest && significant - point <= PLACES_MAX ? 'decimal' : 'other';
 }
 
-export function writeDate(source: ByteSpace, from: number, to: number, target: ByteSpace, at: number): number {
+function writeDate(source: ByteSpace, from: number, to: number, target: ByteSpace, at: number): number {
   const first = source.bytes[from] as number;
   if (to === from || first < ZERO || first > NINE) return NOT_WRITTEN;
   target.bytes[at] = QUOTE;
@@ -69,10 +86,7 @@ export function writeDate(source: ByteSpace, from: number, to: number, target: B
   return end + 1;
 }
 
-/** @param zone put behind; the texts it takes are in UTC, or have no zone */
-export function timestampWriter(options: TypeOptions, zone: '' | 'Z'): BytesWriter {
-  const { timestampsIso8601: iso } = options;
-  const digits = Math.min(options.timestampDigitsMax ?? POSTGRES_DIGITS, POSTGRES_DIGITS);
+function momentWriter({ zone, iso, digits }: MomentForm): BytesWriter {
   return (source, from, to, target, at) => {
     const textEnd = plainTimestampEnd(source, from, to);
     if (textEnd === NOT_WRITTEN) return NOT_WRITTEN;

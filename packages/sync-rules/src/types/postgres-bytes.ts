@@ -1,10 +1,11 @@
 /** Copied rows of a Postgres source, as bytes: values for expressions as everywhere, plain columns from bytes to bytes. */
 import { type ByteRows, ByteSpace, copyBytes, escapedLength, writeText } from '@sluice/core';
-import type { JsonBytes } from '../api.ts';
+import type { JsonBytes, JsonForm, MemberBytes } from '../api.ts';
 import type { Compatibility } from '../compatibility.ts';
 import { valueJson } from '../json.ts';
 import type { ObjectKey, RowFormat } from '../row-format.ts';
 import { idText } from '../value.ts';
+import { bytesWriter } from './json-bytes.ts';
 import { PostgresTypes } from './postgres.ts';
 import { BYTES_WRITER_ROOM, type BytesWriter, NOT_WRITTEN, typeOptions } from './source-type.ts';
 
@@ -24,9 +25,12 @@ export function postgresByteFormat(compatibility: Compatibility): RowFormat<Byte
         return raw === null ? null : read(raw);
       };
     },
-    idReader: ({ column, index }) => {
+    idReader: (id) => {
+      if (id === undefined) return () => '';
+      if (id.column === null) return (rows) => idText(id.value(rows));
+      const { column, index } = id.column;
       const type = types.type(column);
-      if (type.isOwnText) return (rows) => rows.text(index) ?? '';
+      if (type.isOwnText) return () => index;
       return (rows) => {
         const raw = rows.text(index);
         return raw === null ? '' : idText(type.read(raw));
@@ -45,24 +49,28 @@ interface Member {
   /** The column whose bytes are written; -1 for what goes by text. */
   readonly column: number;
   readonly bytes: BytesWriter;
+  /** What that does; null for what goes by text. */
+  readonly form: JsonForm | null;
   /** Undefined leaves the member out. */
   readonly text: (rows: ByteRows) => string | undefined;
 }
 
 function memberOf({ name, column: placed, value }: ObjectKey<ByteRows>, types: PostgresTypes): Member {
   const head = spaceOf(`,${JSON.stringify(name)}:`);
-  const byText = { head, column: -1, bytes: () => NOT_WRITTEN };
+  const byText = { head, column: -1, bytes: () => NOT_WRITTEN, form: null };
   if (placed === null) return { ...byText, text: (rows) => valueJson(value(rows)) };
-  const { json, bytes } = types.type(placed.column);
+  const { json, bytes: form } = types.type(placed.column);
   const text = (rows: ByteRows): string | undefined => {
     const raw = rows.text(placed.index);
     return raw === null ? 'null' : json(raw);
   };
-  return bytes === undefined ? { ...byText, text } : { head, column: placed.index, bytes, text };
+  if (form === undefined) return { ...byText, text };
+  return { head, column: placed.index, bytes: bytesWriter(form), form, text };
 }
 
 /** The object of one query. One instance serves all rows: what `prepare` computes is for the row that is looked at. */
 class ObjectBytes implements JsonBytes {
+  readonly members: readonly MemberBytes[] | null;
   readonly #members: readonly Member[];
   readonly #fixedBytes: number;
   /** Members that go by text. */
@@ -73,6 +81,10 @@ class ObjectBytes implements JsonBytes {
 
   constructor(members: readonly Member[]) {
     this.#members = members;
+    const plain = members.flatMap(({ head, column, form }) =>
+      form === null ? [] : { head: head.bytes, column, form },
+    );
+    this.members = plain.length < members.length ? null : plain;
     this.#byText = members.flatMap(({ column }, index) => (column < 0 ? [index] : []));
     this.#copiesMax = mostOften(members.map(({ column }) => column));
     this.#texts = members.map(() => undefined);

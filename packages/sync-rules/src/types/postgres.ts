@@ -3,13 +3,13 @@
  * so one table serves both.
  */
 import type { ColumnType, CustomType } from '@sluice/core';
+import type { JsonForm, MomentForm } from '../api.ts';
 import { EvaluationError } from '../evaluation-error.ts';
 import { jsonString, realJson } from '../json.ts';
 import type { Value } from '../value.ts';
 import { arrayType, compositeType, multirangeType, rangeType } from './postgres-containers.ts';
-import { dateText, timestampText, timestamptzText, timeText } from './postgres-time.ts';
-import { timestampWriter, writeBoolean, writeDate, writeEscaped, writePlain, writeReal } from './json-bytes.ts';
-import type { BytesWriter, SourceType, TypeOptions } from './source-type.ts';
+import { dateText, POSTGRES_DIGITS, timestampText, timestamptzText, timeText } from './postgres-time.ts';
+import type { SourceType, TypeOptions } from './source-type.ts';
 
 /** What to do with columns of every type, under one set of options. User-defined types not described are text. */
 export class PostgresTypes {
@@ -96,7 +96,7 @@ const textType: SourceType = {
   read: (raw) => raw,
   json: jsonString,
   isOwnText: true,
-  bytes: writeEscaped,
+  bytes: { kind: 'text' },
   element: (raw) => ({ value: raw }),
 };
 
@@ -104,21 +104,21 @@ const integerType: SourceType = {
   read: (raw) => BigInt(raw),
   json: (raw) => raw,
   isOwnText: true,
-  bytes: writePlain,
+  bytes: { kind: 'plain' },
   element: (raw) => ({ text: raw }),
 };
 
 const realType: SourceType = {
   read: (raw) => Number(raw),
   json: (raw) => realJson(Number(raw)),
-  bytes: writeReal,
+  bytes: { kind: 'real' },
   element: (raw) => ({ value: Number(raw) }),
 };
 
 const booleanType: SourceType = {
   read: (raw) => (raw === 't' ? 1n : 0n),
   json: (raw) => (raw === 't' ? '1' : '0'),
-  bytes: writeBoolean,
+  bytes: { kind: 'boolean' },
   element: (raw) => ({ text: raw === 't' ? '1' : '0' }),
 };
 
@@ -137,7 +137,7 @@ function byteaValue(raw: string): Value {
 }
 
 /** Text that never needs an escape in JSON: dates, times, log positions. */
-function mappedText(map: (raw: string) => string | null, bytes?: BytesWriter): SourceType {
+function mappedText(map: (raw: string) => string | null, bytes?: JsonForm): SourceType {
   return {
     ...(bytes === undefined ? {} : { bytes }),
     read: map,
@@ -147,6 +147,10 @@ function mappedText(map: (raw: string) => string | null, bytes?: BytesWriter): S
     },
     element: (raw) => ({ value: map(raw) }),
   };
+}
+
+function momentForm({ timestampsIso8601: iso, timestampDigitsMax }: TypeOptions, zone: MomentForm['zone']): MomentForm {
+  return { kind: 'moment', zone, iso, digits: Math.min(timestampDigitsMax ?? POSTGRES_DIGITS, POSTGRES_DIGITS) };
 }
 
 /** Both halves in eight digits, so that text order is log order. */
@@ -164,10 +168,10 @@ function scalarTypes(options: TypeOptions): ReadonlyMap<string, SourceType> {
     ...['float4', 'float8'].map((name): [string, SourceType] => [name, realType]),
     ...['json', 'jsonb'].map((name): [string, SourceType] => [name, jsonType]),
     ['bytea', byteaType],
-    ['date', mappedText(dateText, writeDate)],
+    ['date', mappedText(dateText, { kind: 'date' })],
     ['time', mappedText((raw) => timeText(raw, options))],
-    ['timestamp', mappedText((raw) => timestampText(raw, options), timestampWriter(options, ''))],
-    ['timestamptz', mappedText((raw) => timestamptzText(raw, options), timestampWriter(options, 'Z'))],
+    ['timestamp', mappedText((raw) => timestampText(raw, options), momentForm(options, ''))],
+    ['timestamptz', mappedText((raw) => timestamptzText(raw, options), momentForm(options, 'Z'))],
     ['pg_lsn', mappedText(lsnText)],
   ]);
 }

@@ -1,5 +1,6 @@
 /** How one source type becomes values. Chosen once a column; used once a row. */
 import type { ByteSpace } from '@sluice/core';
+import type { JsonForm } from '../api.ts';
 import type { Compatibility, TimestampPrecision } from '../compatibility.ts';
 import type { JsonValue } from '../json.ts';
 import type { Value } from '../value.ts';
@@ -35,8 +36,8 @@ export interface SourceType {
   readonly json: (raw: string) => string | undefined;
   /** Whether `read` gives the text itself, or a number that is written just so. */
   readonly isOwnText?: true;
-  /** As `json`, from bytes to bytes; absent where the text must be read first. */
-  readonly bytes?: BytesWriter;
+  /** What `json` does, if it can be done from bytes to bytes; absent where the text must be read first. */
+  readonly bytes?: JsonForm;
   /** The value inside the JSON text of an array or an object. */
   readonly element: (raw: string) => JsonElement;
 }
