@@ -2,9 +2,12 @@
  * What the rest of the product sees of sync rules: a parsed document with its diagnostics, evaluators for the rows of
  * one table, and the resolution of one client's request to buckets. Nothing here knows a driver, a socket or a storage.
  */
-import type { ByteRows, ByteSpace, RawRow } from '@sluice/core';
+import type { ByteRows, RawRow } from '@sluice/core';
+import type { JsonBytes, ObjectId } from './synced-bytes.ts';
 import type { TableShape } from './table-shape.ts';
 import type { TypedValue } from './types/typed-values.ts';
+
+export type { JsonBytes, JsonForm, MemberBytes, ObjectId } from './synced-bytes.ts';
 
 export interface Diagnostic {
   readonly severity: 'fatal' | 'warning';
@@ -93,41 +96,6 @@ export interface RowEvaluator {
 export interface ByteRowEvaluator {
   evaluate(rows: ByteRows, sink: RowSink<JsonBytes>): void;
 }
-
-/** The synced object of the row that is looked at, to be written where it is wanted. Valid until the next row. */
-export interface JsonBytes {
-  /** The same for all rows; null if it is not just columns. */
-  readonly members: readonly MemberBytes[] | null;
-  /** Computes what cannot be copied. @returns how many bytes `write` needs at most @throws EvaluationError */
-  prepare(rows: ByteRows): number;
-  /** After `prepare`. @returns the end of what was written at `at` */
-  write(rows: ByteRows, target: ByteSpace, at: number): number;
-}
-
-export interface MemberBytes {
-  /** `,"name":` */
-  readonly head: Uint8Array;
-  readonly column: number;
-  readonly form: JsonForm;
-}
-
-/**
- * What a column's text is in JSON: types/json-bytes.ts does it value by value, and whoever packs rows may do the same in
- * another way.
- */
-export type JsonForm = { readonly kind: 'text' | 'plain' | 'boolean' | 'real' | 'date' } | MomentForm;
-
-export interface MomentForm {
-  readonly kind: 'moment';
-  /** Put behind; the texts it takes are in UTC, or have no zone. */
-  readonly zone: '' | 'Z';
-  /** `T` between date and time, and so many digits behind the second. */
-  readonly iso: boolean;
-  readonly digits: number;
-}
-
-/** The id of a synced object. Of copied rows it may be a column, by its position: its text, empty for null. */
-export type ObjectId<Json> = Json extends JsonBytes ? string | number : string;
 
 /** As `RowEvaluator`, for rows of values in the order of the table's columns. */
 export interface TypedRowEvaluator {

@@ -2,7 +2,7 @@
  * What rows and synced objects are made of. A format is chosen once per (rules, source); the functions it makes are
  * chosen once per column or query of a table and then called per row.
  */
-import type { ObjectId } from './api.ts';
+import type { ObjectId } from './synced-bytes.ts';
 import type { TableShape } from './table-shape.ts';
 import type { Value } from './value.ts';
 

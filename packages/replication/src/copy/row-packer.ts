@@ -1,4 +1,4 @@
-/** Evaluates and packs copied rows one by one: any row, by TypeScript alone. */
+/** Evaluates and packs copied rows one by one, in TypeScript, whatever they are. */
 import { type ByteRows, limits, OpSlab, recordKey, type RecordKey } from '@sluice/core';
 import { type LookupDraft, type Membership, PackedRows, RecordSlab } from '@sluice/storage';
 import type { JsonBytes, ObjectId, RowSink } from '@sluice/sync-rules';

@@ -3,7 +3,7 @@
  * directly: no object is built, and plain columns go straight from the row to JSON.
  */
 import { invariant } from '@sluice/core';
-import type { ObjectId } from '../api.ts';
+import type { ObjectId } from '../synced-bytes.ts';
 import type { ObjectKey, PlacedColumn } from '../row-format.ts';
 import type { TableCompiler } from '../table-compiler.ts';
 import type { Value } from '../value.ts';

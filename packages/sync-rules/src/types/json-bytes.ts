@@ -3,7 +3,7 @@
  * the rare texts that it leaves to that. Copies do the same for many rows at once (pack-rows.wat of the replication package).
  */
 import { type ByteSpace, copyBytes, copyEscaped } from '@sluice/core';
-import type { JsonForm, MomentForm } from '../api.ts';
+import type { JsonForm, MomentForm } from '../synced-bytes.ts';
 import { type BytesWriter, NOT_WRITTEN } from './source-type.ts';
 
 const [SPACE, QUOTE, DASH, POINT, ZERO, ONE, NINE] = [0x20, 0x22, 0x2d, 0x2e, 0x30, 0x31, 0x39];

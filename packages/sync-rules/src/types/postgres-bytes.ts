@@ -1,6 +1,6 @@
 /** Copied rows of a Postgres source, as bytes: values for expressions as everywhere, plain columns from bytes to bytes. */
 import { type ByteRows, ByteSpace, copyBytes, escapedLength, writeText } from '@sluice/core';
-import type { JsonBytes, JsonForm, MemberBytes } from '../api.ts';
+import type { JsonBytes, JsonForm, MemberBytes } from '../synced-bytes.ts';
 import type { Compatibility } from '../compatibility.ts';
 import { valueJson } from '../json.ts';
 import type { ObjectKey, RowFormat } from '../row-format.ts';

@@ -3,7 +3,7 @@
  * so one table serves both.
  */
 import type { ColumnType, CustomType } from '@sluice/core';
-import type { JsonForm, MomentForm } from '../api.ts';
+import type { JsonForm, MomentForm } from '../synced-bytes.ts';
 import { EvaluationError } from '../evaluation-error.ts';
 import { jsonString, realJson } from '../json.ts';
 import type { Value } from '../value.ts';

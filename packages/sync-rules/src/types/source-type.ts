@@ -1,6 +1,6 @@
 /** How one source type becomes values. Chosen once a column; used once a row. */
 import type { ByteSpace } from '@sluice/core';
-import type { JsonForm } from '../api.ts';
+import type { JsonForm } from '../synced-bytes.ts';
 import type { Compatibility, TimestampPrecision } from '../compatibility.ts';
 import type { JsonValue } from '../json.ts';
 import type { Value } from '../value.ts';
