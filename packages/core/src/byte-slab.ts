@@ -1,16 +1,20 @@
 /**
  * Items written one behind the other in large buffers. A buffer that is full is let go, not written again: what was made
- * of it stays.
+ * of it stays, until the slab's owner gives it back, if it was lent.
  */
 import { ByteSpace } from './byte-space.ts';
-
-const SLAB_BYTES = 1 << 20;
+import { type BufferSource, newBuffers } from './lent-buffers.ts';
 
 export class ByteSlab {
+  readonly #buffers: BufferSource;
   space = new ByteSpace(Buffer.allocUnsafeSlow(0));
   /** The newest item. */
   start = 0;
   end = 0;
+
+  constructor(buffers: BufferSource = newBuffers) {
+    this.#buffers = buffers;
+  }
 
   get bytes(): Buffer {
     return this.space.bytes;
@@ -32,7 +36,7 @@ export class ByteSlab {
   /** Makes room for an item of at most so many bytes behind the newest one, which ends there until `end` is moved. */
   protected begin(bytesMax: number): void {
     if (this.end + bytesMax > this.bytes.length) {
-      this.space = new ByteSpace(Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytesMax)));
+      this.space = this.#buffers.take(bytesMax);
       this.end = 0;
     }
     this.start = this.end;

@@ -23,6 +23,7 @@ export { asSluiceError, type ErrorAction, type ErrorDetails, SluiceError } from 
 export { type Failpoint, failpointNames, type Failpoints, noFailpoints } from './failpoints.ts';
 export type { BucketName, OpId, RecordKey, StreamId, TableId } from './ids.ts';
 export { Latest } from './latest.ts';
+export { LentBuffers } from './lent-buffers.ts';
 export { limits } from './limits.ts';
 export { type Logger, type LogFields, silentLogger } from './logger.ts';
 export { type DecodedOp, decodeOp, type OpDraft, type OpKind, putOp, removeOp } from './op.ts';

@@ -19,6 +19,8 @@ export interface CopiedRows {
   readonly flushed: SnapshotFlush<UpsertWrite>['rows'];
   /** Adds the rows from `from` up to `to`. */
   add(rows: ByteRows, from: number, to: number): void;
+  /** Once storage has what it needs of `flushed`: its memory is used for other rows. */
+  release(): void;
 }
 
 /** @param program null packs row by row */
@@ -44,6 +46,8 @@ class RowsToCompare implements CopiedRows {
   get flushed(): ComparedRows<UpsertWrite> {
     return { writes: this.#writes, evaluate };
   }
+
+  release(): void {}
 
   add(rows: ByteRows, from: number, to: number): void {
     const { binding } = this;

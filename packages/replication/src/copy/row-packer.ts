@@ -1,5 +1,5 @@
 /** Evaluates and packs copied rows one by one, in TypeScript, whatever they are. */
-import { type ByteRows, limits, OpSlab, recordKey, type RecordKey } from '@sluice/core';
+import { type ByteRows, LentBuffers, limits, OpSlab, recordKey, type RecordKey } from '@sluice/core';
 import { type LookupDraft, type Membership, PackedRows, RecordSlab } from '@sluice/storage';
 import type { JsonBytes, ObjectId, RowSink } from '@sluice/sync-rules';
 import { rowTooLarge, subkeyOf } from '../rows/evaluate.ts';
@@ -13,13 +13,12 @@ export function copiedKey(rows: ByteRows, keyColumns: readonly number[]): Record
   return recordKey(rows.row(), keyColumns);
 }
 
-/** Shared by all copies: evaluation is synchronous, and what is written stays. */
-export const ops = new OpSlab();
-export const records = new RecordSlab();
-
 export class RowPacker implements RowSink<JsonBytes> {
   readonly binding: TableBinding;
   readonly flushed: PackedRows;
+  readonly #buffers = new LentBuffers();
+  readonly ops = new OpSlab(this.#buffers);
+  readonly records = new RecordSlab(this.#buffers);
   readonly #isShown: boolean;
   /** Of the row that is added. */
   #rows: ByteRows | null = null;
@@ -29,10 +28,9 @@ export class RowPacker implements RowSink<JsonBytes> {
   #memberships: Membership[] = [];
   #lookups: LookupDraft[] = [];
 
-  /** @param flushed what others may add to as well */
-  constructor(binding: TableBinding, flushed = new PackedRows(binding.table.id)) {
+  constructor(binding: TableBinding) {
     this.binding = binding;
-    this.flushed = flushed;
+    this.flushed = new PackedRows(binding.table.id);
     this.#isShown = binding.table.visibility !== 'staged';
   }
 
@@ -61,11 +59,13 @@ export class RowPacker implements RowSink<JsonBytes> {
 
   end(): void {
     const about = { history: this.binding.table.history, memberships: this.#memberships, lookups: this.#lookups };
+    const { records } = this;
     records.writeCopied(this.#key, this.#rows as ByteRows, about);
     this.flushed.endRow(records, this.#lookups);
   }
 
   data(bucket: string, objectType: string, id: ObjectId<JsonBytes>, json: JsonBytes): void {
+    const { ops } = this;
     const rows = this.#rows as ByteRows;
     const objectId = typeof id === 'number' ? (rows.text(id) ?? '') : id;
     const start = ops.beginPut({ objectType, objectId, subkey: this.#subkey }, json.prepare(rows));
@@ -87,6 +87,10 @@ export class RowPacker implements RowSink<JsonBytes> {
       if (known.bucket === bucket && known.objectId === objectId && known.objectType === objectType) return at;
     }
     return -1;
+  }
+
+  release(): void {
+    this.#buffers.giveBack();
   }
 
   lookup(key: string, value: string): void {

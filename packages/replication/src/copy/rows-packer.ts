@@ -8,7 +8,7 @@ import type { PackedRows } from '@sluice/storage';
 import type { JsonBytes, ObjectId, RowSink } from '@sluice/sync-rules';
 import type { TableBinding } from '../tables/table-binding.ts';
 import { RowNotes } from './row-notes.ts';
-import { ops, records, RowPacker } from './row-packer.ts';
+import { RowPacker } from './row-packer.ts';
 import { type PlannedObject, RowPlan } from './row-plan.ts';
 import { BODIES, type RowProgram, SLOTS } from './row-program.ts';
 
@@ -42,6 +42,10 @@ export class RowsPacker implements RowSink<JsonBytes> {
 
   get count(): number {
     return this.flushed.count;
+  }
+
+  release(): void {
+    this.#single.release();
   }
 
   add(rows: ByteRows, from: number, to: number): void {
@@ -145,6 +149,7 @@ export class RowsPacker implements RowSink<JsonBytes> {
 
   #take(row: number, count: number): void {
     const [notes, program, packed] = [this.#notes, this.#program, this.flushed];
+    const { ops, records } = this.#single;
     const { bytes, slotEnds, bodyEnds, checksums } = program;
     const [firstOp, lastOp] = [notes.firstOp(row), notes.firstOp(row + count)];
     const opCount = lastOp - firstOp;

@@ -221,6 +221,7 @@ async function flushRows(
     guard: { tableId, generation: table.generation, truncateEpoch: table.truncateEpoch },
     progress: { index: task.index, cursor, rows: rows.count, bytes, done: last },
   });
+  rows.release();
   if (result.kind === 'discarded') {
     progress.discardedChunks++;
     return 'discarded';

@@ -148,8 +148,9 @@ export class World {
     const index = progress.index ?? 0;
     await writer.claimTask({ tableId: table.id, generation: table.generation, index });
     const evaluated = writes.map((write) => ({ key: write.key, effect: evaluateToyRow(write, null, null, table) }));
-    return writer.flushSnapshot({
-      rows: table.unconfirmed ? { writes, evaluate: compareToyRow } : PackedRows.of(table.id, evaluated),
+    const packed = PackedRows.of(table.id, evaluated);
+    const result = await writer.flushSnapshot({
+      rows: table.unconfirmed ? { writes, evaluate: compareToyRow } : packed,
       guard: { tableId: table.id, generation: table.generation, truncateEpoch: table.truncateEpoch },
       progress: {
         index,
@@ -159,6 +160,9 @@ export class World {
         done: progress.done ?? false,
       },
     });
+    // What was packed is written over once it is flushed: its memory is used for other rows.
+    for (const { bytes } of [...packed.slots.spaces, ...packed.bodies.spaces]) bytes.fill(0xff);
+    return result;
   }
 
   /** The stream cannot go on where it stood. @returns the table as it is then */
