@@ -52,7 +52,7 @@ const INDEX_PAGE_BYTES = 4080;
 const PAGE_FILL = 0.7;
 /** Of a flush's index entries that wait until their part of the pages is merged. */
 const JOURNAL_BYTES = 32_750;
-const ENTRIES_PER_PAGE = 32;
+const ENTRIES_PER_PAGE = 64;
 const JOURNAL_BLOCKS = 64;
 const FLUSH_BYTES = 8 * 1024 * 1024;
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const;

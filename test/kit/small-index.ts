@@ -7,4 +7,5 @@ export const SMALL_INDEX = {
   entriesMax: 200,
   worthPages: 0.5,
   pagesAlong: 1,
+  filterFrom: 1,
 };

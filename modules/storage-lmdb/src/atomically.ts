@@ -4,6 +4,7 @@
  * commit and its fsync happen on LMDB's thread; calls made meanwhile share the next commit.
  */
 import { SluiceError } from '@sluice/core';
+import { hashFiltersOf } from './record-index/hash-filters.ts';
 import type { Schema } from './schema.ts';
 
 export interface Written<T> {
@@ -15,11 +16,19 @@ export interface Written<T> {
 /** Resolves when the transaction is committed: visible to all readers, and safe from the death of the process. */
 export async function commitVisibly<T>(schema: Schema, work: () => T): Promise<Written<T>> {
   try {
-    const committed = schema.root.childTransaction(work);
+    const committed = schema.root.childTransaction(() => {
+      try {
+        return work();
+      } catch (error) {
+        hashFiltersOf(schema).forgetAll();
+        throw error;
+      }
+    });
     const durable = schema.root.flushed.then(() => undefined);
     durable.catch(() => undefined);
     return { value: await committed, durable };
   } catch (error) {
+    hashFiltersOf(schema).forgetAll();
     throw translate(error);
   }
 }

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { OpId, StreamId, TableId } from '@sluice/core';
-import { type Item, keyEnd, keyOf, SLOT_HEAD_BYTES } from '@sluice/storage';
+import { keyEnd, keyOf, SLOT_HEAD_BYTES } from '@sluice/storage';
 
 const U32 = 2 ** 32;
 
@@ -208,7 +208,7 @@ export function hashKey(key: string): number {
 }
 
 /** The hash of the key in a slot: its bytes are the units, if they are ASCII. */
-export function hashSlotKey({ space: { bytes }, start }: Item): number {
+export function hashSlotKey(bytes: Buffer, start: number): number {
   const end = keyEnd(bytes, start);
   let hash = HASH_SEED ^ (end - start - SLOT_HEAD_BYTES);
   for (let at = start + SLOT_HEAD_BYTES; at < end; at++) {

@@ -7,10 +7,15 @@
  */
 import { ByteSpace, type OpId } from '@sluice/core';
 import { type Item, type MemoryPlace, OP_ENTRY_BYTES, OpRun, putOpEntry } from '@sluice/storage';
-import { Arena } from './arena.ts';
+import type { Arena } from './arena.ts';
 import { OP_RUN_BYTES } from './config.ts';
 
-const HEAD_BYTES = 8;
+export const RUN_HEAD_BYTES = 8;
+
+export function putRunHead(view: DataView, at: number, { count, sum }: { count: number; sum: number }): void {
+  view.setUint32(at, count, true);
+  view.setInt32(at + 4, sum, true);
+}
 
 /** A packed run. Ordinals count the ops and lookups of a flush: 0, 1, 2, … */
 export interface PackedRun {
@@ -39,7 +44,7 @@ export class BucketRuns {
 
   add({ space, start, end }: Item, checksum: number, ordinal: number): void {
     const bytes = OP_ENTRY_BYTES + end - start;
-    if (this.#bytes > 0 && HEAD_BYTES + this.#bytes + bytes > OP_RUN_BYTES) this.seal();
+    if (this.#bytes > 0 && RUN_HEAD_BYTES + this.#bytes + bytes > OP_RUN_BYTES) this.seal();
     this.#ordinals.push(ordinal);
     this.#checksums.push(checksum);
     this.#spaces.push(space);
@@ -55,8 +60,9 @@ export class BucketRuns {
   seal(): void {
     const count = this.#ordinals.length;
     if (count === 0) return;
-    const bytes = this.#arena.take(HEAD_BYTES + this.#bytes);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const length = RUN_HEAD_BYTES + this.#bytes;
+    const start = this.#arena.take(length);
+    const { view, bytes } = this.#arena.space;
     const lastOrdinal = this.#ordinals[count - 1] as number;
     let sum = 0;
     let end = 0;
@@ -65,12 +71,11 @@ export class BucketRuns {
       end += (this.#ends[at] as number) - (this.#starts[at] as number);
       sum = (sum + checksum) | 0;
       const distance = lastOrdinal - (this.#ordinals[at] as number);
-      putOpEntry(view, HEAD_BYTES + at * OP_ENTRY_BYTES, distance, end, checksum);
+      putOpEntry(view, start + RUN_HEAD_BYTES + at * OP_ENTRY_BYTES, distance, end, checksum);
     }
-    view.setUint32(0, count, true);
-    view.setInt32(4, sum, true);
-    this.#copyBodies(bytes, HEAD_BYTES + count * OP_ENTRY_BYTES);
-    this.runs.push({ lastOrdinal, bytes });
+    putRunHead(view, start, { count, sum });
+    this.#copyBodies(bytes, start + RUN_HEAD_BYTES + count * OP_ENTRY_BYTES);
+    this.runs.push({ lastOrdinal, bytes: bytes.subarray(start, start + length) });
     this.#ordinals = [];
     this.#checksums = [];
     this.#spaces = [];
@@ -98,7 +103,7 @@ export class StoredRun extends OpRun {
   readonly sum: number;
 
   constructor({ space, at }: MemoryPlace, lastOp: OpId) {
-    super({ space, at: at + HEAD_BYTES, count: space.view.getUint32(at, true), lastOp });
+    super({ space, at: at + RUN_HEAD_BYTES, count: space.view.getUint32(at, true), lastOp });
     this.sum = space.view.getInt32(at + 4, true);
   }
 }

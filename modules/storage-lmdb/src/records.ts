@@ -20,7 +20,7 @@ import {
 import type { Entry } from './record-index/index-entries.ts';
 import { RecordIndex } from './record-index/record-index.ts';
 import type { Schema } from './schema.ts';
-import { getTableSpace, putTableSpace } from './tables.ts';
+import { getTableSpace } from './tables.ts';
 
 interface Group {
   readonly bytes: Buffer;
@@ -108,12 +108,11 @@ export class Records {
     for (const bytes of this.#packer.groups) {
       this.#schema.records.putSync(groupKey(this.#stream, this.#table, group++), bytes);
     }
-    putTableSpace(this.#schema, this.#stream, this.#table, { ...space, nextGroup: group });
     const sorted = this.#added.sort((a, b) => a.hash - b.hash);
     const hashes = Uint32Array.from(sorted, ({ hash }) => hash);
     const numbers = Float64Array.from(sorted, ({ number }) => first + number);
     // The keys were looked for before: an entry with the same hash is another key's.
-    this.#index.insert({ hashes, numbers }, () => false);
+    this.#index.insert({ entries: { hashes, numbers }, nextGroup: group, isKnown: null });
     for (const { number, flags } of sorted) if (flags !== 0) this.#marks.push({ number: first + number, flags });
   }
 

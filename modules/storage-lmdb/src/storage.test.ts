@@ -164,6 +164,7 @@ const SMALL_INDEX: IndexLimits = {
   entriesMax: 5_000,
   worthPages: 0.5,
   pagesAlong: 1,
+  filterFrom: 1,
 };
 
 /** Timers keep no process alive; an open input does. */

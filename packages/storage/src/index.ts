@@ -1,6 +1,6 @@
 export { OpTaking, ReadRoom } from './adapter/op-taking.ts';
 export { type Lane, Serial } from './adapter/serial.ts';
-export { inSlices } from './adapter/slices.ts';
+export { inSlices, inTurns } from './adapter/slices.ts';
 export type {
   BucketChunk,
   BucketRequest,

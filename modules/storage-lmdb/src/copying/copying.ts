@@ -84,7 +84,7 @@ export class Copying {
     const rows = await SnapshotRows.prepare(flush.rows, clock);
     const write = (state: CheckpointState) => rows.write(this.#schema, this.#stream, state.headOp);
     // Chunks are large: the stream, and so the acknowledgement, must not wait for all that stand in line.
-    return writes.run(() => this.#writeChunk(flush, write), { lane: 'patient' });
+    return writes.run(() => this.#writeChunk(flush, write), { lane: 'patient' }).finally(() => rows.release());
   }
 
   /** Rows of a table that has records of an older history: each record is loaded, as for streamed rows. */

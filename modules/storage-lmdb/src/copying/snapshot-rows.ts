@@ -3,129 +3,128 @@
  * was there yet, which is nearly always so; the transaction then merges their keys into the index, and leaves out those it
  * finds there.
  */
-import { type Clock, invariant, type OpId, type RecordKey, type StreamId } from '@sluice/core';
-import { inSlices, type PackedRows, PARTIAL } from '@sluice/storage';
-import { Assembly } from '../assembly.ts';
+import type { Clock, OpId, RecordKey, StreamId } from '@sluice/core';
+import { inTurns, type PackedRows, PARTIAL } from '@sluice/storage';
+import { Arena } from '../arena.ts';
 import { GROUP_SLOTS } from '../config.ts';
-import { groupKey, hashSlotKey, markKey } from '../keys.ts';
-import { EMPTY_SLOT, groupOf, GroupPacker, slotOf, withSlots } from '../record-groups.ts';
+import { writeEffects } from '../effects.ts';
+import { groupKey, markKey } from '../keys.ts';
+import { EMPTY_SLOT, groupOf, slotOf, withSlots } from '../record-groups.ts';
 import type { NewEntries } from '../record-index/index-entries.ts';
 import { RecordIndex } from '../record-index/record-index.ts';
+import { type SortedHashes, sortedHashes } from '../record-index/sorted-hashes.ts';
 import { Records, setMarks } from '../records.ts';
 import type { Schema } from '../schema.ts';
-import { getTableSpace, putTableSpace } from '../tables.ts';
+import { getTableSpace } from '../tables.ts';
+import { PackedEffects } from './packed-effects.ts';
+import { PackedGroups } from './packed-groups.ts';
 
-const ROWS_MAX = 2 ** 20;
+const NONE: ReadonlySet<number> = new Set();
 
 export class SnapshotRows {
   readonly #rows: PackedRows;
-  /** Per row, its number counted from the chunk's first group. */
-  readonly #numbers: Uint32Array;
-  readonly #packer = new GroupPacker();
-  /** Rows by hash, and by place among equal ones: `hash * ROWS_MAX + place`, because numbers sort fast. */
-  readonly #order: Float64Array;
-  readonly #partials: number[] = [];
-  readonly #assembly = new Assembly();
+  readonly #arena: Arena;
+  readonly #groups: PackedGroups;
+  readonly #effects: PackedEffects;
+  readonly #sorted: SortedHashes;
 
-  private constructor(rows: PackedRows) {
+  private constructor(rows: PackedRows, packed: { arena: Arena; groups: PackedGroups; effects: PackedEffects }) {
     this.#rows = rows;
-    this.#numbers = new Uint32Array(rows.count);
-    this.#order = new Float64Array(rows.count);
+    this.#arena = packed.arena;
+    this.#groups = packed.groups;
+    this.#effects = packed.effects;
+    this.#sorted = sortedHashes(packed.groups.hashes);
   }
 
-  static async prepare(packed: PackedRows, clock: Clock): Promise<SnapshotRows> {
-    invariant(packed.count <= ROWS_MAX, 'snapshot flush: too many rows');
-    const rows = new SnapshotRows(packed);
-    await inSlices(clock, packed.count, (at) => rows.#add(at));
-    rows.#packer.seal();
-    rows.#assembly.seal();
-    rows.#order.sort();
-    return rows;
+  /** To be released when it was written, or will not be. */
+  static async prepare(rows: PackedRows, clock: Clock): Promise<SnapshotRows> {
+    const arena = new Arena();
+    const groups = new PackedGroups(rows, arena);
+    await inTurns(clock, () => groups.packNext());
+    const effects = new PackedEffects(rows, NONE, arena);
+    await inTurns(clock, () => effects.packNext());
+    return new SnapshotRows(rows, { arena, groups, effects });
   }
 
-  #add(at: number): void {
-    const slot = this.#rows.slots.item(at);
-    this.#numbers[at] = this.#packer.add(slot);
-    this.#order[at] = hashSlotKey(slot) * ROWS_MAX + at;
-    if (this.#rows.isPartial(at)) this.#partials.push(at);
-    this.#assembly.addPacked(this.#rows, at);
-  }
-
-  #assembleWithout(known: ReadonlySet<number>): Assembly {
-    const assembly = new Assembly();
-    for (let at = 0; at < this.#rows.count; at++) if (!known.has(at)) assembly.addPacked(this.#rows, at);
-    return assembly.seal();
+  release(): void {
+    this.#arena.release();
   }
 
   /** Inside the transaction. @returns the new head */
   write(schema: Schema, stream: StreamId, headOp: OpId): OpId {
     const { tableId } = this.#rows;
-    const space = getTableSpace(schema, stream, tableId);
-    const known = this.#addToIndex(schema, stream, space.nextGroup * GROUP_SLOTS);
-    if (known.size > 0) this.#emptySlots(known);
-    let group = space.nextGroup;
-    for (const bytes of this.#packer.groups) {
+    const { nextGroup } = getTableSpace(schema, stream, tableId);
+    const first = nextGroup * GROUP_SLOTS;
+    const known = this.#addToIndex(schema, stream, nextGroup);
+    let group = nextGroup;
+    for (const bytes of this.#withoutSlots(known)) {
       if (bytes.length > 0) schema.records.putSync(groupKey(stream, tableId, group), bytes);
       group++;
     }
-    putTableSpace(schema, stream, tableId, { ...getTableSpace(schema, stream, tableId), nextGroup: group });
-    this.#markPartials(schema, stream, { first: space.nextGroup * GROUP_SLOTS, known });
-    return (known.size === 0 ? this.#assembly : this.#assembleWithout(known)).write(schema, stream, headOp);
+    this.#markPartials(schema, stream, { first, known });
+    return writeEffects(schema, stream, headOp, known.size === 0 ? this.#effects : this.#effectsWithout(known));
+  }
+
+  #effectsWithout(known: ReadonlySet<number>): PackedEffects {
+    const effects = new PackedEffects(this.#rows, known, this.#arena);
+    while (effects.packNext());
+    return effects;
   }
 
   /** @returns the rows that are there already */
-  #addToIndex(schema: Schema, stream: StreamId, first: number): ReadonlySet<number> {
+  #addToIndex(schema: Schema, stream: StreamId, group: number): ReadonlySet<number> {
     const known = new Set<number>();
     const { tableId } = this.#rows;
+    const first = group * GROUP_SLOTS;
     const stored = new Records(schema, stream, tableId);
     const isKnown = (place: number, found: readonly number[]): boolean => {
-      const at = this.#rowAt(place);
+      const at = this.#sorted.order[place] as number;
       const key = this.#rows.key(at);
       if (!found.some((number) => (number < first ? stored.at(number)?.key : this.#keyOf(number - first)) === key))
         return false;
       known.add(at);
       return true;
     };
-    new RecordIndex(schema, stream, tableId).insert(this.#entries(first), isKnown);
+    const nextGroup = group + this.#groups.groups.length;
+    new RecordIndex(schema, stream, tableId).insert({ entries: this.#entries(first), nextGroup, isKnown });
     return known;
   }
 
-  #rowAt(place: number): number {
-    return (this.#order[place] as number) % ROWS_MAX;
-  }
-
   #entries(first: number): NewEntries {
-    const hashes = new Uint32Array(this.#order.length);
-    const numbers = new Float64Array(this.#order.length);
-    for (let place = 0; place < hashes.length; place++) {
-      const at = this.#rowAt(place);
-      hashes[place] = ((this.#order[place] as number) - at) / ROWS_MAX;
-      numbers[place] = first + (this.#numbers[at] as number);
+    const { hashes, order } = this.#sorted;
+    const numbers = new Float64Array(order.length);
+    for (let place = 0; place < order.length; place++) {
+      numbers[place] = first + (this.#groups.numbers[order[place] as number] as number);
     }
     return { hashes, numbers };
   }
 
   /** Asked only when two keys of one chunk have one hash. */
   #keyOf(number: number): RecordKey {
-    return this.#rows.key(this.#numbers.indexOf(number));
+    return this.#rows.key(this.#groups.numbers.indexOf(number));
   }
 
-  #emptySlots(known: ReadonlySet<number>): void {
-    const { groups } = this.#packer;
+  #withoutSlots(known: ReadonlySet<number>): readonly Buffer[] {
+    const { groups, numbers } = this.#groups;
+    if (known.size === 0) return groups;
     const emptied = new Map<number, Map<number, Buffer>>();
     for (const at of known) {
-      const number = this.#numbers[at] as number;
+      const number = numbers[at] as number;
       const slots = emptied.get(groupOf(number)) ?? new Map<number, Buffer>();
       slots.set(slotOf(number), EMPTY_SLOT);
       emptied.set(groupOf(number), slots);
     }
-    for (const [group, slots] of emptied) groups[group] = withSlots(groups[group] as Buffer, slots);
+    return groups.map((bytes, group) => {
+      const slots = emptied.get(group);
+      return slots === undefined ? bytes : withSlots(bytes, slots);
+    });
   }
 
   #markPartials(schema: Schema, stream: StreamId, { first, known }: Written): void {
-    const { tableId } = this.#rows;
-    for (const at of this.#partials) {
-      if (!known.has(at)) setMarks(schema, markKey(stream, tableId, first + (this.#numbers[at] as number)), PARTIAL);
+    const { numbers, partials } = this.#groups;
+    for (const at of partials) {
+      if (known.has(at)) continue;
+      setMarks(schema, markKey(stream, this.#rows.tableId, first + (numbers[at] as number)), PARTIAL);
     }
   }
 }

@@ -1,10 +1,8 @@
 /** Entries of the record index, sorted by hash: as lists, and as the bytes of pages and blocks. */
-import { invariant } from '@sluice/core';
 import { ENTRY_BYTES } from './index-limits.ts';
+import { sortedHashes } from './sorted-hashes.ts';
 
 const U32 = 2 ** 32;
-/** Entries that `sortedEntries` takes: hash and place must fit into the 53 bits of a number. */
-const SORTED_MAX = 2 ** 21;
 
 /** New entries, sorted by hash; those with one hash in the order in which they shall be found. */
 export interface NewEntries {
@@ -17,20 +15,12 @@ export interface Entry {
   readonly number: number;
 }
 
-/** Hash and place among the unsorted in one number, because numbers sort fast. */
 export function sortedEntries(...lists: readonly NewEntries[]): NewEntries {
-  const { hashes, numbers } = concatenated(lists);
-  invariant(hashes.length <= SORTED_MAX, 'record index: too many entries to be sorted');
-  const order = new Float64Array(hashes.length);
-  for (let at = 0; at < order.length; at++) order[at] = (hashes[at] as number) * SORTED_MAX + at;
-  order.sort();
-  const sorted = { hashes: new Uint32Array(order.length), numbers: new Float64Array(order.length) };
-  for (let place = 0; place < order.length; place++) {
-    const at = (order[place] as number) % SORTED_MAX;
-    sorted.hashes[place] = hashes[at] as number;
-    sorted.numbers[place] = numbers[at] as number;
-  }
-  return sorted;
+  const { hashes: unsorted, numbers: given } = concatenated(lists);
+  const { hashes, order } = sortedHashes(unsorted);
+  const numbers = new Float64Array(order.length);
+  for (let place = 0; place < order.length; place++) numbers[place] = given[order[place] as number] as number;
+  return { hashes, numbers };
 }
 
 function concatenated(lists: readonly NewEntries[]): NewEntries {
@@ -79,6 +69,33 @@ export function upperBound(view: DataView, hash: number, from: number, to: numbe
     else low = middle + 1;
   }
   return low * ENTRY_BYTES;
+}
+
+/**
+ * The same, for those who come with rising hashes: from the last one on in steps that double, so that near ones are found as
+ * fast as far ones.
+ */
+export function nextNotBelow(view: DataView, hash: number, from: number, to: number): number {
+  let step = ENTRY_BYTES;
+  let low = from;
+  while (low < to && hashAt(view, low) < hash) {
+    const next = low + step;
+    if (next >= to || hashAt(view, next) >= hash) return lowerBound(view, hash, low + ENTRY_BYTES, Math.min(next, to));
+    low = next;
+    step *= 2;
+  }
+  return low;
+}
+
+/** Entries that are looked at one by one before the search begins in the middle: where many are merged, the next is near. */
+const NEAR = 24;
+
+/** As `upperBound`, for those who come with rising hashes. */
+export function nextAbove(view: DataView, hash: number, from: number, to: number): number {
+  const near = Math.min(to, from + NEAR * ENTRY_BYTES);
+  let at = from;
+  while (at < near && hashAt(view, at) <= hash) at += ENTRY_BYTES;
+  return at < near ? at : upperBound(view, hash, at, to);
 }
 
 /** Offset of the first entry between two offsets whose hash is not below `hash`. */

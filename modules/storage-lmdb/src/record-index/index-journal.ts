@@ -8,11 +8,13 @@
  */
 import { type ByteSpace, invariant, type StreamId, type TableId } from '@sluice/core';
 import { blockCacheOf } from './block-cache.ts';
+import type { HashFilter } from './hash-filter.ts';
 import {
   type Entry,
   hashAt,
   lowerBound,
   type NewEntries,
+  nextNotBelow,
   numberAt,
   numbersOf,
   putEntry,
@@ -93,10 +95,15 @@ export class IndexJournal {
   }
 
   /** Calls back for all entries that have the hash of a pending one. */
-  meet({ hashes }: NewEntries, met: (at: number, found: readonly number[]) => void): void {
+  meet(hashes: Uint32Array, met: (at: number, found: readonly number[]) => void): void {
     for (const block of this.#blocks) {
       for (const range of pendingRanges(block, this.#clock)) meetRange(hashes, block.space.view, range, met);
     }
+  }
+
+  /** Of all blocks, pending or not. */
+  teach(filter: HashFilter): void {
+    for (const { space } of this.#blocks) filter.addEntries(space.view, 0, space.bytes.length);
   }
 
   append(entries: NewEntries): void {
@@ -250,7 +257,7 @@ function meetRange(
   let read = from;
   for (let at = 0; at < hashes.length && read < to; at++) {
     const hash = hashes[at] as number;
-    while (read < to && hashAt(view, read) < hash) read += ENTRY_BYTES;
+    read = nextNotBelow(view, hash, read, to);
     if (read < to && hashAt(view, read) === hash) met(at, numbersOf(view, hash, read, to));
   }
 }

@@ -19,7 +19,8 @@ test('a flush writes as many pages of a large index as of one of half the size',
   const insert = async (from: number): Promise<void> => {
     const hashes = Uint32Array.from({ length: FLUSH }, (_, at) => Math.imul(from + at, 0x9e3779b1));
     const entries = sortedEntries({ hashes, numbers: Float64Array.from(hashes, (_, at) => from + at) });
-    await atomically(schema, () => new RecordIndex(schema, 1, 1).insert(entries, () => false));
+    const nextGroup = from + FLUSH;
+    await atomically(schema, () => new RecordIndex(schema, 1, 1).insert({ entries, nextGroup, isKnown: () => false }));
   };
   /** Pages of a flush, on average of a quarter of all. */
   const quarters: number[] = [];

@@ -18,16 +18,19 @@ export interface IndexLimits {
   readonly worthPages: number;
   /** Pages that a flush without a block merges, if there are blocks. */
   readonly pagesAlong: number;
+  /** Pages of an index that has a filter (hash-filters.ts) while it is added to. */
+  readonly filterFrom: number;
 }
 
 export const INDEX_LIMITS: IndexLimits = {
   pageBytes: 4080,
-  entriesPerPage: 32,
+  entriesPerPage: 64,
   blockFrom: 1_000,
   blockFull: 2 ** 15,
   entriesMax: 2 ** 21,
   worthPages: 2,
   pagesAlong: 64,
+  filterFrom: 16,
 };
 
 /** What one flush does to the index. */

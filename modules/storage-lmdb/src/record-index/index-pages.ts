@@ -3,7 +3,8 @@
  * two when it is full.
  */
 import { ByteSpace, copyBytes, type StreamId, type TableId } from '@sluice/core';
-import { hashAt, lowerBound, type NewEntries, numberAt, numbersOf, putEntry, upperBound } from './index-entries.ts';
+import type { HashFilter } from './hash-filter.ts';
+import { hashAt, lowerBound, type NewEntries, nextAbove, numberAt, numbersOf, putEntry } from './index-entries.ts';
 import { ENTRY_BYTES, INDEX_LIMITS } from './index-limits.ts';
 import { indexKey } from '../keys.ts';
 import type { Schema } from '../schema.ts';
@@ -67,14 +68,25 @@ export class IndexPages {
     return false;
   }
 
-  /** Calls back for all entries that have a hash which is there. */
-  meet({ hashes }: NewEntries, met: (at: number, found: readonly number[]) => void): void {
+  /**
+   * Calls back for all entries that have a hash which is there.
+   * @param learning is taught the pages that are read
+   */
+  meet(
+    hashes: Uint32Array,
+    met: (at: number, found: readonly number[]) => void,
+    learning: HashFilter | null = null,
+  ): void {
     let from = 0;
     while (from < hashes.length) {
       const page = this.#locate(hashes[from] as number);
       const last = lastHash(page);
       const { length } = page.bytes;
       const view = viewOf(page.bytes);
+      if (learning !== null) {
+        learning.addEntries(view, 0, length);
+        learning.markKnown(firstHash(page), last);
+      }
       let read = 0;
       for (; from < hashes.length && (hashes[from] as number) <= last; from++) {
         const hash = hashes[from] as number;
@@ -177,7 +189,7 @@ function merge(page: Page, { hashes, numbers, from, to }: Batch, isKnown: IsKnow
   let written = 0;
   for (let at = from; at < to; at++) {
     const hash = hashes[at] as number;
-    const place = upperBound(oldPage.view, hash, read, length);
+    const place = nextAbove(oldPage.view, hash, read, length);
     written = copyBytes(oldPage, read, place, newPage, written);
     read = place;
     const isThere = written > 0 && hashAt(view, written - ENTRY_BYTES) === hash;

@@ -18,6 +18,7 @@ export async function mergeIndex(
   schema.root.resetReadTxn();
   let { isMerged } = new RecordIndex(schema, stream, table);
   while (!isMerged) isMerged = await writes.run(mergeSome, { lane: 'patient' });
+  new RecordIndex(schema, stream, table).forgetFilter();
 
   function mergeSome(): boolean {
     const index = new RecordIndex(schema, stream, table);

@@ -8,6 +8,7 @@ import { openSchema, type Schema } from '../schema.ts';
 
 let path: string;
 let schema: Schema;
+let groups = 0;
 
 beforeEach(() => {
   path = mkdtempSync(join(tmpdir(), 'sluice-index-'));
@@ -23,7 +24,9 @@ async function insert(entries: readonly (readonly [hash: number, number: number]
   const sorted = [...entries].sort((a, b) => a[0] - b[0]);
   const hashes = Uint32Array.from(sorted, ([hash]) => hash);
   const numbers = Float64Array.from(sorted, ([, number]) => number);
-  await atomically(schema, () => new RecordIndex(schema, 1, 1).insert({ hashes, numbers }, () => false));
+  await atomically(schema, () =>
+    new RecordIndex(schema, 1, 1).insert({ entries: { hashes, numbers }, nextGroup: ++groups, isKnown: null }),
+  );
 }
 
 function find(hash: number): number[] {
@@ -90,13 +93,14 @@ test('entries that are known are left out', async () => {
   await insert([[5, 1]]);
   const asked: unknown[] = [];
   await atomically(schema, () =>
-    new RecordIndex(schema, 1, 1).insert(
-      { hashes: Uint32Array.from([4, 5, 5, 6, 6]), numbers: Float64Array.from([10, 11, 12, 13, 14]) },
-      (at, found) => {
+    new RecordIndex(schema, 1, 1).insert({
+      entries: { hashes: Uint32Array.from([4, 5, 5, 6, 6]), numbers: Float64Array.from([10, 11, 12, 13, 14]) },
+      nextGroup: ++groups,
+      isKnown: (at, found) => {
         asked.push([at, [...found]]);
         return at === 1 || at === 4;
       },
-    ),
+    }),
   );
   expect(asked).toEqual([
     [1, [1]],

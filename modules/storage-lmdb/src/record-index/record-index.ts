@@ -8,21 +8,43 @@
  * insertions into a merge per page (docs/decisions/0004-lmdb-layout.md).
  */
 import type { StreamId, TableId } from '@sluice/core';
+import type { HashFilter } from './hash-filter.ts';
+import { hashFiltersOf } from './hash-filters.ts';
 import { type Entry, type NewEntries, withoutEntries } from './index-entries.ts';
 import { IndexJournal } from './index-journal.ts';
 import { indexWork } from './index-limits.ts';
 import { IndexPages, type IsKnown } from './index-pages.ts';
 import type { Schema } from '../schema.ts';
+import { getTableSpace, putTableSpace, type TableSpace } from '../tables.ts';
+
+export interface Insertion {
+  readonly entries: NewEntries;
+  /** Of the table, behind the groups of the entries' records: it rises with every insertion. */
+  readonly nextGroup: number;
+  /**
+   * Asked for entries whose hash is there already, with the numbers it leads to; known ones are left out. Null if none is
+   * known.
+   */
+  readonly isKnown: IsKnown | null;
+}
 
 export class RecordIndex {
   readonly #schema: Schema;
+  readonly #stream: StreamId;
+  readonly #table: TableId;
   readonly #pages: IndexPages;
   readonly #journal: IndexJournal;
 
   constructor(schema: Schema, stream: StreamId, table: TableId) {
     this.#schema = schema;
+    this.#stream = stream;
+    this.#table = table;
     this.#pages = new IndexPages(schema, stream, table);
     this.#journal = new IndexJournal(schema, stream, table);
+  }
+
+  get #name(): string {
+    return `${this.#stream}/${this.#table}`;
   }
 
   /** Whether all entries are in their pages. */
@@ -36,6 +58,11 @@ export class RecordIndex {
     return this.#journal.isEmpty ? inPages : [...this.#journal.find(hash), ...inPages];
   }
 
+  /** When nothing more is expected to come: frees memory. */
+  forgetFilter(): void {
+    hashFiltersOf(this.#schema).forget(this.#name);
+  }
+
   /** Inside a transaction. */
   remove(entries: readonly Entry[]): void {
     if (entries.length === 0) return;
@@ -43,17 +70,39 @@ export class RecordIndex {
     for (const { hash, number } of this.#journal.remove(entries)) this.#pages.remove(hash, number);
   }
 
-  /**
-   * Inside a transaction.
-   * @param isKnown asked for entries whose hash is there already, with the numbers it leads to; known ones are left out
-   */
-  insert(entries: NewEntries, isKnown: IsKnown): void {
+  /** Inside a transaction. */
+  insert({ entries, nextGroup, isKnown }: Insertion): void {
     this.#refresh();
+    const filter = this.#filter();
     const { adds, merged } = indexWork(entries.hashes.length, this.#pages.count, this.#schema.indexLimits);
-    if (adds === 'block') this.#journal.append(this.#unknown(entries, isKnown));
-    else if (this.#journal.isEmpty) this.#pages.insert(entries, isKnown);
-    else this.#pages.insert(this.#unknown(entries, isKnown), NONE_KNOWN);
+    if (adds === 'entries' && this.#journal.isEmpty) {
+      this.#pages.insert(entries, isKnown ?? NONE_KNOWN);
+    } else {
+      const added = isKnown === null ? entries : this.#unknown(entries, isKnown, filter);
+      if (adds === 'block') this.#journal.append(added);
+      else this.#pages.insert(added, NONE_KNOWN);
+    }
     this.merge(merged);
+    filter?.addAll(entries.hashes);
+    this.#leave(nextGroup);
+  }
+
+  #filter(): HashFilter | null {
+    const pages = this.#pages.count;
+    if (pages < this.#schema.indexLimits.filterFrom) return null;
+    const { nextGroup } = this.#space();
+    return hashFiltersOf(this.#schema).ofTable(this.#name, { pages, nextGroup }, (filter) =>
+      this.#journal.teach(filter),
+    );
+  }
+
+  #leave(nextGroup: number): void {
+    putTableSpace(this.#schema, this.#stream, this.#table, { ...this.#space(), nextGroup });
+    hashFiltersOf(this.#schema).added(this.#name, nextGroup);
+  }
+
+  #space(): TableSpace {
+    return getTableSpace(this.#schema, this.#stream, this.#table);
   }
 
   /** Inside a transaction: brings pending entries of a part of all hashes to their pages. */
@@ -67,14 +116,23 @@ export class RecordIndex {
     this.merge(Math.min(1, pages / this.#pages.count));
   }
 
-  #unknown(entries: NewEntries, isKnown: IsKnown): NewEntries {
+  #unknown(entries: NewEntries, isKnown: IsKnown, filter: HashFilter | null): NewEntries {
     const { hashes, numbers } = entries;
     const met = new Map<number, number[]>();
     const meet = (at: number, found: readonly number[]): void => {
       met.set(at, [...(met.get(at) ?? []), ...found]);
     };
-    this.#journal.meet(entries, meet);
-    this.#pages.meet(entries, meet);
+    if (filter === null) {
+      this.#journal.meet(hashes, meet);
+      this.#pages.meet(hashes, meet);
+    } else {
+      const suspects = filter.suspects(hashes);
+      const suspected = new Uint32Array(suspects.length);
+      for (let at = 0; at < suspects.length; at++) suspected[at] = hashes[suspects[at] as number] as number;
+      const meetSuspect = (at: number, found: readonly number[]): void => meet(suspects[at] as number, found);
+      this.#journal.meet(suspected, meetSuspect);
+      this.#pages.meet(suspected, meetSuspect, filter);
+    }
     for (let at = 1; at < hashes.length; at++) if (hashes[at] === hashes[at - 1]) meet(at, []);
     const known = new Set<number>();
     for (const at of [...met.keys()].sort((a, b) => a - b)) {

@@ -13,3 +13,13 @@ export async function inSlices(clock: Clock, count: number, step: (at: number) =
     until = clock.monotonic() + TURN_MS;
   }
 }
+
+/** The same for steps of some length, until there is none left. @param step returns whether there was one */
+export async function inTurns(clock: Clock, step: () => boolean): Promise<void> {
+  let until = clock.monotonic() + TURN_MS;
+  while (step()) {
+    if (clock.monotonic() < until) continue;
+    await nextSlice();
+    until = clock.monotonic() + TURN_MS;
+  }
+}
