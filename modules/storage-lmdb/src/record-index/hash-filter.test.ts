@@ -8,6 +8,7 @@ import { openSchema, type Schema } from '../schema.ts';
 import { getTableSpace } from '../tables.ts';
 import { HashFilter } from './hash-filter.ts';
 import { sortedEntries } from './index-entries.ts';
+import { INDEX_LIMITS } from './index-limits.ts';
 import { RecordIndex } from './record-index.ts';
 import { sortedHashes } from './sorted-hashes.ts';
 
@@ -78,4 +79,27 @@ test('a process that adds alone looks at few pages for what is new', async () =>
   rmSync(path, { recursive: true, force: true });
   expect(second).toBeGreaterThan(180);
   expect(first).toBeLessThan(second / 2);
+});
+
+test('behind a transaction that was undone, what another process has added in its place is found', async () => {
+  const path = mkdtempSync(join(tmpdir(), 'sluice-index-'));
+  const limits = { ...INDEX_LIMITS, filterFrom: 1, entriesPerPage: 1_000, worthPages: 0 };
+  const [one, other] = [openSchema(path, 2 ** 30, limits), openSchema(path, 2 ** 30, limits)];
+  const insert = (schema: Schema, first: number, undone?: Error): Promise<number> =>
+    atomically(schema, () => {
+      let asked = 0;
+      const entries = sortedEntries({ hashes: hashesFrom(first, 1_000), numbers: new Float64Array(1_000) });
+      const nextGroup = getTableSpace(schema, 1, 1).nextGroup + 1;
+      const isKnown = (): boolean => ++asked > 0;
+      new RecordIndex(schema, 1, 1).insert({ entries, nextGroup, isKnown });
+      if (undone !== undefined) throw undone;
+      return asked;
+    });
+  for (let flush = 0; flush < 8; flush++) expect(await insert(one, 1_000 * flush)).toBe(0);
+  const undone = new Error('undone');
+  await expect(insert(one, 10_000, undone)).rejects.toBe(undone);
+  await insert(other, 20_000);
+  expect(await insert(one, 20_000)).toBe(1_000);
+  for (const { root } of [one, other]) await root.close();
+  rmSync(path, { recursive: true, force: true });
 });

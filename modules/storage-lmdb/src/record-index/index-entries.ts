@@ -60,7 +60,7 @@ export function numberAt(view: DataView, at: number): number {
 }
 
 /** Offset of the first entry between two offsets whose hash is above `hash`. */
-export function upperBound(view: DataView, hash: number, from: number, to: number): number {
+function upperBound(view: DataView, hash: number, from: number, to: number): number {
   let low = from / ENTRY_BYTES;
   let high = to / ENTRY_BYTES;
   while (low < high) {
