@@ -120,15 +120,3 @@ test('packed groups hold all slots, by number and hash', () => {
     { numRuns: 60, seed: 4 },
   );
 });
-
-test('memory that was released is taken again', () => {
-  const [first, second] = [new Arena(), new Arena()];
-  first.take(10);
-  const { space } = first;
-  second.take(10);
-  expect(second.space).not.toBe(space);
-  first.release();
-  const third = new Arena();
-  third.take(10);
-  expect(third.space).toBe(space);
-});
