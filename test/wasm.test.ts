@@ -12,6 +12,12 @@ const PROGRAMS = [
     compiled: 'pack-rows-program.ts',
     name: 'PACK_ROWS_PROGRAM',
   },
+  {
+    directory: 'modules/source-postgres/src',
+    source: 'cut-rows.wat',
+    compiled: 'cut-rows-program.ts',
+    name: 'CUT_ROWS_PROGRAM',
+  },
 ];
 
 test.each(PROGRAMS)('$compiled is compiled from $source', async ({ directory, source, compiled, name }) => {

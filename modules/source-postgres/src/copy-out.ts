@@ -5,9 +5,9 @@
  */
 import type { ByteRows } from '@sluice/core';
 import type { Connection, Submittable } from 'pg';
-import type { CopyTextParser } from './copy-text.ts';
+import { type CopyTextParser, MESSAGE_HEADER_BYTES as HEADER_BYTES } from './copy-text.ts';
+import { MESSAGES_BYTES_MAX } from './cut-program.ts';
 
-const HEADER_BYTES = 5;
 const COPY_DATA = 0x64;
 /** What may stand between rows: the answer to COPY, and what a server may say at any time. */
 const PASSED_OVER: ReadonlySet<number> = new Set(Buffer.from('HNSA'));
@@ -111,7 +111,7 @@ export class CopyOut implements Submittable {
       if (this.#bytes >= until && this.#parser.rows > 0) return;
       if (this.#at === this.#chunk.length && !this.#readSocket()) return;
       if (this.#left > 0) this.#readContent();
-      else this.#readHeader();
+      else if (!this.#readWhole(until)) this.#readHeader();
     }
   }
 
@@ -121,6 +121,25 @@ export class CopyOut implements Submittable {
     this.#chunk = chunk;
     this.#at = 0;
     this.#onData();
+    return true;
+  }
+
+  /** The messages with rows that are whole, up to where `#bytes` reaches `until`. @returns false if there is none */
+  #readWhole(until: number): boolean {
+    if (this.#headerBytes > 0) return false;
+    const [chunk, from] = [this.#chunk, this.#at];
+    let end = from;
+    let bytes = this.#bytes;
+    while (bytes < until && chunk[end] === COPY_DATA && chunk.length - end >= HEADER_BYTES) {
+      const next = end + 1 + chunk.readUInt32BE(end + 1);
+      if (next > chunk.length || next - from > MESSAGES_BYTES_MAX) break;
+      bytes += next - end - HEADER_BYTES;
+      end = next;
+    }
+    if (end === from) return false;
+    this.#parser.pushMessages(chunk, from, end);
+    this.#bytes = bytes;
+    this.#at = end;
     return true;
   }
 

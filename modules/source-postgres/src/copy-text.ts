@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { ByteRows, ByteSpace, SluiceError } from '@sluice/core';
+import { MESSAGES_BYTES_MAX, openCutProgram, type OpenText } from './cut-program.ts';
 
 const [TAB, NEWLINE, BACKSLASH, LETTER_N] = [0x09, 0x0a, 0x5c, 0x4e];
 const NULL_START = -1;
@@ -16,28 +17,31 @@ for (const [letter, control] of Object.entries({ b: 8, f: 12, n: 10, r: 13, t: 9
   ESCAPES[letter.charCodeAt(0)] = control;
 }
 
+export const MESSAGE_HEADER_BYTES = 5;
+
+/** Cuts whole messages, where it can run. */
+const cutProgram = openCutProgram(ESCAPES);
+
 export class CopyTextParser {
   readonly #columns: number;
+  readonly #program: typeof cutProgram;
   #space = new ByteSpace(Buffer.allocUnsafeSlow(1 << 16));
   /** What was read from last. */
   #source = this.#space;
   #starts = new Int32Array(1024);
   #ends = new Int32Array(1024);
-  /** Bytes and values written; those of the row that is still open included. */
-  #used = 0;
+  /** Values written; those of the row that is still open included. */
   #values = 0;
   /** Complete rows, and where their bytes end. */
   #rows = 0;
   #rowsEnd = 0;
-  /** Where the open value starts. */
-  #start = 0;
-  #column = 0;
-  #isNull = false;
-  #escaping = false;
+  readonly #open: OpenText = { column: 0, isNull: false, escaping: false, start: 0, used: 0 };
   #taken = false;
 
-  constructor(columns: number) {
+  /** @param program null reads byte by byte, or four at a time */
+  constructor(columns: number, program = cutProgram) {
     this.#columns = columns;
+    this.#program = program;
   }
 
   /** Complete rows that wait to be taken. */
@@ -45,11 +49,42 @@ export class CopyTextParser {
     return this.#taken ? 0 : this.#rows;
   }
 
-  /** Reads on. @throws SLU_S1155 if a line has another number of columns */
+  /**
+   * Reads on, over whole messages: a letter, the length of what is behind it, and that.
+   * @throws SLU_S1155 if a line has another number of columns
+   */
+  pushMessages(source: Buffer, from: number, to: number): void {
+    if (this.#program === null || to - from > MESSAGES_BYTES_MAX) return this.#pushEach(source, from, to);
+    if (this.#taken) this.#letGo();
+    const { used } = this.#open;
+    const cut = this.#program.cut(source.subarray(from, to), this.#columns, this.#open);
+    if (cut === null) throw this.#wrongColumns();
+    if (this.#open.used > this.#space.bytes.length) this.#growBytes(used, cut.bytes.length);
+    this.#space.bytes.set(cut.bytes, used);
+    while (this.#values + cut.ends.length > this.#ends.length) this.#growValues();
+    this.#starts.set(cut.starts, this.#values);
+    this.#ends.set(cut.ends, this.#values);
+    this.#values += cut.ends.length;
+    if (cut.rows === 0) return;
+    this.#rows += cut.rows;
+    this.#rowsEnd = cut.rowsEnd;
+  }
+
+  #pushEach(source: Buffer, from: number, to: number): void {
+    let at = from;
+    while (at < to) {
+      const end = at + 1 + source.readUInt32BE(at + 1);
+      this.push(source, at + MESSAGE_HEADER_BYTES, end);
+      at = end;
+    }
+  }
+
+  /** Reads on, over what is inside of one message. @throws SLU_S1155 if a line has another number of columns */
   push(source: Buffer, from: number, to: number): void {
     if (source !== this.#source.bytes) this.#source = new ByteSpace(source);
     if (this.#taken) this.#letGo();
-    if (this.#used + to - from > this.#space.bytes.length) this.#growBytes(to - from);
+    const { used } = this.#open;
+    if (used + to - from > this.#space.bytes.length) this.#growBytes(used, to - from);
     let at = from;
     while (at < to) {
       at = this.#plain(at, to);
@@ -59,10 +94,10 @@ export class CopyTextParser {
 
   /** Copies up to the next byte that means something. @returns where that is */
   #plain(from: number, to: number): number {
-    if (this.#escaping) return from;
+    if (this.#open.escaping) return from;
     const { bytes: source, view } = this.#source;
     const { bytes: target, view: targetView } = this.#space;
-    let used = this.#used;
+    let used = this.#open.used;
     let at = from;
     for (; at + 4 <= to; at += 4, used += 4) {
       const word = view.getInt32(at, true);
@@ -74,16 +109,16 @@ export class CopyTextParser {
       if (byte === BACKSLASH || byte === TAB || byte === NEWLINE) break;
       target[used++] = byte;
     }
-    this.#used = used;
+    this.#open.used = used;
     return at;
   }
 
   #special(byte: number): void {
-    if (this.#escaping) {
-      this.#escaping = false;
-      if (byte === LETTER_N) this.#isNull = true;
-      else this.#space.bytes[this.#used++] = ESCAPES[byte] as number;
-    } else if (byte === BACKSLASH) this.#escaping = true;
+    if (this.#open.escaping) {
+      this.#open.escaping = false;
+      if (byte === LETTER_N) this.#open.isNull = true;
+      else this.#space.bytes[this.#open.used++] = ESCAPES[byte] as number;
+    } else if (byte === BACKSLASH) this.#open.escaping = true;
     else {
       this.#endValue();
       if (byte === NEWLINE) this.#endRow();
@@ -91,21 +126,26 @@ export class CopyTextParser {
   }
 
   #endValue(): void {
-    if (this.#column++ >= this.#columns) return;
+    if (this.#open.column++ >= this.#columns) return;
     if (this.#values === this.#ends.length) this.#growValues();
-    this.#starts[this.#values] = this.#isNull ? NULL_START : this.#start;
-    this.#ends[this.#values++] = this.#used;
-    this.#start = this.#used;
-    this.#isNull = false;
+    this.#starts[this.#values] = this.#open.isNull ? NULL_START : this.#open.start;
+    this.#ends[this.#values++] = this.#open.used;
+    this.#open.start = this.#open.used;
+    this.#open.isNull = false;
   }
 
   #endRow(): void {
-    if (this.#column !== this.#columns) {
-      throw new SluiceError('SLU_S1155', `a copied row has ${this.#column} columns instead of ${this.#columns}`);
+    if (this.#open.column !== this.#columns) {
+      throw this.#wrongColumns();
     }
-    this.#column = 0;
+    this.#open.column = 0;
     this.#rows++;
-    this.#rowsEnd = this.#used;
+    this.#rowsEnd = this.#open.used;
+  }
+
+  #wrongColumns(): SluiceError {
+    const columns = `${this.#open.column} columns instead of ${this.#columns}`;
+    return new SluiceError('SLU_S1155', `a copied row has ${columns}`);
   }
 
   /** The complete rows since the last call; valid until the next `push` or call. */
@@ -125,30 +165,30 @@ export class CopyTextParser {
 
   /** @throws SLU_S1155 if the text ends inside a row */
   end(): void {
-    const isOpen = this.#column > 0 || this.#used > this.#rowsEnd || this.#escaping || this.#isNull;
+    const isOpen = this.#open.column > 0 || this.#open.used > this.#rowsEnd || this.#open.escaping || this.#open.isNull;
     if (isOpen) throw new SluiceError('SLU_S1155', 'the copied text ends inside a row');
   }
 
   /** Forgets the rows that were taken; the open one moves to the front. */
   #letGo(): void {
     const complete = this.#rows * this.#columns;
-    this.#space.bytes.copyWithin(0, this.#rowsEnd, this.#used);
+    this.#space.bytes.copyWithin(0, this.#rowsEnd, this.#open.used);
     for (let value = complete; value < this.#values; value++) {
       const start = this.#starts[value] as number;
       this.#starts[value - complete] = start < 0 ? start : start - this.#rowsEnd;
       this.#ends[value - complete] = (this.#ends[value] as number) - this.#rowsEnd;
     }
     this.#values -= complete;
-    this.#used -= this.#rowsEnd;
-    this.#start -= this.#rowsEnd;
+    this.#open.used -= this.#rowsEnd;
+    this.#open.start -= this.#rowsEnd;
     this.#rows = 0;
     this.#rowsEnd = 0;
     this.#taken = false;
   }
 
-  #growBytes(more: number): void {
-    const grown = Buffer.allocUnsafeSlow(Math.max(2 * this.#space.bytes.length, this.#used + more));
-    this.#space.bytes.copy(grown, 0, 0, this.#used);
+  #growBytes(used: number, more: number): void {
+    const grown = Buffer.allocUnsafeSlow(Math.max(2 * this.#space.bytes.length, used + more));
+    this.#space.bytes.copy(grown, 0, 0, used);
     this.#space = new ByteSpace(grown);
   }
 
