@@ -68,12 +68,12 @@ export class CutProgram {
     words[START] = open.start;
     words[USED] = used;
     const isRight = this.#cut(MESSAGES, MESSAGES + messages.length, columns) === 1;
-    open.column = words[COLUMN] as number;
+    open.column = words[COLUMN];
     if (!isRight) return null;
     open.isNull = words[IS_NULL] === 1;
     open.escaping = words[ESCAPING] === 1;
-    open.start = words[START] as number;
-    open.used = words[USED] as number;
+    open.start = words[START];
+    open.used = words[USED];
     const values = words[VALUES] as number;
     return {
       bytes: this.#bytes.subarray(BYTES, BYTES + open.used - used),
