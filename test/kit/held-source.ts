@@ -1,5 +1,5 @@
 /**
- * A real source whose deliveries wait at gates that a test opens: batches of the stream, and chunks of the copy after
+ * A real source whose deliveries wait at gates that a test opens: transactions of the stream, and chunks of the copy after
  * they were read. So a test decides what is applied first, and how old a chunk is when it arrives.
  */
 import type { ChangeSource, ReadTask, TaskChunk } from '@sluice/replication';
@@ -101,9 +101,21 @@ async function* heldStream(
   signal: AbortSignal,
 ): AsyncGenerator<readonly StreamEvent[]> {
   for await (const batch of inner.stream(signal)) {
-    await gates.stream.pass(signal);
-    yield batch;
+    for (const part of endingWithTransactions(batch)) {
+      await gates.stream.pass(signal);
+      yield part;
+    }
   }
+}
+
+function* endingWithTransactions(batch: readonly StreamEvent[]): Generator<readonly StreamEvent[]> {
+  let from = 0;
+  for (const [at, { kind }] of batch.entries()) {
+    if (kind !== 'commit') continue;
+    yield batch.slice(from, at + 1);
+    from = at + 1;
+  }
+  if (from < batch.length) yield batch.slice(from);
 }
 
 async function* heldTask(inner: ChangeSource, gates: SourceGates, request: ReadTask): AsyncGenerator<TaskChunk> {
