@@ -2,15 +2,15 @@
 import type { OpId } from '@sluice/core';
 import { type BucketChunk, type BucketRequest, OpTaking, type ReadLimits, ReadRoom } from '@sluice/storage';
 import { byteaArray, int8Array, nameKey } from '../binary.ts';
-import { RUN_BYTES_AT_ONCE } from '../config.ts';
+import { OP_RUN_BYTES, RUN_BYTES_AT_ONCE } from '../config.ts';
 import { storedRun } from '../op-runs.ts';
 import type { Sql } from '../sql.ts';
 
 /** Runs of one fetch: a page of them at first, more when they turn out to be small. */
 const RUNS_MIN = 160;
 const RUNS_MAX = 1_000;
-/** Buckets whose first runs are fetched together. */
-const BUCKETS_AT_ONCE = 32;
+/** Buckets whose first runs are fetched together, until it is known how many they have. */
+const BUCKETS_AT_FIRST = 32;
 
 interface Wanted {
   readonly request: BucketRequest;
@@ -43,17 +43,19 @@ export async function readOps(
   const room = new ReadRoom(limits);
   const chunks: BucketChunk[] = [];
   const wanted = await findBuckets(sql, tables.buckets, checkpoint, requests);
-  for (let from = 0; from < wanted.length; from += BUCKETS_AT_ONCE) {
-    const group = wanted.slice(from, from + BUCKETS_AT_ONCE);
-    const perBucket = Math.ceil(RUNS_MIN / group.length);
-    const first = await fetchRuns(sql, tables.ops, checkpoint, { of: group, perBucket });
-    for (const [index, bucket] of group.entries()) {
+  const pace = new Pace();
+  for (let from = 0; from < wanted.length && !room.isFull; ) {
+    const fetch = pace.fetch(wanted.slice(from));
+    from += fetch.of.length;
+    const first = await fetchRuns(sql, tables.ops, checkpoint, fetch);
+    pace.learn(fetch, first);
+    for (const [index, bucket] of fetch.of.entries()) {
       if (room.isFull) return chunks;
       const taking = new RowTaking(bucket.request, checkpoint, room);
       let runs = first.get(index + 1) ?? [];
-      let asked = perBucket;
+      let asked = fetch.perBucket;
       while (await taking.takeRows(sql, tables.ops, runs)) {
-        if (runs.length < asked) break;
+        if (runs.length < asked || taking.after >= bucket.lastOp) break;
         asked = taking.rowsFor(room.bytes);
         const of = [{ ...bucket, request: { ...bucket.request, after: taking.after } }];
         runs = (await fetchRuns(sql, tables.ops, checkpoint, { of, perBucket: asked })).get(1) ?? [];
@@ -62,6 +64,38 @@ export async function readOps(
     }
   }
   return chunks;
+}
+
+interface Fetch {
+  readonly of: readonly Wanted[];
+  readonly perBucket: number;
+}
+
+/** How many buckets are fetched together: the more, the fewer and smaller the runs of those before turned out to be. */
+class Pace {
+  #buckets = BUCKETS_AT_FIRST;
+  #perBucket = 1;
+
+  fetch(left: readonly Wanted[]): Fetch {
+    const of = left.slice(0, this.#buckets);
+    return { of, perBucket: Math.max(this.#perBucket, Math.ceil(RUNS_MIN / of.length)) };
+  }
+
+  learn({ of, perBucket }: Fetch, runs: ReadonlyMap<number, readonly RunRow[]>): void {
+    let most = 1;
+    let bytes = 0;
+    let count = 0;
+    for (const [index, { lastOp }] of of.entries()) {
+      const own = runs.get(index + 1) ?? [];
+      const isAll = own.length < perBucket || (own.at(-1)?.last_op ?? 0) >= lastOp;
+      most = Math.max(most, isAll ? own.length : RUNS_MIN / BUCKETS_AT_FIRST);
+      for (const { data } of own) bytes += data?.length ?? RUN_BYTES_AT_ONCE;
+      count += own.length;
+    }
+    const room = Math.min(RUNS_MAX, (RUNS_MIN * OP_RUN_BYTES * count) / Math.max(1, bytes));
+    this.#perBucket = most;
+    this.#buckets = Math.max(BUCKETS_AT_FIRST, Math.floor(room / most));
+  }
 }
 
 /** Those that may have ops to read, in the order asked for. */
@@ -87,7 +121,7 @@ async function fetchRuns(
   sql: Sql,
   ops: string,
   checkpoint: OpId,
-  { of, perBucket }: { readonly of: readonly Wanted[]; readonly perBucket: number },
+  { of, perBucket }: Fetch,
 ): Promise<ReadonlyMap<number, RunRow[]>> {
   const rows = await sql.rows<RunRow>(
     `select u.ord, u.bucket, o.first_op, o.last_op, o.count, case when octet_length(o.data) <= $5 then o.data end as data
@@ -99,7 +133,7 @@ async function fetchRuns(
       int8Array(of.map(({ request }) => request.after)),
       checkpoint,
       perBucket,
-      RUN_BYTES_AT_ONCE,
+      of.length * perBucket > RUNS_MIN ? OP_RUN_BYTES : RUN_BYTES_AT_ONCE,
     ],
   );
   const runs = new Map<number, RunRow[]>();

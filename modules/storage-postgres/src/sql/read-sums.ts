@@ -35,7 +35,9 @@ export async function readSums(
 ): Promise<BucketSum[]> {
   const sums = buckets.map((bucket) => ({ bucket, checksum: 0, count: 0 }));
   const rows = await sql.rows<Row>(
-    `select u.ord, b.* from unnest($1::bytea[]) with ordinality u (name, ord) join ${tables.buckets} b using (name)`,
+    `select u.ord, b.number, b.count, b.checksum, b.last_op,
+            b.settled_count, b.settled_checksum, b.settled_op, b.unsettled_op
+     from unnest($1::bytea[]) with ordinality u (name, ord) join ${tables.buckets} b using (name)`,
     [byteaArray(buckets.map(nameKey))],
   );
   const overshoots: Overshoot[] = [];

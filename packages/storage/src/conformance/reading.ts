@@ -128,6 +128,42 @@ export function readingConformance(withWorld: WithWorld): void {
       expect(await readAll(world, opId, 'x', { ops: 1e6, bytes: 999 })).toEqual(whole);
     }));
 
+  test('many buckets of all sizes in one call give what each of them gives alone', () =>
+    withWorld(async (world) => {
+      const table = await world.copiedTable();
+      // Of 160 buckets: flushes that write to it, and bytes of a row.
+      const shapes = [
+        [1, 10],
+        [1, 10],
+        [2, 10],
+        [0, 0],
+        [7, 500],
+        [1, 20_000],
+      ] as const;
+      const buckets = Array.from({ length: 160 }, (_, i) => {
+        const [flushes, bytes] = i === 70 ? ([9, 30_000] as const) : (shapes[i < 100 ? i % 2 : i % 6] ?? shapes[0]);
+        return { bucket: `b${i}`, flushes, bytes };
+      });
+      for (let flush = 0; flush < 9; flush++) {
+        const written = buckets.filter(({ flushes }) => flushes > flush);
+        const row = ({ bucket, bytes }: (typeof buckets)[number]) =>
+          put(table, `${bucket}.${flush}`, 'x'.repeat(bytes), { buckets: [bucket] });
+        await world.flush(2, ...written.map(row));
+      }
+      const { opId } = await world.committed(2);
+      await world.flush(
+        3,
+        ...buckets.slice(0, 120).map(({ bucket }) => put(table, `${bucket}.9`, 'y', { buckets: [bucket] })),
+      );
+      for (const after of [0, 150, opId - 60]) {
+        const requests = buckets.map(({ bucket }) => ({ bucket, after }));
+        const alone = await Promise.all(requests.map((request) => world.reader.readOps(opId, [request], UNLIMITED)));
+        expect(shape(await world.reader.readOps(opId, requests, UNLIMITED))).toEqual(shape(alone.flat()));
+        const some = shape(await world.reader.readOps(opId, requests, { ops: 77, bytes: 1e9 }));
+        expect(some.flatMap(([, ids]) => ids)).toEqual(alone.flat().flatMap(opIdsOf).slice(0, 77));
+      }
+    }));
+
   test('bodies stay what they were while more is written and read', () =>
     withWorld(async (world) => {
       const table = await world.copiedTable();
