@@ -22,6 +22,8 @@ export interface CheckpointTarget {
   readonly membership: readonly Membership[] | null;
   /** At least the sums that may have changed, and those of buckets that are new. */
   readonly sums: ReadonlyMap<BucketName, BucketSum>;
+  /** Since the client was told last, none of its buckets had changed up to here; null where that is not known. */
+  readonly unchangedUpTo?: OpId | null;
 }
 
 export interface Difference {

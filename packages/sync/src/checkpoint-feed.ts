@@ -7,18 +7,34 @@ import { asSluiceError, type BucketName, type Checkpoint, type Clock, type Logge
 import type { BucketStorage, Changes, StreamReader, WriteCheckpoint } from '@sluice/storage';
 import { ChangeHistory } from './change-history.ts';
 import { FeedSubscription } from './feed-subscription.ts';
+import type { ReadsAhead } from './shared-reads.ts';
 import { UserWrites } from './user-writes.ts';
+import { WakeQueue } from './wake-queue.ts';
+
+/** What a checkpoint brings to connections that wait for one. */
+export interface NewsForMany {
+  readonly before: OpId;
+  readonly opId: OpId;
+  /** That changed in between. */
+  readonly buckets: readonly BucketName[];
+}
 
 export interface CheckpointFeedOptions {
   readonly reader: Pick<StreamReader, 'watch' | 'changes'>;
   readonly storage: Pick<BucketStorage, 'writeCheckpoints'>;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Begins to read what connections will ask for when they are woken with the news. */
+  readonly readAhead?: (news: NewsForMany) => ReadsAhead;
 }
 
 const RETRY_MS = 1_000;
 /** How soon write checkpoints are looked for that another process stored. */
 const FOREIGN_WRITE_CHECKPOINTS_MS = 1_000;
+/** So long connections sleep on at most while reads for them are under way. */
+const READ_AHEAD_MS_MAX = 250;
+/** More are left to those who want them. */
+const BUCKETS_AHEAD_MAX = 2_000;
 
 export class CheckpointFeed {
   readonly #options: CheckpointFeedOptions;
@@ -27,6 +43,7 @@ export class CheckpointFeed {
   readonly #byLookup = new Map<string, Set<FeedSubscription>>();
   readonly #history = new ChangeHistory();
   readonly #writes: UserWrites;
+  readonly #wakes = new WakeQueue();
   #checkpoint: Checkpoint | null = null;
   #isReady: () => void = () => {};
   /** Resolves at the first checkpoint, or when the feed ends without one. */
@@ -85,16 +102,43 @@ export class CheckpointFeed {
     const before = this.#checkpoint;
     if (before !== null && checkpoint.opId > before.opId) {
       const changes = await this.#options.reader.changes(before.opId, checkpoint.opId);
-      this.#history.add({ from: before.opId, to: checkpoint.opId, changes });
-      this.#checkpoint = checkpoint;
-      this.#spread(changes);
+      await this.#spread({ from: before.opId, to: checkpoint, changes });
     } else {
       this.#checkpoint = checkpoint;
       this.#isReady();
-      if (before === null) for (const subscription of this.#subscriptions) subscription.started();
+      if (before === null) for (const subscription of this.#subscriptions) this.wake(subscription);
+      this.#writes.passed(checkpoint.position);
     }
-    this.#writes.passed(checkpoint.position);
     this.#cancelTick ??= this.#options.clock.timer(FOREIGN_WRITE_CHECKPOINTS_MS, () => void this.#lookAround());
+  }
+
+  /** The next checkpoint is not looked at before all have been woken with this one. */
+  async #spread({ from, to, changes }: { from: OpId; to: Checkpoint; changes: Changes }): Promise<void> {
+    this.#wakes.hold();
+    let ahead: ReadsAhead | null = null;
+    try {
+      // In one turn: whoever is awake finds the checkpoint and its news together.
+      this.#history.add({ from, to: to.opId, changes });
+      this.#checkpoint = to;
+      const buckets = this.#mark(from, changes);
+      this.#writes.passed(to.position);
+      if (buckets.length > 0) ahead = this.#options.readAhead?.({ before: from, opId: to.opId, buckets }) ?? null;
+      if (ahead !== null) await this.#within(READ_AHEAD_MS_MAX, ahead.ready);
+    } finally {
+      this.#wakes.release();
+    }
+    await this.#wakes.drained();
+    ahead?.forget();
+  }
+
+  #within(ms: number, ready: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.timer(ms, resolve);
+      void ready.then(() => {
+        cancel();
+        resolve();
+      });
+    });
   }
 
   /** After each checkpoint, but not more often: the marker of a write that another process served brought one. */
@@ -108,13 +152,23 @@ export class CheckpointFeed {
     }
   }
 
-  #spread(changes: Changes): void {
-    if (changes.buckets === 'all' || changes.lookups === 'all') {
+  /** @returns changed buckets of those who wait, not too many */
+  #mark(since: OpId, { buckets, lookups }: Changes): BucketName[] {
+    if (buckets === 'all' || lookups === 'all') {
       for (const subscription of this.#subscriptions) subscription.everythingChanged();
-      return;
+      return [];
     }
-    forEachShared(changes.buckets, this.#byBucket, (subscription, bucket) => subscription.bucketChanged(bucket));
-    forEachShared(changes.lookups, this.#byLookup, (subscription) => subscription.lookupsChanged());
+    const awaited = new Set<BucketName>();
+    forEachShared(buckets, this.#byBucket, (subscription, bucket) => {
+      subscription.bucketChanged(bucket, since);
+      if (subscription.isWaiting && awaited.size < BUCKETS_AHEAD_MAX) awaited.add(bucket);
+    });
+    forEachShared(lookups, this.#byLookup, (subscription) => subscription.lookupsChanged(since));
+    return [...awaited];
+  }
+
+  wake(subscription: FeedSubscription): void {
+    if (subscription.isWaiting) this.#wakes.add(subscription);
   }
 
   /** A write checkpoint of `user` was stored by this process: the user's connections are told once its head is passed. */

@@ -64,6 +64,7 @@ export class ClientState {
 
     for (const bucket of change.removed) this.#drop(bucket);
     for (const bucket of change.updated) {
+      this.#moveOn(bucket.bucket, target.unchangedUpTo ?? null);
       this.#told.set(bucket.bucket, bucket);
       this.#owed.add(bucket.bucket);
     }
@@ -72,6 +73,12 @@ export class ClientState {
     this.#writeCheckpoint = target.writeCheckpoint;
     this.#completed = false;
     return first ? checkpointLine(target, change.updated, streams) : checkpointDiffLine(target, change);
+  }
+
+  /** A bucket of which nothing was owed is as complete where it had not changed yet: clients that wait want the same. */
+  #moveOn(bucket: BucketName, unchangedUpTo: OpId | null): void {
+    if (unchangedUpTo === null || !this.#told.has(bucket) || this.#owed.has(bucket)) return;
+    this.#positions.set(bucket, Math.max(unchangedUpTo, this.#positions.get(bucket) ?? 0));
   }
 
   #drop(bucket: BucketName): void {

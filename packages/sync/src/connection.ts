@@ -57,7 +57,13 @@ export class Connection {
     const sums = await this.#sums(checkpoint, { membership, news });
     const writeCheckpoint = await this.#acknowledged(checkpoint);
     return this.#state.tell(
-      { opId: checkpoint.opId, writeCheckpoint, membership: membership?.buckets ?? null, sums },
+      {
+        opId: checkpoint.opId,
+        writeCheckpoint,
+        membership: membership?.buckets ?? null,
+        sums,
+        unchangedUpTo: news.unchangedUpTo,
+      },
       membership?.streams ?? [],
     );
   }

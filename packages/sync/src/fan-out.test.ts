@@ -57,6 +57,79 @@ describe(`a checkpoint with ${CLIENTS} connections`, () => {
     expect(Object.fromEntries(world.calls)).toEqual({ changes: 1, bucketSums: 1, readOps: 1 });
   });
 
+  it('is two reads however long ago the last news of each were', async () => {
+    const latecomer = world.connect('user1').drain();
+    for (let at = 2; at < 80; at++) {
+      if (at % 20 === 0) await world.commit(at, [{ bucket: `own-${at}`, id: '2', value: 'z' }]);
+      else await world.commit(at, world.rows('of-nobody', at, at));
+      await world.settle();
+    }
+    told();
+    latecomer.take();
+    world.calls.clear();
+    await world.commit(80, [
+      ...world.rows('all', 9, 9),
+      ...Array.from({ length: CLIENTS }, (_, index) => ({ bucket: `own-${index}`, id: '2', value: 'y' })),
+    ]);
+    await world.settle();
+    expect(told()).toHaveLength(CLIENTS);
+    expect(latecomer.take()).toHaveLength(4);
+    expect(Object.fromEntries(world.calls)).toEqual({ changes: 1, bucketSums: 1, readOps: 2 });
+  });
+
+  it('is complete at the first connections before the last ones are woken', async () => {
+    await world.commit(2, world.rows('all', 9, 9));
+    const completed = () => clients.filter(({ lines }) => lines.length === 3).length;
+    await world.until(() => completed() > 0);
+    expect(completed()).toBeLessThan(CLIENTS / 2);
+    expect(clients.filter(({ lines }) => lines.length > 0).length).toBeLessThan(CLIENTS / 2);
+    await world.settle();
+    expect(completed()).toBe(CLIENTS);
+  });
+
+  it('breaks no stream when a read for all of them fails: each reads for itself', async () => {
+    let failures = 2;
+    world.hindrance = async (call) => {
+      if ((call === 'readOps' || call === 'bucketSums') && failures-- > 0) throw new Error('storage is away');
+    };
+    await world.commit(
+      2,
+      Array.from({ length: CLIENTS }, (_, index) => ({ bucket: `own-${index}`, id: '2', value: 'y' })),
+    );
+    await world.settle();
+    expect(told()).toHaveLength(CLIENTS);
+    expect(clients.filter(({ ended }) => ended)).toEqual([]);
+  });
+
+  it('does not let a read for all of them keep connections asleep', async () => {
+    let release = () => {};
+    world.hindrance = (call) =>
+      call === 'readOps' ? new Promise((resolve) => (release = resolve)) : Promise.resolve();
+    await world.commit(2, [{ bucket: 'own-3', id: '2', value: 'y' }]);
+    await world.settle();
+    expect(told()).toEqual([]);
+    world.clock.advance(250);
+    await world.settle();
+    expect(told()).toEqual([[expect.stringMatching(/^diff .*own-3:2/)]]);
+    release();
+    await world.settle();
+    expect(told()).toEqual([[expect.stringMatching(/^data own-3/), expect.stringMatching(/^complete/)]]);
+    expect(world.calls.get('readOps')).toBe(1);
+  });
+
+  it('goes on for the others when some are gone while it is read for them', async () => {
+    let release = () => {};
+    world.hindrance = (call) =>
+      call === 'readOps' ? new Promise((resolve) => (release = resolve)) : Promise.resolve();
+    await world.commit(2, world.rows('all', 9, 9));
+    await world.settle();
+    for (const client of clients.slice(0, 500)) client.disconnect();
+    release();
+    await world.settle();
+    expect(told()).toHaveLength(CLIENTS - 500);
+    expect(world.version.feed.connections).toBe(CLIENTS - 500);
+  });
+
   it('resolves buckets again only for those whose lookups changed', async () => {
     await world.commit(2, [], [{ key: 'of:user7', value: '[{"bucket":"own-7"},{"bucket":"more"}]' }]);
     await world.settle();

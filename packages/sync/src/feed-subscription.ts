@@ -11,6 +11,8 @@ export interface News {
   readonly buckets: ReadonlySet<BucketName>;
   readonly lookups: boolean;
   readonly writeCheckpoint: boolean;
+  /** Nothing that was followed has changed since the last `take`, up to here; null where that is not known. */
+  readonly unchangedUpTo: OpId | null;
 }
 
 /** The part of the feed that a subscription talks back to. */
@@ -19,6 +21,8 @@ interface Feed {
   unfollow(subscription: FeedSubscription, kind: 'buckets' | 'lookups', name: string): void;
   changedSince(asOf: OpId, kind: 'buckets' | 'lookups', followed: ReadonlySet<string>): ReadonlySet<string> | 'all';
   leave(subscription: FeedSubscription): void;
+  /** There are news for it. */
+  wake(subscription: FeedSubscription): void;
 }
 
 /** What is known of write checkpoints; see user-writes.ts. */
@@ -27,7 +31,13 @@ interface Writes {
   learn(user: string): Promise<WriteCheckpoint | null>;
 }
 
-const NOTHING: News = { everything: false, buckets: new Set(), lookups: false, writeCheckpoint: false };
+const NOTHING: News = {
+  everything: false,
+  buckets: new Set(),
+  lookups: false,
+  writeCheckpoint: false,
+  unchangedUpTo: null,
+};
 
 export class FeedSubscription {
   readonly user: string;
@@ -40,6 +50,7 @@ export class FeedSubscription {
   #changedBuckets = new Set<BucketName>();
   #changedLookups = false;
   #writeCheckpoint = false;
+  #unchangedUpTo: OpId | null = null;
   #closed = false;
   #wake: (() => void) | null = null;
 
@@ -48,6 +59,11 @@ export class FeedSubscription {
     this.#writes = options.writes;
     this.user = options.user;
     this.#clock = options.clock;
+  }
+
+  /** Whether it has taken all news, and done what they asked for. */
+  get isWaiting(): boolean {
+    return this.#wake !== null;
   }
 
   get closed(): boolean {
@@ -66,6 +82,7 @@ export class FeedSubscription {
           buckets: this.#changedBuckets,
           lookups: this.#changedLookups,
           writeCheckpoint: this.#writeCheckpoint,
+          unchangedUpTo: this.#everything ? null : this.#unchangedUpTo,
         }
       : NOTHING;
   }
@@ -76,6 +93,7 @@ export class FeedSubscription {
     this.#changedBuckets = new Set();
     this.#changedLookups = false;
     this.#writeCheckpoint = false;
+    this.#unchangedUpTo = null;
     return news;
   }
 
@@ -112,8 +130,8 @@ export class FeedSubscription {
     if (added.size === 0) return after;
     const missed = this.#feed.changedSince(asOf, kind, added);
     if (missed === 'all') this.everythingChanged();
-    else if (kind === 'lookups' && missed.size > 0) this.lookupsChanged();
-    else if (kind === 'buckets') for (const bucket of missed) this.bucketChanged(bucket);
+    else if (kind === 'lookups' && missed.size > 0) this.lookupsChanged(asOf);
+    else if (kind === 'buckets') for (const bucket of missed) this.bucketChanged(bucket, asOf);
     return after;
   }
 
@@ -123,27 +141,35 @@ export class FeedSubscription {
     return known === null ? this.#writes.learn(this.user) : known.newest;
   }
 
-  started(): void {
-    this.#wake?.();
-  }
-
   everythingChanged(): void {
     this.#everything = true;
-    this.#wake?.();
+    this.#feed.wake(this);
   }
 
-  bucketChanged(bucket: BucketName): void {
+  /** @param since at which it had not changed yet */
+  bucketChanged(bucket: BucketName, since: OpId): void {
     this.#changedBuckets.add(bucket);
-    this.#wake?.();
+    this.#changedSince(since);
   }
 
-  lookupsChanged(): void {
+  /** @param since as above */
+  lookupsChanged(since: OpId): void {
     this.#changedLookups = true;
-    this.#wake?.();
+    this.#changedSince(since);
+  }
+
+  #changedSince(opId: OpId): void {
+    this.#unchangedUpTo = Math.min(this.#unchangedUpTo ?? opId, opId);
+    this.#feed.wake(this);
   }
 
   writeCheckpointMayBeDue(): void {
     this.#writeCheckpoint = true;
+    this.#feed.wake(this);
+  }
+
+  /** Ends the wait, if it waits. */
+  wake(): void {
     this.#wake?.();
   }
 

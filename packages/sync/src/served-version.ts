@@ -6,9 +6,9 @@ import { asSluiceError, type Clock, type Logger, type StreamId } from '@sluice/c
 import type { BucketStorage, StreamInfo, StreamReader } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
 import { BucketSums } from './bucket-sums.ts';
-import { CheckpointFeed } from './checkpoint-feed.ts';
+import { CheckpointFeed, type NewsForMany } from './checkpoint-feed.ts';
 import { LookupReads } from './lookup-reads.ts';
-import { SharedReads } from './shared-reads.ts';
+import { type ReadsAhead, SharedReads } from './shared-reads.ts';
 
 export interface ServedVersion {
   readonly stream: StreamInfo;
@@ -90,9 +90,15 @@ export class ServedVersions {
     const { storage, clock, logger, compile } = this.#options;
     const reader = storage.reader(stream.id);
     const rules = compile(stream);
-    const feed = new CheckpointFeed({ reader, storage, clock, logger: logger.child({ stream: stream.id }) });
+    const feed: CheckpointFeed = new CheckpointFeed({
+      reader,
+      storage,
+      clock,
+      logger: logger.child({ stream: stream.id }),
+      readAhead: (news) => readAhead(version, news),
+    });
     const stop = new AbortController();
-    const version = {
+    const version: ServedVersion = {
       stream,
       rules,
       feed,
@@ -120,6 +126,13 @@ export class ServedVersions {
     this.#serving = null;
     await end(before);
   }
+}
+
+/** Sums and ops for those who will be woken, both at once. */
+function readAhead({ sums, reads }: ServedVersion, { before, opId, buckets }: NewsForMany): ReadsAhead {
+  const requests = buckets.map((bucket) => ({ bucket, after: before }));
+  const { ready, forget } = reads.readAhead(opId, requests);
+  return { ready: Promise.allSettled([sums.at(opId, buckets), ready]).then(() => {}), forget };
 }
 
 async function end(serving: Serving | null): Promise<void> {

@@ -40,6 +40,10 @@ export class StreamWorld {
   /** How often the serving side asked storage for what. */
   readonly calls = new Map<string, number>();
   readonly lookupKeys: string[] = [];
+  /** Stands before every answer of the serving side's storage. */
+  hindrance: (call: string) => Promise<void> = async () => {};
+  /** Whether storage still knows what changed. */
+  knowsChanges = true;
   readonly versions: ServedVersions;
   readonly writeCheckpoints: WriteCheckpoints;
   /** What the source's history is said to end with. */
@@ -170,8 +174,9 @@ export class StreamWorld {
 
   #counted(): ServingStorage {
     const { storage, calls } = this;
-    const count = <T>(name: string, answer: T): T => {
+    const count = async <T>(name: string, answer: Promise<T>): Promise<T> => {
       calls.set(name, (calls.get(name) ?? 0) + 1);
+      await this.hindrance(name);
       return answer;
     };
     const reader = (id: StreamId): ReturnType<ServingStorage['reader']> => {
@@ -179,7 +184,10 @@ export class StreamWorld {
       return {
         watch: (signal) => inner.watch(signal),
         bucketSums: (...args) => count('bucketSums', inner.bucketSums(...args)),
-        changes: (...args) => count('changes', inner.changes(...args)),
+        changes: async (...args) => {
+          const changes = await count('changes', inner.changes(...args));
+          return this.knowsChanges ? changes : { buckets: 'all', lookups: 'all' };
+        },
         readOps: (...args) => count('readOps', inner.readOps(...args)),
         lookups: (opId, keys) => {
           this.lookupKeys.push(...keys);
