@@ -7,7 +7,7 @@ import { asSluiceError, type BucketName, type Checkpoint, type Clock, type Logge
 import type { BucketStorage, Changes, StreamReader, WriteCheckpoint } from '@sluice/storage';
 import { ChangeHistory } from './change-history.ts';
 import { FeedSubscription } from './feed-subscription.ts';
-import type { ReadsAhead } from './shared-reads.ts';
+import type { ReadsAhead } from './reads/shared-reads.ts';
 import { UserWrites } from './user-writes.ts';
 import { WakeQueue } from './wake-queue.ts';
 

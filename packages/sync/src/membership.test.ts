@@ -1,6 +1,6 @@
 import type { SyncRequest, SyncRules } from '@sluice/sync-rules';
 import { expect, it } from 'vitest';
-import { LookupReads } from './lookup-reads.ts';
+import { LookupReads } from './reads/lookup-reads.ts';
 import { membershipLimits, MembershipResolver } from './membership.ts';
 
 const REQUEST: SyncRequest = { token: {}, parameters: {}, subscriptions: [], includeDefaults: true };

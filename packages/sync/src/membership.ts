@@ -5,7 +5,7 @@
 import { limits, type OpId, SluiceError } from '@sluice/core';
 import type { RequestResolution, ResolvedBucket, SyncRequest, SyncRules } from '@sluice/sync-rules';
 import type { Membership } from './checkpoint-diff.ts';
-import type { LookupReads } from './lookup-reads.ts';
+import type { LookupReads } from './reads/lookup-reads.ts';
 import type { BucketReason, StreamEntry } from './protocol.ts';
 
 export interface MembershipLimits {

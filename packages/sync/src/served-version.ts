@@ -5,10 +5,10 @@
 import { asSluiceError, type Clock, type Logger, type StreamId } from '@sluice/core';
 import type { BucketStorage, StreamInfo, StreamReader } from '@sluice/storage';
 import type { SyncRules } from '@sluice/sync-rules';
-import { BucketSums } from './bucket-sums.ts';
+import { BucketSums } from './reads/bucket-sums.ts';
 import { CheckpointFeed, type NewsForMany } from './checkpoint-feed.ts';
-import { LookupReads } from './lookup-reads.ts';
-import { type ReadsAhead, SharedReads } from './shared-reads.ts';
+import { LookupReads } from './reads/lookup-reads.ts';
+import { type ReadsAhead, SharedReads } from './reads/shared-reads.ts';
 
 export interface ServedVersion {
   readonly stream: StreamInfo;

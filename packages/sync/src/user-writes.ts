@@ -4,7 +4,7 @@
  */
 import type { Position } from '@sluice/core';
 import type { BucketStorage, WriteCheckpoint } from '@sluice/storage';
-import { TurnBatches } from './turn-batches.ts';
+import { TurnBatches } from './reads/turn-batches.ts';
 
 /** A connection that wants to know when there is something to tell. */
 export interface WriteListener {
