@@ -19,6 +19,14 @@ export class IntList {
     this.#values[this.#count++] = value;
   }
 
+  /** Room for `count` more, which are set afterwards. @returns the index of the first */
+  extend(count: number): number {
+    const first = this.#count;
+    while (first + count > this.#values.length) this.#grow();
+    this.#count += count;
+    return first;
+  }
+
   at(index: number): number {
     return this.#values[index] as number;
   }

@@ -33,13 +33,16 @@ export class Places {
 
   /** Items one behind the other in one buffer. */
   addRun({ space, from, ends, count, moved }: Run): void {
-    const number = this.#numberOf(space);
+    const first = this.spaceOf.extend(count);
+    this.starts.extend(count);
+    this.ends.extend(count);
+    this.spaceOf.values.fill(this.#numberOf(space), first, first + count);
+    const [startsNow, endsNow] = [this.starts.values, this.ends.values];
     let at = from + moved;
     for (let item = 0; item < count; item++) {
-      this.spaceOf.add(number);
-      this.starts.add(at);
+      startsNow[first + item] = at;
       at = (ends[item] as number) + moved;
-      this.ends.add(at);
+      endsNow[first + item] = at;
     }
   }
 

@@ -185,11 +185,11 @@ const rows = fc.oneof(
   { weight: 6, arbitrary: fc.array(row, { minLength: 1, maxLength: 4 }) },
   // More than are packed at once, and values that go together with nothing.
   fc
-    .tuple(fc.array(row, { minLength: 2, maxLength: 4 }), fc.nat(140), fc.constantFrom('', '"'.repeat(140_000)))
+    .tuple(fc.array(row, { minLength: 2, maxLength: 4 }), fc.nat(200), fc.constantFrom('', '"'.repeat(140_000)))
     .map(([some, count, large]) =>
       Array.from({ length: count }, (_, at) => {
         const [id, owner, ...others] = some[at % some.length] ?? [];
-        return [id, at % 80 === 7 ? large : owner, ...others];
+        return [id, at % 150 === 7 ? large : owner, ...others];
       }),
     ),
 );

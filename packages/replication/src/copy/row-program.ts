@@ -21,14 +21,14 @@ const VALUES = 0x70000;
 export const SLOTS = 0x90000;
 export const BODIES = 0x110000;
 
-const ROWS_MAX = 64;
+const ROWS_MAX = 128;
 const VALUES_MAX = (ENDS - STARTS) / 4;
 /** The program reads whole vectors, also behind the last value. */
 const VALUE_BYTES_MAX = SLOTS - VALUES - 16;
 const OUTLINE_BYTES_MAX = BUCKETS - OUTLINES;
 const BUCKET_BYTES_MAX = STARTS - BUCKETS - 16;
 /** The number of a row's ops is one byte, and lists of them have room for as many of each row. */
-const ROW_OPS_MAX = 60;
+const ROW_OPS_MAX = 32;
 
 interface Exports {
   readonly memory: WebAssembly.Memory;

@@ -17,7 +17,7 @@ import type { CopyProgress, TaskMeter } from './copy-progress.ts';
 import type { TableBinding } from '../tables/table-binding.ts';
 
 const TURN_MS = 5;
-const ROWS_BETWEEN_LOOKS = 64;
+const ROWS_BETWEEN_LOOKS = 128;
 
 /** What is known of the tables that are copied. */
 export interface CopiedTables {
