@@ -10,7 +10,7 @@ import type { UpsertWrite } from '../rows/row-write.ts';
 import type { TableBinding } from '../tables/table-binding.ts';
 import { copiedKey, RowPacker } from './row-packer.ts';
 import { rowProgram } from './row-program.ts';
-import { RowsPacker } from './rows-packer.ts';
+import { BatchPacker } from './batch-packer.ts';
 
 export interface CopiedRows {
   readonly binding: TableBinding;
@@ -28,7 +28,7 @@ export function copiedRows(binding: TableBinding, program = rowProgram): CopiedR
   if (binding.table.unconfirmed) return new RowsToCompare(binding);
   const [keyColumn] = binding.keyColumns;
   const isPlainKey = keyColumn !== undefined && binding.keyColumns.length === 1;
-  return program === null || !isPlainKey ? new RowPacker(binding) : new RowsPacker(binding, keyColumn, program);
+  return program === null || !isPlainKey ? new RowPacker(binding) : new BatchPacker(binding, keyColumn, program);
 }
 
 class RowsToCompare implements CopiedRows {

@@ -12,7 +12,7 @@ import { RowPacker } from './row-packer.ts';
 import { type PlannedObject, RowPlan } from './row-plan.ts';
 import { BODIES, type RowProgram, SLOTS } from './row-program.ts';
 
-export class RowsPacker implements RowSink<JsonBytes> {
+export class BatchPacker implements RowSink<JsonBytes> {
   readonly binding: TableBinding;
   readonly #isShown: boolean;
   readonly #program: RowProgram;
