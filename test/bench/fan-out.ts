@@ -139,6 +139,8 @@ async function arrivals(report: ReportBuilder, { what, database, service, client
         0.5,
       ),
       worstMedian: quantile(sorted, 1),
+      // Of code that is not compiled yet.
+      firstMedian: medians[0] ?? 0,
       serviceMs: (processMs(service.pid) - before) / SAMPLES,
       samples: SAMPLES,
     },

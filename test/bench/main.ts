@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- snapshot|tables|catch-up|stream|download|publish|evaluate [--rows N] [--json] [--profile] [--storage postgresql] [--copiers N]`: our rate, the physical limit measured in
+ * `npm run bench -- snapshot|tables|catch-up|stream|download|fanout|publish|evaluate [--rows N] [--json] [--profile] [--storage postgresql] [--copiers N]`: our rate, the physical limit measured in
  * the same run on the same data, and the ratio of the two. Figures are printed as they come; with --json the whole
  * report goes to standard output as one document.
  */
