@@ -165,7 +165,7 @@ export class LmdbWriter implements StreamWriter {
     keyColumns: readonly number[],
     visibility: Exclude<TableVisibility, 'publishing'> = 'shown',
   ): Promise<TableState> {
-    return this.#writes.run(() => {
+    return this.#writes.runVisibly(() => {
       const counters = getCounters(this.#schema, this.#stream);
       const state = this.#state();
       const table = newTable({ id: counters.tables + 1, relation, keyColumns }, visibility, state);
@@ -188,7 +188,7 @@ export class LmdbWriter implements StreamWriter {
   }
 
   planTable(table: PlannedTable, plan: TablePlan, tasks: readonly PlannedRange[]): Promise<boolean> {
-    return this.#writes.run(() => {
+    return this.#writes.runVisibly(() => {
       const planned = tablePlanned(getTable(this.#schema, this.#stream, table.id), table, plan);
       if (planned === null) return false;
       putTable(this.#schema, this.#stream, planned);

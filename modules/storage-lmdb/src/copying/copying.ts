@@ -51,7 +51,7 @@ export class Copying {
 
   claimTask({ tableId, generation, index }: TaskRef): Promise<TaskState | null> {
     const { claimant, writes } = this.#context;
-    return writes.run(() => {
+    return writes.runVisibly(() => {
       const living = livingClaimants(this.#schema, this.#stream);
       const found = {
         table: getTable(this.#schema, this.#stream, tableId),
@@ -66,7 +66,7 @@ export class Copying {
   }
 
   releaseTask({ tableId, index }: TaskRef): Promise<void> {
-    return this.#context.writes.run(() => {
+    return this.#context.writes.runVisibly(() => {
       const task = getTask(this.#schema, this.#stream, tableId, index);
       if (task?.claimedBy === this.#context.claimant) putTask(this.#schema, this.#stream, { ...task, claimedBy: null });
     });

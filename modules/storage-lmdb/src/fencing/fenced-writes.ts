@@ -50,6 +50,14 @@ export class FencedWrites {
   }
 
   /**
+   * The same, resolving when it is visible: for what is told to nobody outside. Should the machine stop before it is on disk,
+   * everything that was stored behind it is gone as well.
+   */
+  runVisibly<T>(work: () => T): Promise<T> {
+    return this.#visibly(async () => (await this.#commit(work)).value);
+  }
+
+  /**
    * Evaluates before the transaction, so that nobody waits for it meanwhile; again, if others have copied since then; and
    * in the transaction if that does not end.
    */
@@ -98,7 +106,14 @@ export class FencedWrites {
   }
 
   async #inOrder<T>(write: () => Promise<Written<T>>, options: WriteOptions): Promise<T> {
-    const { value, durable } = await this.#serial.run(async () => {
+    const { value, durable } = await this.#visibly(write, options);
+    this.#context.failpoints.pass('storage.not-durable');
+    await durable;
+    return value;
+  }
+
+  #visibly<T>(write: () => Promise<T>, options: WriteOptions = {}): Promise<T> {
+    return this.#serial.run(async () => {
       if (this.#failure !== null) throw this.#failure.error;
       try {
         return await write();
@@ -107,8 +122,5 @@ export class FencedWrites {
         throw error;
       }
     }, options.lane);
-    this.#context.failpoints.pass('storage.not-durable');
-    await durable;
-    return value;
   }
 }
