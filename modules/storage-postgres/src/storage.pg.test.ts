@@ -1,6 +1,6 @@
 /** What only this adapter has: a schema, plans, notifications, and a server that others use, too. */
 import { putOp, silentLogger } from '@sluice/core';
-import { type BucketStorage, countOps, type Effect, type RowWrite, type TableState } from '@sluice/storage';
+import type { BucketStorage, Effect, RowWrite, TableState } from '@sluice/storage';
 import { expect, test } from 'vitest';
 import { copiedTable, storageTools as tools, uncopiedTable, useStorages } from '../../../test/kit/postgres-storages.ts';
 import { beginEpoch, migratePostgresStorage, openPostgresStorage } from './index.ts';
@@ -8,8 +8,6 @@ import { migrate } from './migrate.ts';
 import type { Migration } from './migrations/migration.ts';
 import { migrations } from './migrations/index.ts';
 import { Names } from './names.ts';
-import { ConnectionSql, type Sql } from './sql.ts';
-import { readOps } from './sql/read-ops.ts';
 
 const world = useStorages();
 const { config, open } = world;
@@ -150,37 +148,6 @@ test('no statement reads a table that was filled a second ago from end to end', 
     `select idx_scan::int4 as scans from pg_stat_user_tables where schemaname = 'sluice' and relname = 'records_1'`,
   );
   expect(used?.scans).toBeGreaterThan(0);
-});
-
-test('one row of each of a thousand buckets, and a few more of some, are read by four statements', async () => {
-  const storage = await open();
-  const stream = await storage.createStream('rules', 1);
-  const writer = await storage.openWriter(stream.id, 'test');
-  const table = await copiedTable(writer);
-  const intoOwn = (write: RowWrite): Effect => {
-    const op = putOp(`b${Number(write.key) % 1_000}`, 'todos', write.key, write.key, '{}');
-    return { record: Buffer.from(write.key), ops: [op], lookups: [], partial: false };
-  };
-  await writer.flush({ writes: rows(table, 0, 1_000), evaluate: intoOwn, boundary: '02' });
-  await writer.flush({ writes: rows(table, 1_000, 20), evaluate: intoOwn, boundary: '02' });
-  await writer.commit('02');
-  const { opId } = (await storage.reader(stream.id).checkpoint()) ?? { opId: 0 };
-  const client = await world.database.connect();
-  const plain = new ConnectionSql(client);
-  const asked: string[] = [];
-  const counted: Sql = {
-    rows: (text, values) => {
-      asked.push(text);
-      return plain.rows(text, values);
-    },
-    run: (text, values) => plain.run(text, values),
-  };
-  const requests = Array.from({ length: 1_000 }, (_, i) => ({ bucket: `b${i}`, after: 0 }));
-  const tables = new Names('sluice').of(stream.id);
-  const chunks = await readOps(counted, tables, opId, requests, { ops: 2_000, bytes: 1e6 });
-  await client.end();
-  expect(chunks.map(({ slices }) => countOps(slices))).toEqual(requests.map((_, i) => (i < 20 ? 2 : 1)));
-  expect(asked).toHaveLength(4);
 });
 
 test('watchers of another process are told, also after their connections were broken', async () => {

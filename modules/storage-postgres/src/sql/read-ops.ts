@@ -9,6 +9,8 @@ import type { Sql } from '../sql.ts';
 /** Runs of one fetch: a page of them at first, more when they turn out to be small. */
 const RUNS_MIN = 160;
 const RUNS_MAX = 1_000;
+/** Each run of a fetch may have its share of it, be they all as large as that. */
+const FETCH_BYTES_MAX = RUNS_MIN * RUN_BYTES_AT_ONCE;
 /** Buckets whose first runs are fetched together, until it is known how many they have. */
 const BUCKETS_AT_FIRST = 32;
 
@@ -133,7 +135,7 @@ async function fetchRuns(
       int8Array(of.map(({ request }) => request.after)),
       checkpoint,
       perBucket,
-      of.length * perBucket > RUNS_MIN ? OP_RUN_BYTES : RUN_BYTES_AT_ONCE,
+      Math.min(RUN_BYTES_AT_ONCE, Math.floor(FETCH_BYTES_MAX / (of.length * perBucket))),
     ],
   );
   const runs = new Map<number, RunRow[]>();

@@ -91,7 +91,8 @@ async function runsBehind(
        select * from ${ops} o where ${within} order by o.last_op limit 1) o where o.first_op <= $4`,
     buckets,
   );
-  return [...(await whole), ...(await cut).map((row) => behindOf(row, checkpoint))];
+  const [wholes, cuts] = await Promise.all([whole, cut]);
+  return [...wholes, ...cuts.map((row) => behindOf(row, checkpoint))];
 }
 
 function behindOf(row: { ord: number; last_op: OpId; count: number; data: Buffer }, checkpoint: OpId): Behind {
