@@ -3,7 +3,15 @@
  * the connections through an index of what each of them follows: a checkpoint that does not concern a client costs it
  * nothing.
  */
-import { asSluiceError, type BucketName, type Checkpoint, type Clock, type Logger, type OpId } from '@sluice/core';
+import {
+  asSluiceError,
+  type BucketName,
+  type Checkpoint,
+  type Clock,
+  type Logger,
+  nextTurn,
+  type OpId,
+} from '@sluice/core';
 import type { BucketStorage, Changes, StreamReader, WriteCheckpoint } from '@sluice/storage';
 import { ChangeHistory } from './change-history.ts';
 import { FeedSubscription } from './feed-subscription.ts';
@@ -128,7 +136,7 @@ export class CheckpointFeed {
       this.#wakes.release();
     }
     await this.#wakes.drained();
-    ahead?.forget();
+    if (ahead !== null) void forgetWhenTaken(ahead);
   }
 
   #within(ms: number, ready: Promise<void>): Promise<void> {
@@ -202,6 +210,13 @@ export class CheckpointFeed {
     this.#subscriptions.delete(subscription);
     this.#writes.leave(subscription.user, subscription);
   }
+}
+
+/** To be called when all are awake: while reads are under way, some are still on their way to them. */
+async function forgetWhenTaken({ ready, forget }: ReadsAhead): Promise<void> {
+  await ready;
+  await nextTurn();
+  forget();
 }
 
 function link(index: Map<string, Set<FeedSubscription>>, name: string, subscription: FeedSubscription): void {

@@ -117,6 +117,28 @@ describe(`a checkpoint with ${CLIENTS} connections`, () => {
     expect(world.calls.get('readOps')).toBe(1);
   });
 
+  it('is read once, too, when storage is slow with all of it: who is awake by then joins the reads under way', async () => {
+    const releases: (() => void)[] = [];
+    world.hindrance = (call) =>
+      call === 'readOps' || call === 'bucketSums'
+        ? new Promise((resolve) => releases.push(resolve))
+        : Promise.resolve();
+    await world.commit(
+      2,
+      Array.from({ length: CLIENTS }, (_, index) => ({ bucket: `own-${index}`, id: '2', value: 'y' })),
+    );
+    await world.settle();
+    world.clock.advance(250);
+    await world.settle();
+    expect(told()).toEqual([]);
+    while (releases.length > 0) {
+      releases.pop()?.();
+      await world.settle();
+    }
+    expect(told()).toHaveLength(CLIENTS);
+    expect(Object.fromEntries(world.calls)).toEqual({ changes: 1, bucketSums: 1, readOps: 1 });
+  });
+
   it('goes on for the others when some are gone while it is read for them', async () => {
     let release = () => {};
     world.hindrance = (call) =>
