@@ -21,11 +21,16 @@ export class HashFilter {
   readonly #isKnown: Uint8Array;
 
   constructor(pages: number) {
-    const wanted = Math.ceil(Math.log2(pages * WORDS_PER_PAGE));
-    const bits = Math.min(WORD_BITS_MAX, Math.max(WORD_BITS_MIN, wanted));
+    const bits = wordBits(pages);
     this.#shift = HASH_BITS - bits;
     this.#words = new Int32Array(2 ** bits);
     this.#isKnown = new Uint8Array(2 ** (bits - PIECE_BITS));
+  }
+
+  /** Of a filter for so many pages. */
+  static bytesFor(pages: number): number {
+    const bits = wordBits(pages);
+    return 4 * 2 ** bits + 2 ** (bits - PIECE_BITS);
   }
 
   get bytes(): number {
@@ -72,6 +77,11 @@ export class HashFilter {
     const end = Math.floor((lastHash + 1) / piece);
     if (first < end) this.#isKnown.fill(1, first, end);
   }
+}
+
+function wordBits(pages: number): number {
+  const wanted = Math.ceil(Math.log2(pages * WORDS_PER_PAGE));
+  return Math.min(WORD_BITS_MAX, Math.max(WORD_BITS_MIN, wanted));
 }
 
 function bitsOf(hash: number): number {

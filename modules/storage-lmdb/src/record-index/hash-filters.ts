@@ -8,41 +8,56 @@
 import { HashFilter } from './hash-filter.ts';
 import type { Schema } from '../schema.ts';
 
-const BYTES_MAX = 64 * 2 ** 20;
+/** Two of the largest. */
+const BYTES_MAX = 65 * 2 ** 20;
+/** A filter that was asked for longer ago, counted in such requests, makes room for another. */
+const IDLE_REQUESTS = 256;
 
 interface Kept {
   nextGroup: number;
   /** Made when this process has added twice in a row: where several do in turns, nobody would come to use it. */
   filter: HashFilter | null;
+  askedAt: number;
 }
 
 /** Of one open database, by table. */
 export class HashFilters {
   readonly #kept = new Map<string, Kept>();
+  #requests = 0;
 
   /**
-   * Inside a transaction that adds to an index of so many pages. @param nextGroup as it is stored
+   * Inside a transaction that adds to an index of so many pages, for whoever wants to know what is new.
+   * @param nextGroup as it is stored
    * @param teach whatever is not in the pages
-   * @returns null if it would be of no use
+   * @returns null if it would be of no use, or there is no room for it
    */
   ofTable(name: string, { pages, nextGroup }: Extent, teach: (filter: HashFilter) => void): HashFilter | null {
-    const kept = this.#kept.get(name);
-    if (kept?.nextGroup !== nextGroup) {
-      this.#kept.delete(name);
-      return null;
-    }
-    if (kept.filter === null || kept.filter.isTooSmallFor(pages)) {
+    const kept = this.#valid(name, nextGroup);
+    if (kept === null) return null;
+    kept.askedAt = ++this.#requests;
+    if ((kept.filter === null || kept.filter.isTooSmallFor(pages)) && this.#makeRoom(kept, pages)) {
       kept.filter = new HashFilter(pages);
       teach(kept.filter);
-      this.#bound();
     }
     return kept.filter;
+  }
+
+  /** The same, for whoever only adds: none is made for them. */
+  existing(name: string, nextGroup: number): HashFilter | null {
+    return this.#valid(name, nextGroup)?.filter ?? null;
+  }
+
+  #valid(name: string, nextGroup: number): Kept | null {
+    const kept = this.#kept.get(name);
+    if (kept?.nextGroup === nextGroup) return kept;
+    this.#kept.delete(name);
+    return null;
   }
 
   /** Inside the transaction, when it has added to the index, and to the filter. */
   added(name: string, nextGroup: number): void {
     const kept = this.#kept.get(name);
-    if (kept === undefined) this.#kept.set(name, { nextGroup, filter: null });
+    if (kept === undefined) this.#kept.set(name, { nextGroup, filter: null, askedAt: 0 });
     else kept.nextGroup = nextGroup;
   }
 
@@ -55,14 +70,20 @@ export class HashFilters {
     this.#kept.clear();
   }
 
-  #bound(): void {
-    let bytes = 0;
-    for (const { filter } of this.#kept.values()) bytes += filter?.bytes ?? 0;
-    for (const [name, kept] of this.#kept) {
+  /**
+   * For a filter of so many pages, in the place of what is kept. Filters that are in use stay: if there are too many, each would
+   * be made anew before it has learnt anything.
+   */
+  #makeRoom(own: Kept, pages: number): boolean {
+    const others = [...this.#kept.values()].filter((kept) => kept !== own);
+    const idle = others.filter(({ askedAt }) => askedAt < this.#requests - IDLE_REQUESTS);
+    let bytes = others.reduce((sum, { filter }) => sum + (filter?.bytes ?? 0), HashFilter.bytesFor(pages));
+    for (const kept of idle) {
       if (bytes <= BYTES_MAX) break;
       bytes -= kept.filter?.bytes ?? 0;
-      this.#kept.delete(name);
+      kept.filter = null;
     }
+    return bytes <= BYTES_MAX;
   }
 }
 

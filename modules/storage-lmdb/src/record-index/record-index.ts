@@ -73,7 +73,7 @@ export class RecordIndex {
   /** Inside a transaction. */
   insert({ entries, nextGroup, isKnown }: Insertion): void {
     this.#refresh();
-    const filter = this.#filter();
+    const filter = isKnown === null ? this.#filterToTell() : this.#filterToAsk();
     const { adds, merged } = indexWork(entries.hashes.length, this.#pages.count, this.#schema.indexLimits);
     if (adds === 'entries' && this.#journal.isEmpty) {
       this.#pages.insert(entries, isKnown ?? NONE_KNOWN);
@@ -87,7 +87,11 @@ export class RecordIndex {
     this.#leave(nextGroup);
   }
 
-  #filter(): HashFilter | null {
+  #filterToTell(): HashFilter | null {
+    return hashFiltersOf(this.#schema).existing(this.#name, this.#space().nextGroup);
+  }
+
+  #filterToAsk(): HashFilter | null {
     const pages = this.#pages.count;
     if (pages < this.#schema.indexLimits.filterFrom) return null;
     const { nextGroup } = this.#space();
