@@ -103,3 +103,23 @@ test('behind a transaction that was undone, what another process has added in it
   for (const { root } of [one, other]) await root.close();
   rmSync(path, { recursive: true, force: true });
 });
+
+test('what is added between the parts of a copy, by whoever knows that it is new, is found by the next one', async () => {
+  const path = mkdtempSync(join(tmpdir(), 'sluice-index-'));
+  const limits = { ...INDEX_LIMITS, filterFrom: 1, entriesPerPage: 1_000, worthPages: 0 };
+  const schema = openSchema(path, 2 ** 30, limits);
+  const insert = (first: number, by: 'copy' | 'stream'): Promise<number> =>
+    atomically(schema, () => {
+      let asked = 0;
+      const entries = sortedEntries({ hashes: hashesFrom(first, 1_000), numbers: new Float64Array(1_000) });
+      const nextGroup = getTableSpace(schema, 1, 1).nextGroup + 1;
+      const isKnown = by === 'stream' ? null : (): boolean => ++asked > 0;
+      new RecordIndex(schema, 1, 1).insert({ entries, nextGroup, isKnown });
+      return asked;
+    });
+  for (let flush = 0; flush < 8; flush++) expect(await insert(1_000 * flush, 'copy')).toBe(0);
+  await insert(20_000, 'stream');
+  expect(await insert(20_000, 'copy')).toBe(1_000);
+  await schema.root.close();
+  rmSync(path, { recursive: true, force: true });
+});
