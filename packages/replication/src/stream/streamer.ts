@@ -69,8 +69,7 @@ export class Streamer {
     this.#ports = ports;
     this.#gaps = new Gaps(ports.replayUntil, ports.completePartials);
     this.#emptyCheckpoints = new EmptyCheckpoints(ports.clock, (position) => {
-      const commit = { position, createEmpty: true, committedAtMs: null };
-      void this.#publications?.add(this.#commitBehind(Promise.resolve(), commit)).catch(() => undefined);
+      void this.#publications?.add(this.#commitEmpty(position)).catch(() => undefined);
     });
   }
 
@@ -235,6 +234,13 @@ export class Streamer {
     const flushed = this.#flush(writes, this.#endedBoundary);
     if (writes.some(mayBePartial) || this.#gaps.areShownAt(position)) await this.#commitBehind(flushed, commit);
     else await publications.add(this.#commit(commit, flushed));
+  }
+
+  /** At once, where nothing is to be waited for: no newer commit may come before it. */
+  #commitEmpty(position: Position): Promise<void> {
+    const commit = { position, createEmpty: true, committedAtMs: null };
+    const nothing = Promise.resolve();
+    return this.#gaps.areShownAt(position) ? this.#commitBehind(nothing, commit) : this.#commit(commit, nothing);
   }
 
   /** Only a flush that has ended tells what gaps it left. */
