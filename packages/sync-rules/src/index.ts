@@ -8,6 +8,7 @@ export {
   clientSchema,
 } from './client-schema.ts';
 export { type DiagnosticCode, diagnosticCodes } from './diagnostic-codes.ts';
+export { escapeArrangements } from './escape-arrangements.ts';
 export { parseSyncRules } from './parse.ts';
 export { textAsBytes } from './text-as-bytes.ts';
 export { bsonColumn } from './types/bson.ts';

@@ -5,6 +5,7 @@
  */
 import { ByteSpace, escapedLength, invariant } from '@sluice/core';
 import type { OpSlice } from '@sluice/storage';
+import { escapeArrangements } from '@sluice/sync-rules';
 import type { LineBuffer } from './line-buffer.ts';
 import { NDJSON_PROGRAM } from './ndjson-program.ts';
 import { plainTranscriber } from './plain-transcriber.ts';
@@ -24,7 +25,6 @@ interface Program {
 }
 
 const PAGE_BYTES = 1 << 16;
-const ARRANGEMENT_BYTES = 16;
 /** Behind the program's own texts. */
 const INPUT = 0x2000;
 /** A byte of text becomes six at most (`\u001f`). */
@@ -93,21 +93,8 @@ function outputMax({ run, from, to, bytes, count }: OpSlice): number {
 
 function start(module: WebAssembly.Module): Program {
   const program = new WebAssembly.Instance(module).exports as unknown as Program;
-  new Uint8Array(program.memory.buffer).set(arrangements());
+  new Uint8Array(program.memory.buffer).set(escapeArrangements());
   return program;
-}
-
-/** For each set of eight bytes, as bits, what becomes of them: their indices, and 8, a backslash, before each of the set. */
-function arrangements(): Uint8Array {
-  const table = new Uint8Array(256 * ARRANGEMENT_BYTES);
-  for (let set = 0; set < 256; set++) {
-    let at = set * ARRANGEMENT_BYTES;
-    for (let index = 0; index < 8; index++) {
-      if (((set >> index) & 1) === 1) table[at++] = 8;
-      table[at++] = index;
-    }
-  }
-  return table;
 }
 
 function spaceOf({ memory }: Program): ByteSpace {

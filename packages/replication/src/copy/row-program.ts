@@ -4,6 +4,7 @@
  * in it outlives the call that put it there.
  */
 import type { ByteRows } from '@sluice/core';
+import { escapeArrangements } from '@sluice/sync-rules';
 import { PACK_ROWS_PROGRAM } from './pack-rows-program.ts';
 import { PLAN, type PlannedObject, type RowPlan } from './row-plan.ts';
 
@@ -62,7 +63,7 @@ export class RowProgram {
     this.bodyEnds = this.#words.subarray(BODY_ENDS / 4, CHECKSUMS / 4);
     this.checksums = this.#words.subarray(CHECKSUMS / 4, VALUES / 4);
     this.#pack = pack;
-    this.bytes.set(arrangements(), ARRANGEMENTS);
+    this.bytes.set(escapeArrangements(), ARRANGEMENTS);
     this.#words.set(crcTables(), CRC_TABLES / 4);
   }
 
@@ -136,8 +137,6 @@ export class RowProgram {
   }
 }
 
-const ARRANGEMENT_BYTES = 16;
-
 /** Shared by all copies. Null where it cannot run: x86 without SSE 4.1, a limit on addresses. */
 export const rowProgram = openRowProgram();
 
@@ -147,19 +146,6 @@ function openRowProgram(): RowProgram | null {
   } catch {
     return null;
   }
-}
-
-/** For each set of eight bytes, as bits, what becomes of them: their indices, and 8, a backslash, before each of the set. */
-function arrangements(): Uint8Array {
-  const table = new Uint8Array(256 * ARRANGEMENT_BYTES);
-  for (let set = 0; set < 256; set++) {
-    let at = set * ARRANGEMENT_BYTES;
-    for (let index = 0; index < 8; index++) {
-      if (((set >> index) & 1) === 1) table[at++] = 8;
-      table[at++] = index;
-    }
-  }
-  return table;
 }
 
 /** CRC-32 of each byte with 0 to 15 zeros behind it. */
